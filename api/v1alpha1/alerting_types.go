@@ -1,0 +1,189 @@
+package v1alpha1
+
+// AlertingSpec configures rules, receivers and routes.
+// +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.all(r, r.receivers.all(n, has(self.receivers) && self.receivers.exists(x, x.name == n)))",message="every name in routes[].receivers must be the name of an entry of receivers"
+// +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.all(r, !has(r.muteTimes) || r.muteTimes.all(n, has(self.muteTimes) && self.muteTimes.exists(x, x.name == n)))",message="every name in routes[].muteTimes must be the name of an entry of muteTimes"
+type AlertingSpec struct {
+	// DefaultRules are KubeBot's own rules.
+	// +optional
+	DefaultRules DefaultRulesSpec `json:"defaultRules,omitempty"`
+	// Severities maps values of the label severity that are not critical, warning or info. An unmapped value is a
+	// warning.
+	// +optional
+	// +listType=map
+	// +listMapKey=value
+	// +kubebuilder:validation:MaxItems=32
+	Severities []SeverityMapping `json:"severities,omitempty"`
+	// Receivers are where messages go.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Receivers []Receiver `json:"receivers,omitempty"`
+	// Routes say which incident goes to which receivers; the first that matches is taken. A critical incident that no
+	// route matches goes to every receiver; any other is not pushed.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Routes []Route `json:"routes,omitempty"`
+	// MuteTimes are times in which a route that names them pushes nothing.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	MuteTimes []MuteTime `json:"muteTimes,omitempty"`
+	// Responder sizes the process that turns alerts into incidents and messages.
+	// +optional
+	Responder ResponderSpec `json:"responder,omitempty"`
+}
+
+// DefaultRulesSpec configures KubeBot's own rules.
+type DefaultRulesSpec struct {
+	// Mode switches all of them. Default Enabled.
+	// +optional
+	// +kubebuilder:default=Enabled
+	Mode Switch `json:"mode,omitempty"`
+	// Disabled names alerts that are left out.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MaxLength=128
+	Disabled []string `json:"disabled,omitempty"`
+}
+
+// SeverityMapping gives a foreign value of the label severity a meaning.
+type SeverityMapping struct {
+	// Value of the label, such as page.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Value string `json:"value"`
+	// Severity that it means.
+	Severity Severity `json:"severity"`
+}
+
+// Receiver is where messages go.
+// +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.webhook)].filter(x, x).size() == 1",message="a receiver needs exactly one of slack and webhook"
+type Receiver struct {
+	// Name of the receiver, unique in the list.
+	// +kubebuilder:validation:MaxLength=40
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+	// Slack sends to a channel by a Slack app of the user.
+	// +optional
+	Slack *SlackReceiver `json:"slack,omitempty"`
+	// Webhook sends a JSON document to a URL.
+	// +optional
+	Webhook *WebhookReceiver `json:"webhook,omitempty"`
+}
+
+// SlackReceiver is a channel of a Slack workspace.
+type SlackReceiver struct {
+	// Channel is a channel ID such as C0123456789 or a name such as #prod. A private channel needs its ID.
+	// +kubebuilder:validation:Pattern=`^(#[^\s#@]{1,79}|[CGD][A-Z0-9]{6,20})$`
+	// +kubebuilder:validation:MaxLength=80
+	Channel string `json:"channel"`
+	// TokenSecret holds the bot token (xoxb-...) of the app.
+	TokenSecret SecretKeyRef `json:"tokenSecret"`
+	// APIURL is the base of Slack's Web API, for GovSlack and proxies. Default https://slack.com/api/.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https') && self.endsWith('/')",message="apiURL must be an http or https URL that ends in /, such as https://slack-gov.com/api/"
+	APIURL string `json:"apiURL,omitempty"`
+}
+
+// WebhookReceiver is a URL that takes a JSON document by POST.
+// +kubebuilder:validation:XValidation:rule="has(self.url) != has(self.urlSecret)",message="set exactly one of url and urlSecret"
+type WebhookReceiver struct {
+	// URL to post to. Use urlSecret when the URL holds a token.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https')",message="url must be an http or https URL with a host, such as https://hooks.example.com/kubebot"
+	URL string `json:"url,omitempty"`
+	// URLSecret holds the URL to post to.
+	// +optional
+	URLSecret *SecretKeyRef `json:"urlSecret,omitempty"`
+	// SigningSecret holds the key of the HMAC-SHA256 signature. Without it messages are not signed.
+	// +optional
+	SigningSecret *SecretKeyRef `json:"signingSecret,omitempty"`
+	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's.
+	// +optional
+	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
+}
+
+// Route sends matching incidents to receivers.
+type Route struct {
+	// Match says which incidents the route takes. All conditions must hold; an empty one holds.
+	// +optional
+	Match RouteMatch `json:"match,omitempty"`
+	// Receivers that get the incident; an empty list pushes to nobody.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=40
+	Receivers []string `json:"receivers"`
+	// MuteTimes name times in which the route pushes nothing.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=63
+	MuteTimes []string `json:"muteTimes,omitempty"`
+}
+
+// RouteMatch says which incidents a route takes.
+type RouteMatch struct {
+	// Namespaces of the subject, as exact names or with * for any characters.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[-a-z0-9*]+$`
+	Namespaces []string `json:"namespaces,omitempty"`
+	// Severities of the incident. Default: critical only.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=3
+	Severities []Severity `json:"severities,omitempty"`
+	// Labels that one alert of the incident must have, all of them.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// MuteTime is a recurring time in which nothing is pushed.
+// +kubebuilder:validation:XValidation:rule="has(self.start) == has(self.end)",message="start and end belong together: set both, or leave both out for the whole day"
+type MuteTime struct {
+	// Name of the mute time, unique in the list.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name"`
+	// Weekdays on which it holds; every day when left out.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=7
+	Weekdays []Weekday `json:"weekdays,omitempty"`
+	// Start of the time of day, such as 22:00. The whole day when start and end are left out.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	Start string `json:"start,omitempty"`
+	// End of the time of day, such as 06:00; not after start means the next day.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
+	End string `json:"end,omitempty"`
+	// TimeZone of IANA's data base, such as Europe/Berlin. Default UTC.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	TimeZone string `json:"timeZone,omitempty"`
+}
+
+// Weekday is a day of the week.
+// +kubebuilder:validation:Enum=Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday
+type Weekday string
+
+// ResponderSpec sizes the responder.
+type ResponderSpec struct {
+	PodSettings `json:",inline"`
+	// Replicas share the work. Default 2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	Replicas *int32 `json:"replicas,omitempty"`
+}

@@ -1,0 +1,75 @@
+package v1alpha1
+
+// Condition types of a KubeBot. A component's condition is true only if the component answers.
+const (
+	// ConditionReady sums up: true when every component that is not switched off is ready.
+	ConditionReady = "Ready"
+	// ConditionReconciling is there, and true, only while a change is on its way (kstatus).
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is there, and true, only while a person must act (kstatus).
+	ConditionStalled = "Stalled"
+	// ConditionPrometheusReady: Prometheus answers, and its own targets of the stack are up.
+	ConditionPrometheusReady = "PrometheusReady"
+	// ConditionAlertmanagerReady: Alertmanager answers and knows the responder as receiver.
+	ConditionAlertmanagerReady = "AlertmanagerReady"
+	// ConditionExportersReady: the exporters run and Prometheus scrapes them.
+	ConditionExportersReady = "ExportersReady"
+	// ConditionRulesReady: Prometheus has loaded the default rules and evaluates them without error.
+	ConditionRulesReady = "RulesReady"
+	// ConditionResponderReady: the responder answers and got the watchdog alert through the whole path.
+	ConditionResponderReady = "ResponderReady"
+	// ConditionReceiversReady: every receiver has its credentials and the last attempt to reach it was not refused.
+	ConditionReceiversReady = "ReceiversReady"
+	// ConditionStorageEphemeral is true while a component keeps its data in an emptyDir; it does not affect Ready.
+	ConditionStorageEphemeral = "StorageEphemeral"
+)
+
+// Condition reasons of a KubeBot.
+const (
+	// ReasonReady: what the condition tells of is well.
+	ReasonReady = "Ready"
+	// ReasonDisabled: the component is switched off in the spec.
+	ReasonDisabled = "Disabled"
+	// ReasonSuspended: spec.suspend is set; nothing is changed.
+	ReasonSuspended = "Suspended"
+	// ReasonProgressing: objects are applied and pods are starting.
+	ReasonProgressing = "Progressing"
+	// ReasonNotAnswering: the component runs and does not answer, or answers with an error.
+	ReasonNotAnswering = "NotAnswering"
+	// ReasonTargetsDown: Prometheus answers and targets of the stack are down.
+	ReasonTargetsDown = "TargetsDown"
+	// ReasonRulesNotLoaded: Prometheus has not loaded the default rules, or can't evaluate some.
+	ReasonRulesNotLoaded = "RulesNotLoaded"
+	// ReasonWatchdogMissing: the watchdog alert has not reached the responder for 5 minutes.
+	ReasonWatchdogMissing = "WatchdogMissing"
+	// ReasonReceiverUnknown: Alertmanager does not know the responder as receiver.
+	ReasonReceiverUnknown = "ReceiverUnknown"
+	// ReasonSecretMissing: a Secret or a key in it that the spec names does not exist.
+	ReasonSecretMissing = "SecretMissing"
+	// ReasonReceiverRefused: a receiver refused a message for good, for example for a revoked token.
+	ReasonReceiverRefused = "ReceiverRefused"
+	// ReasonHistoryUnavailable: Slack's history can't be read, so a lost answer may lead to a second copy.
+	ReasonHistoryUnavailable = "HistoryUnavailable"
+	// ReasonUndelivered: messages wait for a receiver that can't be reached.
+	ReasonUndelivered = "Undelivered"
+	// ReasonNoReceivers: the spec names no receiver, so nothing is pushed.
+	ReasonNoReceivers = "NoReceivers"
+	// ReasonInvalidSpec: a field holds what can't be used; the message says which and what to do.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonApplyFailed: an object could not be applied; the message says which and why.
+	ReasonApplyFailed = "ApplyFailed"
+	// ReasonPruneFailed: an object that is no longer wanted could not be removed.
+	ReasonPruneFailed = "PruneFailed"
+	// ReasonCRDsMissing: the Prometheus Operator's resources are not in the cluster.
+	ReasonCRDsMissing = "PrometheusOperatorCRDsMissing"
+	// ReasonOperatorNotActing: the Prometheus Operator has not acted on an applied object.
+	ReasonOperatorNotActing = "PrometheusOperatorNotActing"
+	// ReasonClusterScopeTaken: an older KubeBot is active in this cluster.
+	ReasonClusterScopeTaken = "ClusterScopeTaken"
+	// ReasonNamespaceNotServed: the chart was not told to serve the KubeBot's namespace.
+	ReasonNamespaceNotServed = "NamespaceNotServed"
+	// ReasonEmptyDir: data are in an emptyDir and go with the pod.
+	ReasonEmptyDir = "EmptyDir"
+	// ReasonDeleting: the KubeBot is being deleted.
+	ReasonDeleting = "Deleting"
+)

@@ -1,0 +1,380 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Incident is the durable record of one thing that went wrong: what fired, what was decided and why, and per receiver
+// whether the message was delivered.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:shortName=inc,categories=kubebot
+// +kubebuilder:selectablefield:JSONPath=`.spec.subject.kind`
+// +kubebuilder:selectablefield:JSONPath=`.spec.subject.namespace`
+// +kubebuilder:selectablefield:JSONPath=`.spec.subject.name`
+// +kubebuilder:printcolumn:name="Subject",type=string,JSONPath=`.spec.subject.display`
+// +kubebuilder:printcolumn:name="Severity",type=string,JSONPath=`.status.severity`
+// +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`
+// +kubebuilder:printcolumn:name="Cause",type=string,JSONPath=`.status.cause`
+// +kubebuilder:printcolumn:name="Receivers",type=string,JSONPath=`.status.receivers`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type Incident struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec is what the incident is about and what people ask of it.
+	Spec IncidentSpec `json:"spec"`
+	// Status is what KubeBot found and did.
+	// +optional
+	Status IncidentStatus `json:"status,omitempty"`
+}
+
+// IncidentList is a list of Incidents.
+// +kubebuilder:object:root=true
+type IncidentList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []Incident `json:"items"`
+}
+
+// IncidentSpec is what the incident is about and what people ask of it.
+// +kubebuilder:validation:XValidation:rule="self.kubeBot == oldSelf.kubeBot && self.groupKey == oldSelf.groupKey && self.subject == oldSelf.subject && self.number == oldSelf.number",message="kubeBot, groupKey, number and subject can't be changed: they say what the incident is about"
+type IncidentSpec struct {
+	// KubeBot that opened the incident, in the same namespace.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	KubeBot string `json:"kubeBot"`
+	// ClusterName of the cluster in which it happened.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	ClusterName string `json:"clusterName,omitempty"`
+	// GroupKey is what alerts have in common that belong to this incident.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	GroupKey string `json:"groupKey"`
+	// Number of the incident among those of its group key, from 1.
+	// +kubebuilder:validation:Minimum=1
+	Number int64 `json:"number"`
+	// Subject is what is affected.
+	Subject Subject `json:"subject"`
+	// OpeningAlerts are the alerts that opened the incident.
+	// +listType=map
+	// +listMapKey=fingerprint
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=500
+	OpeningAlerts []IncidentAlert `json:"openingAlerts"`
+	// Continues names the incident that was full when this one was opened; messages go into its thread.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Continues string `json:"continues,omitempty"`
+	// Acknowledge says that a person looks after the incident.
+	// +optional
+	Acknowledge *Request `json:"acknowledge,omitempty"`
+	// Close ends the incident even if alerts still fire.
+	// +optional
+	Close *Request `json:"close,omitempty"`
+}
+
+// Subject is what an incident is about. Nodes and outside alerts have no namespace.
+type Subject struct {
+	// APIVersion of the object, such as apps/v1; empty for outside alerts.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	APIVersion string `json:"apiVersion,omitempty"`
+	// Kind of the object, such as Deployment; Alert for outside alerts.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Kind string `json:"kind"`
+	// Namespace of the object.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the object.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// Display is the subject for people, such as Deployment shop/checkout.
+	// +optional
+	// +kubebuilder:validation:MaxLength=400
+	Display string `json:"display,omitempty"`
+}
+
+// Request is what a person asked for.
+type Request struct {
+	// By is who asked.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	By string `json:"by,omitempty"`
+	// Comment is why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Comment string `json:"comment,omitempty"`
+}
+
+// AlertSource is where an alert came from.
+// +kubebuilder:validation:Enum=Alertmanager;Watch;History
+type AlertSource string
+
+const (
+	// AlertSourceAlertmanager is Alertmanager's webhook or API.
+	AlertSourceAlertmanager AlertSource = "Alertmanager"
+	// AlertSourceWatch is the responder's own watch of workload states and events.
+	AlertSourceWatch AlertSource = "Watch"
+	// AlertSourceHistory is the ALERTS series of Prometheus: what fired while no responder answered.
+	AlertSourceHistory AlertSource = "History"
+)
+
+// AlertState is whether an alert still fires.
+// +kubebuilder:validation:Enum=Firing;Resolved
+type AlertState string
+
+const (
+	// AlertFiring means that the alert fires.
+	AlertFiring AlertState = "Firing"
+	// AlertResolved means that it no longer fires.
+	AlertResolved AlertState = "Resolved"
+)
+
+// IncidentAlert is one alert of an incident.
+type IncidentAlert struct {
+	// Fingerprint of the alert's labels, 16 hexadecimal digits, as Alertmanager computes it.
+	// +kubebuilder:validation:MaxLength=32
+	Fingerprint string `json:"fingerprint"`
+	// Name of the alert.
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name"`
+	// Severity of the alert.
+	Severity Severity `json:"severity"`
+	// State of the alert.
+	State AlertState `json:"state"`
+	// Source of the alert.
+	Source AlertSource `json:"source"`
+	// StartsAt is when it began to fire.
+	StartsAt metav1.Time `json:"startsAt"`
+	// EndsAt is when it ceased to fire.
+	// +optional
+	EndsAt *metav1.Time `json:"endsAt,omitempty"`
+	// Labels of the alert, as far as they fit.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Labels map[string]string `json:"labels,omitempty"`
+	// Summary is what is wrong, in a sentence.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Summary string `json:"summary,omitempty"`
+	// Description tells more.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Description string `json:"description,omitempty"`
+	// RunbookURL tells what to do.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	RunbookURL string `json:"runbookURL,omitempty"`
+}
+
+// IncidentState is where an incident stands.
+// +kubebuilder:validation:Enum=Open;Acknowledged;Resolved;Closed
+type IncidentState string
+
+const (
+	// IncidentOpen means that something is wrong and nobody has said to look after it.
+	IncidentOpen IncidentState = "Open"
+	// IncidentAcknowledged means that something is wrong and a person looks after it.
+	IncidentAcknowledged IncidentState = "Acknowledged"
+	// IncidentResolved means that no alert fires any more; it may reopen for a while.
+	IncidentResolved IncidentState = "Resolved"
+	// IncidentClosed means that it is over for good: quiet for long enough, or closed by a person.
+	IncidentClosed IncidentState = "Closed"
+)
+
+// Verdict is what was decided about pushing an incident.
+// +kubebuilder:validation:Enum=Notify;Quiet
+type Verdict string
+
+const (
+	// VerdictNotify pushes the incident to its receivers.
+	VerdictNotify Verdict = "Notify"
+	// VerdictQuiet keeps it visible here without a push.
+	VerdictQuiet Verdict = "Quiet"
+)
+
+// Decision is whether an incident is pushed, and why.
+type Decision struct {
+	// Verdict is notify or quiet.
+	Verdict Verdict `json:"verdict"`
+	// Reason is the name of the check that decided.
+	// +kubebuilder:validation:MaxLength=63
+	Reason string `json:"reason"`
+	// Message says it in a sentence.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}
+
+// IncidentStatus is what KubeBot found and did.
+type IncidentStatus struct {
+	// State of the incident.
+	// +optional
+	State IncidentState `json:"state,omitempty"`
+	// Severity is the highest of the alerts so far.
+	// +optional
+	Severity Severity `json:"severity,omitempty"`
+	// Title says what is wrong.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Title string `json:"title,omitempty"`
+	// Cause is the most likely cause in a sentence.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Cause string `json:"cause,omitempty"`
+	// StartedAt is when the first alert began.
+	// +optional
+	StartedAt *metav1.Time `json:"startedAt,omitempty"`
+	// ResolvedAt is when the last alert ended.
+	// +optional
+	ResolvedAt *metav1.Time `json:"resolvedAt,omitempty"`
+	// ClosedAt is when the incident was closed.
+	// +optional
+	ClosedAt *metav1.Time `json:"closedAt,omitempty"`
+	// Alerts are all alerts of the incident, at most 500.
+	// +optional
+	// +listType=map
+	// +listMapKey=fingerprint
+	// +kubebuilder:validation:MaxItems=500
+	Alerts []IncidentAlert `json:"alerts,omitempty"`
+	// Decision is whether the incident is pushed, and why.
+	// +optional
+	Decision *Decision `json:"decision,omitempty"`
+	// Transition is the last change that receivers are told of.
+	// +optional
+	Transition *TransitionRecord `json:"transition,omitempty"`
+	// Deliveries tell per receiver and transition whether the message arrived.
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=256
+	Deliveries []Delivery `json:"deliveries,omitempty"`
+	// Receivers sums up the deliveries, such as oncall:Delivered.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Receivers string `json:"receivers,omitempty"`
+}
+
+// TransitionKind is a change of an incident that receivers are told of.
+// +kubebuilder:validation:Enum=Opened;Updated;Resolved;Reopened
+type TransitionKind string
+
+const (
+	// TransitionOpened tells of a new incident.
+	TransitionOpened TransitionKind = "Opened"
+	// TransitionUpdated tells that it became worse or wider, or was acknowledged.
+	TransitionUpdated TransitionKind = "Updated"
+	// TransitionResolved tells that it is over.
+	TransitionResolved TransitionKind = "Resolved"
+	// TransitionReopened tells that it came back before it was closed.
+	TransitionReopened TransitionKind = "Reopened"
+)
+
+// TransitionRecord is a change of an incident that receivers are told of.
+type TransitionRecord struct {
+	// Kind of the change.
+	Kind TransitionKind `json:"kind"`
+	// Sequence counts the changes of the incident, from 1.
+	Sequence int64 `json:"sequence"`
+	// Text says the change in a sentence, for the thread.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Text string `json:"text,omitempty"`
+	// At is when the change was recorded.
+	At metav1.Time `json:"at"`
+}
+
+// DeliveryState is where a delivery stands.
+// +kubebuilder:validation:Enum=Pending;Claimed;Delivered;Unknown;Failed;Superseded
+type DeliveryState string
+
+const (
+	// DeliveryPending waits for its first or next attempt.
+	DeliveryPending DeliveryState = "Pending"
+	// DeliveryClaimed is being sent by the replica in holder, until the claim ends.
+	DeliveryClaimed DeliveryState = "Claimed"
+	// DeliveryDelivered was accepted by the receiver.
+	DeliveryDelivered DeliveryState = "Delivered"
+	// DeliveryUnknown was sent, and no answer tells whether it was accepted.
+	DeliveryUnknown DeliveryState = "Unknown"
+	// DeliveryFailed was refused for good; the attempts say why. A change of the receiver's settings tries again.
+	DeliveryFailed DeliveryState = "Failed"
+	// DeliverySuperseded was not sent because a later change of the incident says more.
+	DeliverySuperseded DeliveryState = "Superseded"
+)
+
+// Delivery is one change of an incident for one receiver.
+type Delivery struct {
+	// Key identifies the delivery for ever: as Slack message metadata and as Idempotency-Key.
+	// +kubebuilder:validation:MaxLength=64
+	Key string `json:"key"`
+	// Receiver is its name.
+	// +kubebuilder:validation:MaxLength=63
+	Receiver string `json:"receiver"`
+	// Transition that is told.
+	Transition TransitionKind `json:"transition"`
+	// Sequence of the transition.
+	Sequence int64 `json:"sequence"`
+	// Text says the change in a sentence.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Text string `json:"text,omitempty"`
+	// State of the delivery.
+	State DeliveryState `json:"state"`
+	// Holder is the replica that has claimed the delivery.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Holder string `json:"holder,omitempty"`
+	// Until is when the claim ends.
+	// +optional
+	Until *metav1.MicroTime `json:"until,omitempty"`
+	// NextAttempt is not before this time.
+	// +optional
+	NextAttempt *metav1.MicroTime `json:"nextAttempt,omitempty"`
+	// AttemptCount is how often it was tried.
+	// +optional
+	AttemptCount int64 `json:"attemptCount,omitempty"`
+	// Attempts are the last 5 attempts.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=5
+	Attempts []Attempt `json:"attempts,omitempty"`
+	// DeliveredAt is when the receiver accepted it.
+	// +optional
+	DeliveredAt *metav1.MicroTime `json:"deliveredAt,omitempty"`
+	// Channel is the Slack channel ID of the message.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Channel string `json:"channel,omitempty"`
+	// MessageID is the Slack timestamp of the head message.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	MessageID string `json:"messageID,omitempty"`
+	// PossibleDuplicate means that the receiver may hold a second copy, and why.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	PossibleDuplicate string `json:"possibleDuplicate,omitempty"`
+	// BodySHA256 is the hash of the webhook body that was sent first, so that a repeat is the same.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	BodySHA256 string `json:"bodySHA256,omitempty"`
+}
+
+// Attempt is one try to deliver.
+type Attempt struct {
+	// At is when it was tried.
+	At metav1.MicroTime `json:"at"`
+	// Result in a word, such as Delivered, RateLimited or Timeout.
+	// +kubebuilder:validation:MaxLength=63
+	Result string `json:"result"`
+	// Message tells more; it never holds a secret.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+}

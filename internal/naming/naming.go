@@ -1,0 +1,74 @@
+// Package naming gives the names, labels and hashes of managed objects. Everything here is pure.
+package naming
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+)
+
+const (
+	// FieldManager is KubeBot's field manager in server-side apply.
+	FieldManager = "kubebot"
+	// LabelName holds the name of the KubeBot that an object belongs to.
+	LabelName = "kubebot.io/name"
+	// LabelNamespace holds the namespace of that KubeBot.
+	LabelNamespace = "kubebot.io/namespace"
+	// LabelComponent holds the component's name.
+	LabelComponent = "app.kubernetes.io/component"
+	// AnnotationConfigHash on a pod template holds the hash of the configuration that the pod reads.
+	AnnotationConfigHash = "kubebot.io/config-hash"
+	// Finalizer is set on a KubeBot while objects outside its namespace exist.
+	Finalizer = "kubebot.io/cleanup"
+)
+
+// Object returns the name of an object of a component: the KubeBot's name, a dash, and the suffix.
+func Object(kb *v1alpha1.KubeBot, suffix string) string { return kb.Name + "-" + suffix }
+
+// Labels returns the labels of every object of a component.
+func Labels(kb *v1alpha1.KubeBot, component string) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name":       component,
+		"app.kubernetes.io/instance":   kb.Name,
+		"app.kubernetes.io/managed-by": "kubebot",
+		"app.kubernetes.io/part-of":    "kubebot",
+		LabelComponent:                 component,
+		LabelName:                      kb.Name,
+		LabelNamespace:                 kb.Namespace,
+	}
+}
+
+// Selector returns the labels by which the pods of a component are selected; they never change.
+func Selector(kb *v1alpha1.KubeBot, component string) map[string]string {
+	return map[string]string{
+		"app.kubernetes.io/name": component,
+		LabelName:                kb.Name,
+		LabelNamespace:           kb.Namespace,
+	}
+}
+
+// Hash returns the first 16 hexadecimal digits of the SHA-256 of v in JSON.
+func Hash(v any) (string, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return "", fmt.Errorf("hash %T: %w", v, err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8]), nil
+}
+
+// Image puts an image under another registry: the host of ref is replaced by registry. An empty registry leaves it.
+func Image(ref, registry string) string {
+	if registry == "" {
+		return ref
+	}
+	host, rest, found := strings.Cut(ref, "/")
+	if !found || !strings.ContainsAny(host, ".:") && host != "localhost" {
+		return registry + "/" + ref
+	}
+	return registry + "/" + rest
+}

@@ -1,0 +1,67 @@
+// Package config is the responder's configuration, which the manager writes into a ConfigMap and the responder reads
+// from a file, and the report of itself, which the responder serves and the manager reads. No secret is in either:
+// tokens and keys are files.
+package config
+
+import (
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+)
+
+const (
+	// Path of the configuration in the responder's pod.
+	Path = "/etc/kubebot/config/responder.yaml"
+	// CredentialsDir is where the generated Secret is mounted in the responder's pod.
+	CredentialsDir = "/etc/kubebot/credentials"
+	// SecretsDir is where the Secrets of receivers are mounted: <SecretsDir>/<secret name>/<key>, each optional.
+	SecretsDir = "/etc/kubebot/secrets"
+)
+
+// Config configures the responder.
+type Config struct {
+	// KubeBot and Namespace name the KubeBot that the responder works for; Incidents go into the same namespace.
+	KubeBot   string `json:"kubeBot"`
+	Namespace string `json:"namespace"`
+	// UID of the KubeBot.
+	UID string `json:"uid"`
+	// ClusterName stands in every Incident and message.
+	ClusterName string `json:"clusterName"`
+	// PrometheusURL and AlertmanagerURL are base URLs; empty when there is none.
+	PrometheusURL   string `json:"prometheusURL,omitempty"`
+	AlertmanagerURL string `json:"alertmanagerURL,omitempty"`
+	// Severities, Receivers, Routes and MuteTimes are the spec's.
+	Severities []v1alpha1.SeverityMapping `json:"severities,omitempty"`
+	Receivers  []v1alpha1.Receiver        `json:"receivers,omitempty"`
+	Routes     []v1alpha1.Route           `json:"routes,omitempty"`
+	MuteTimes  []v1alpha1.MuteTime        `json:"muteTimes,omitempty"`
+}
+
+// SecretFile returns the file in the responder's pod that holds the value of a reference.
+func SecretFile(ref v1alpha1.SecretKeyRef) string {
+	return SecretsDir + "/" + ref.Name + "/" + ref.Key
+}
+
+// Report is what a responder replica says of itself at GET /api/v1/status.
+type Report struct {
+	// Replica is the pod's name.
+	Replica string `json:"replica"`
+	// WatchdogSeen is when the watchdog alert last reached any replica of the responder (it is shared through an annotation of the
+	// Lease <kubebot>-watchdog); zero if never.
+	WatchdogSeen time.Time `json:"watchdogSeen"`
+	// Receivers tell of each receiver.
+	Receivers []ReceiverReport `json:"receivers,omitempty"`
+	// Problems in the configuration that the responder works around, each a sentence.
+	Problems []string `json:"problems,omitempty"`
+}
+
+// ReceiverReport tells of one receiver.
+type ReceiverReport struct {
+	Name string `json:"name"`
+	// Reason is empty when the receiver is well, else one of the reasons of the condition ReceiversReady.
+	Reason string `json:"reason,omitempty"`
+	// Message says what is wrong and what to do, without times and secrets.
+	Message string `json:"message,omitempty"`
+	// Undelivered counts messages that wait.
+	Undelivered int `json:"undelivered,omitempty"`
+}
