@@ -54,6 +54,9 @@ type Install struct {
 	ServiceAccountPrefix string
 	// Image of KubeBot itself.
 	Image string
+	// PrometheusOperatorID is the controller ID of the Prometheus Operator that the chart shipped; it goes into the
+	// annotation operator.prometheus.io/controller-id of Prometheus and Alertmanager. Empty when another one serves.
+	PrometheusOperatorID string
 }
 
 // Cluster is what the cluster has, by discovery.

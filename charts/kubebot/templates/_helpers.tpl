@@ -1,0 +1,42 @@
+{{- define "kubebot.fullname" -}}
+{{- if contains "kubebot" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-kubebot" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "kubebot.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "kubebot.nodesNamespace" -}}
+{{ .Values.nodesNamespace | default (printf "%s-nodes" .Release.Name) }}
+{{- end }}
+
+{{- /* The served namespaces, separated by commas. */}}
+{{- define "kubebot.namespaces" -}}
+{{ .Values.namespaces | default (list .Release.Namespace) | join "," }}
+{{- end }}
+
+{{- define "kubebot.labels" -}}
+app.kubernetes.io/name: kubebot
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "kubebot.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+
+{{- define "kubebot.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65534
+runAsGroup: 65534
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "kubebot.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
