@@ -109,7 +109,7 @@ func (b *Builder) compareOps(x, y uint32) int {
 
 func (b *Builder) assembleOperations(s *Snapshot, links map[linkKey]int) {
 	for id, o := range b.ops {
-		op := Operation{Name: o.name, Slots: make([]CallStats, len(b.layout.Steps)+1)}
+		op := Operation{Name: o.name, Slots: make([]CallStats, b.layout.Slots())}
 		shapes := map[string]*Shape{}
 		var order []string
 		for _, sh := range b.shards {
@@ -157,7 +157,7 @@ func (s *shard) mergeShapes(op uint32, links map[linkKey]int, shapes map[string]
 		k := shapeText(kids)
 		sh := shapes[k]
 		if sh == nil {
-			sh = &Shape{Children: kids, Slots: make([]uint64, len(s.layout.Steps)+1)}
+			sh = &Shape{Children: kids, Slots: make([]uint64, s.layout.Slots())}
 			shapes[k] = sh
 			order = append(order, k)
 		}
@@ -192,11 +192,16 @@ func (b *Builder) assembleFlows(s *Snapshot) {
 	}
 	for k, f := range merged {
 		w := &s.Workloads[b.ops[k.op].workload]
-		w.Flows = append(w.Flows, Flow{b.ops[k.op].name, int(k.from), int(k.to), f})
+		fl := Flow{Operation: b.ops[k.op].name, From: int(k.from), To: int(k.to), Slots: f}
+		if k.caller > 0 {
+			c := b.ops[k.caller-1]
+			fl.Caller = b.names[c.workload].name + " " + c.name
+		}
+		w.Flows = append(w.Flows, fl)
 	}
 	for i := range s.Workloads {
 		slices.SortFunc(s.Workloads[i].Flows, func(x, y Flow) int {
-			return cmp.Or(cmp.Compare(x.Operation, y.Operation), cmp.Compare(x.From, y.From), cmp.Compare(x.To, y.To))
+			return cmp.Or(cmp.Compare(x.Operation, y.Operation), cmp.Compare(x.Caller, y.Caller), cmp.Compare(x.From, y.From), cmp.Compare(x.To, y.To))
 		})
 	}
 }

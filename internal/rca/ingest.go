@@ -115,7 +115,7 @@ func (b *Builder) addLog(wid uint32, w *workloadState, r plog.LogRecord) {
 	}
 	p := w.patterns.Match(r.Body().AsString(), pattern.NormalSeverity(sev))
 	for p >= len(w.counts) {
-		w.counts = append(w.counts, make([]uint64, len(b.layout.Steps)+1))
+		w.counts = append(w.counts, make([]uint64, b.layout.Slots()))
 	}
 	w.counts[p][slot]++
 	id := r.SpanID()

@@ -12,7 +12,7 @@ type span struct {
 	id, parent   uint64
 	start, dur   int64
 	op, workload uint32
-	err          bool
+	err, dup     bool
 }
 
 // logLine is a log record that belongs to a span.
@@ -52,9 +52,10 @@ type shapeKey struct {
 	mask uint64
 }
 
+// flowKey names a flow; caller is the operation on whose behalf it ran plus one, 0 at an entry.
 type flowKey struct {
-	op       uint32
-	from, to int32
+	op, caller uint32
+	from, to   int32
 }
 
 type opState struct {
@@ -177,6 +178,9 @@ func (s *shard) count(t *traceBuffer) {
 	s.countLinks(spans, slot)
 	for i := range spans {
 		sp := &spans[i]
+		if sp.dup {
+			continue
+		}
 		o := s.op(sp.op)
 		st := &o.slots[slot]
 		st.Calls++
@@ -210,7 +214,8 @@ func (c *scratch) index(spans []span) {
 				c.table[p] = int32(i) + 1
 				break
 			}
-			if spans[c.table[p]-1].id == spans[i].id {
+			if spans[c.table[p]-1].id == spans[i].id { // delivered twice
+				spans[i].dup = true
 				break
 			}
 		}
@@ -250,7 +255,7 @@ func (c *scratch) find(spans []span, id uint64) int32 {
 func (c *scratch) relate(spans []span) {
 	for _, i := range c.order {
 		sp := &spans[i]
-		if sp.parent == 0 {
+		if sp.parent == 0 || sp.dup {
 			continue
 		}
 		p := c.find(spans, sp.parent)
@@ -300,7 +305,7 @@ func (s *shard) op(id uint32) *opState {
 	}
 	o := &s.ops[id]
 	if o.slots == nil {
-		o.slots = make([]CallStats, len(s.layout.Steps)+1)
+		o.slots = make([]CallStats, s.layout.Slots())
 	}
 	return o
 }
@@ -319,7 +324,7 @@ func (s *shard) link(caller, callee uint32) *linkState {
 		return nil
 	}
 	o := s.op(caller)
-	l := &linkState{key: k, index: uint8(min(63, len(o.links))), slots: make([]LinkStats, len(s.layout.Steps)+1)}
+	l := &linkState{key: k, index: uint8(min(63, len(o.links))), slots: make([]LinkStats, s.layout.Slots())}
 	o.links = append(o.links, l)
 	s.links[k] = l
 	return l
@@ -333,7 +338,7 @@ func (s *shard) countShape(o *opState, op uint32, mask uint64, slot int) {
 			return
 		}
 		o.shapes++
-		sh = make([]uint64, len(s.layout.Steps)+1)
+		sh = make([]uint64, s.layout.Slots())
 		s.shapes[k] = sh
 	}
 	sh[slot]++
@@ -368,23 +373,38 @@ func (s *shard) countFlows(t *traceBuffer, c *scratch) {
 			j++
 		}
 		if sp := c.find(t.spans, c.seq[i].span); sp >= 0 && t.spans[sp].workload == c.seq[i].workload {
-			s.countSequence(t.spans[sp].op, c.seq[i:j])
+			s.countSequence(t.spans[sp].op, c.callerOf(t.spans, sp), c.seq[i:j])
 		}
 		i = j
 	}
 }
 
-func (s *shard) countSequence(op uint32, seq []logLine) {
+// callerOf climbs to the workload that called and gives its first operation in the trace plus one, or 0.
+func (c *scratch) callerOf(spans []span, i int32) uint32 {
+	own := spans[i].workload
+	for i >= 0 && spans[i].workload == own {
+		i = c.parent[i]
+	}
+	if i < 0 {
+		return 0
+	}
+	for p := c.parent[i]; p >= 0 && spans[p].workload == spans[i].workload; p = c.parent[i] {
+		i = p
+	}
+	return spans[i].op + 1
+}
+
+func (s *shard) countSequence(op, caller uint32, seq []logLine) {
 	slot := s.layout.Slot(seq[0].time)
 	if slot < 0 {
 		return
 	}
 	prev := int32(-1)
 	for _, l := range seq {
-		s.flow(flowKey{op, prev, l.pattern}, slot)
+		s.flow(flowKey{op, caller, prev, l.pattern}, slot)
 		prev = l.pattern
 	}
-	s.flow(flowKey{op, prev, -1}, slot)
+	s.flow(flowKey{op, caller, prev, -1}, slot)
 }
 
 func (s *shard) flow(k flowKey, slot int) {
@@ -394,7 +414,7 @@ func (s *shard) flow(k flowKey, slot int) {
 			s.dropped++
 			return
 		}
-		f = make([]uint64, len(s.layout.Steps)+1)
+		f = make([]uint64, s.layout.Slots())
 		s.flows[k] = f
 	}
 	f[slot]++

@@ -53,8 +53,8 @@ const (
 	SeriesServerLatency     = "latency.server"     // seconds, an edge seen by its callee
 )
 
-// Snapshot is everything the engine sees of one incident. Counts and histograms are kept per slot: slot 0 is the
-// baseline, slot i the i-th step (see Steps).
+// Snapshot is everything the engine sees of one incident. Counts and histograms are kept per slot: first
+// one for each window of Baseline, then one for each of Steps.
 type Snapshot struct {
 	Version int `json:"version"`
 	// Alarm is when the trouble was noticed, Unix nanoseconds.
@@ -157,10 +157,12 @@ type Pattern struct {
 // Flow counts that, within the spans of an operation, the log statement To came directly after From. From is -1 at the
 // start of the span and To is -1 at its end; else they are indices into the workload's Patterns.
 type Flow struct {
-	Operation string   `json:"operation"`
-	From      int      `json:"from"`
-	To        int      `json:"to"`
-	Slots     []uint64 `json:"slots"`
+	Operation string `json:"operation"`
+	// Caller is the workload and operation on whose behalf the span ran, as "workload operation"; empty at an entry.
+	Caller string   `json:"caller,omitempty"`
+	From   int      `json:"from"`
+	To     int      `json:"to"`
+	Slots  []uint64 `json:"slots"`
 }
 
 // Event is something a platform reported about a workload.
@@ -221,7 +223,7 @@ func (s *Snapshot) Validate() error {
 			return fmt.Errorf("step %d is empty or out of order", i)
 		}
 	}
-	slots := len(s.Steps) + 1
+	slots := len(s.Baseline) + len(s.Steps)
 	for i := range s.Workloads {
 		if err := s.Workloads[i].validate(slots, len(s.Links)); err != nil {
 			return fmt.Errorf("workload %q: %w", s.Workloads[i].Name, err)

@@ -1,0 +1,175 @@
+// Package training fits the weights and the calibration of the root-cause model from incidents with known causes.
+package training
+
+import (
+	"math"
+	"slices"
+
+	"github.com/kubebot/kubebot/internal/rca"
+)
+
+// Example is an incident with a known cause.
+type Example struct {
+	ID string
+	// Group names what is held out together (a service, a kind of fault); equal groups never train each other.
+	Groups     []string
+	Weight     float64
+	Candidates []rca.Candidate
+	Workload   string
+	// Kind is empty when only the workload is known.
+	Kind rca.Kind
+}
+
+// Right says whether a candidate is the known cause.
+func (e *Example) Right(c *rca.Candidate) bool {
+	return c.Workload == e.Workload && (e.Kind == "" || c.Kind == e.Kind)
+}
+
+// Options tune the fit.
+type Options struct {
+	// Penalty is the strength of the pull to the prior weights, per weight and example.
+	Penalty float64
+	// Iterations of the gradient descent.
+	Iterations int
+}
+
+// DefaultOptions are what `make train` uses.
+var DefaultOptions = Options{Penalty: 0.02, Iterations: 3000}
+
+// Prior weights: without data every feature that speaks for a cause counts alike.
+const (
+	priorFor     = 2
+	priorAgainst = -1
+)
+
+// problem is the examples as dense matrices.
+type problem struct {
+	names   []string
+	sign    []float64
+	prior   []float64
+	rows    [][][]float64 // example, candidate, feature
+	right   [][]bool
+	weights []float64
+}
+
+// Fit finds the weights that maximise the penalised likelihood of a conditional logit: in every incident the known cause
+// competes with all other candidates. Weights keep the sign that their feature's meaning gives. It is deterministic.
+func Fit(examples []Example, detectors []rca.Detector, o Options) map[string]float64 {
+	p := newProblem(examples, detectors)
+	w := slices.Clone(p.prior)
+	best := slices.Clone(w)
+	grad := make([]float64, len(w))
+	momentum, second := make([]float64, len(w)), make([]float64, len(w))
+	for it := 1; it <= o.Iterations; it++ {
+		p.gradient(w, grad, o.Penalty)
+		rate := 0.05 / math.Sqrt(1+float64(it)/300)
+		for j := range w {
+			momentum[j] = 0.9*momentum[j] + 0.1*grad[j]
+			second[j] = 0.99*second[j] + 0.01*grad[j]*grad[j]
+			m := momentum[j] / (1 - math.Pow(0.9, float64(it)))
+			v := second[j] / (1 - math.Pow(0.99, float64(it)))
+			w[j] -= rate * m / (math.Sqrt(v) + 1e-8)
+			if w[j]*p.sign[j] < 0 {
+				w[j] = 0
+			}
+		}
+		copy(best, w)
+	}
+	out := map[string]float64{}
+	for j, n := range p.names {
+		out[n] = math.Round(best[j]*1e4) / 1e4
+	}
+	return out
+}
+
+func newProblem(examples []Example, detectors []rca.Detector) *problem {
+	p := &problem{}
+	index := map[string]int{}
+	for _, d := range detectors {
+		for _, f := range d.Features {
+			index[d.Name+"."+f.Name] = len(p.names)
+			p.names = append(p.names, d.Name+"."+f.Name)
+			sign, prior := 1.0, float64(priorFor)
+			if f.Against {
+				sign, prior = -1, priorAgainst
+			}
+			p.sign = append(p.sign, sign)
+			p.prior = append(p.prior, prior)
+		}
+	}
+	for i := range examples {
+		e := &examples[i]
+		var rows [][]float64
+		var right []bool
+		any := false
+		for j := range e.Candidates {
+			x := make([]float64, len(p.names))
+			for n, v := range e.Candidates[j].Values {
+				if k, ok := index[n]; ok {
+					x[k] = v
+				}
+			}
+			rows = append(rows, x)
+			r := e.Right(&e.Candidates[j])
+			right = append(right, r)
+			any = any || r
+		}
+		if !any { // found by no detector: it competes with nothing to show
+			rows = append(rows, make([]float64, len(p.names)))
+			right = append(right, true)
+		}
+		p.rows = append(p.rows, rows)
+		p.right = append(p.right, right)
+		p.weights = append(p.weights, e.Weight)
+	}
+	return p
+}
+
+// gradient of the mean negative log likelihood plus the penalty.
+func (p *problem) gradient(w, grad []float64, penalty float64) {
+	clear(grad)
+	var total float64
+	var raw []float64
+	for i, rows := range p.rows {
+		raw = raw[:0]
+		top := math.Inf(-1)
+		for _, x := range rows {
+			s := dot(w, x)
+			raw = append(raw, s)
+			top = math.Max(top, s)
+		}
+		var all, good float64
+		for c, s := range raw {
+			raw[c] = math.Exp(s - top)
+			all += raw[c]
+			if p.right[i][c] {
+				good += raw[c]
+			}
+		}
+		for c, x := range rows {
+			d := raw[c] / all
+			if p.right[i][c] {
+				d -= raw[c] / good
+			}
+			if d *= p.weights[i]; d != 0 {
+				for j, v := range x {
+					grad[j] += d * v
+				}
+			}
+		}
+		total += p.weights[i]
+	}
+	for j := range grad {
+		grad[j] = grad[j]/math.Max(1e-9, total) + penalty*(w[j]-p.prior[j])/float64(1)
+	}
+}
+
+func dot(a, b []float64) float64 {
+	var s float64
+	for i, x := range b {
+		if x != 0 {
+			s += a[i] * x
+		}
+	}
+	return s
+}
