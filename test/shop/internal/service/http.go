@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
@@ -87,7 +88,8 @@ func (a *App) explain(r *http.Request, err error) int {
 	if f := (*failure)(nil); errors.As(err, &f) {
 		status = f.status
 	}
-	log := a.telemetry.Log.With("http.route", r.Pattern, "http.response.status_code", status, "error", err.Error())
+	_, route, _ := strings.Cut(r.Pattern, " ") // the pattern begins with the method
+	log := a.telemetry.Log.With("http.request.method", r.Method, "http.route", route, "http.response.status_code", status, "error", err.Error())
 	if status < http.StatusInternalServerError {
 		log.WarnContext(r.Context(), "Request refused")
 		return status

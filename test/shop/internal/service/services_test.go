@@ -32,6 +32,9 @@ func TestCatalogAnswers(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			catalog := newApp(t, "catalog", map[string]string{"PRICE_FORMAT": tc.format})
 			code, body := catalog.ask(http.MethodGet, tc.path, "")
+			if refused := fmt.Sprintf(`"http.request.method":"GET","http.route":%q,"http.response.status_code":%d`, tc.route, tc.code); code != 200 && !strings.Contains(catalog.log.String(), refused) {
+				t.Errorf("the log lacks %s:\n%s", refused, catalog.log)
+			}
 			if code != tc.code || !strings.Contains(body, tc.body) {
 				t.Errorf("GET %s = %d %s, want %d with %s", tc.path, code, body, tc.code, tc.body)
 			}
