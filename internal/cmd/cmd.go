@@ -1,0 +1,75 @@
+// Package cmd makes the command line of KubeBot: one subcommand per process, each with a folder of its own.
+package cmd
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/kubebot/kubebot/internal/cmd/cleanup"
+)
+
+// Version of KubeBot, set when it is built.
+var Version = "dev"
+
+// Main runs the command line and returns the exit code.
+func Main() int {
+	ctx := ctrl.SetupSignalHandler()
+	if err := New().ExecuteContext(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "kubebot:", err)
+		return 1
+	}
+	return 0
+}
+
+// New returns the root command.
+func New() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "kubebot",
+		Short:         "Monitoring and alerting for Kubernetes that tells people only what matters, and why",
+		Version:       Version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	logs := zap.Options{}
+	level := root.PersistentFlags().Bool("debug", false, "log in detail")
+	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
+		logs.Development = *level
+		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
+		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
+	}
+	root.AddCommand(cleanupCommand())
+	return root
+}
+
+func useLogger(log logr.Logger) {
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+}
+
+func cleanupCommand() *cobra.Command {
+	o := cleanup.Options{Timeout: 3 * time.Minute}
+	c := &cobra.Command{
+		Use:   "cleanup",
+		Short: "Remove the KubeBots of some namespaces and wait until they are gone (the chart runs it before it is uninstalled)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := ctrl.GetConfig()
+			if err != nil {
+				return fmt.Errorf("find the cluster: %w", err)
+			}
+			o.Config = config
+			return cleanup.Run(cmd.Context(), o)
+		},
+	}
+	c.Flags().StringSliceVar(&o.Namespaces, "namespaces", nil, "namespaces whose KubeBots are removed")
+	c.Flags().DurationVar(&o.Timeout, "timeout", o.Timeout, "how long to wait")
+	_ = c.MarkFlagRequired("namespaces")
+	return c
+}
