@@ -178,15 +178,27 @@ func shapeText(kids []int) string {
 
 func (b *Builder) assembleFlows(s *Snapshot) {
 	merged := map[flowKey][]uint64{}
+	logs := map[[2]uint32]bool{} // operation and caller that log at all
+	add := func(k flowKey, f []uint64) {
+		to := merged[k]
+		if to == nil {
+			to = make([]uint64, len(f))
+			merged[k] = to
+		}
+		for i := range f {
+			to[i] += f[i]
+		}
+	}
 	for _, sh := range b.shards {
 		for k, f := range sh.flows {
-			to := merged[k]
-			if to == nil {
-				to = make([]uint64, len(f))
-				merged[k] = to
-			}
-			for i := range f {
-				to[i] += f[i]
+			add(k, f)
+			logs[[2]uint32{k.op, k.caller}] = true
+		}
+	}
+	for _, sh := range b.shards {
+		for k, f := range sh.silent {
+			if logs[[2]uint32{k.op, k.caller}] {
+				add(k, f)
 			}
 		}
 	}

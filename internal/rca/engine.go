@@ -3,6 +3,7 @@ package rca
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 )
@@ -40,7 +41,7 @@ type Candidate struct {
 	Values   map[string]float64 // by detector.feature
 	Evidence []Evidence
 	Region   []string
-	// Onset is the step with which the strongest finding begins.
+	// Onset is the step with which the trouble begins.
 	Onset int
 }
 
@@ -49,48 +50,53 @@ type candidateKey struct {
 	kind     Kind
 }
 
-type scoredFinding struct {
+type foundBy struct {
 	Finding
 	detector string
 	onset    int
-	strength float64
 }
 
-// Candidates runs the detectors for several onsets around the alarm and keeps the strongest finding of each detector,
-// workload and kind. The order is by workload and kind.
-func (e *Engine) Candidates(s *Snapshot) []Candidate {
+// Hypothesis is the candidates under the assumption of one onset.
+type Hypothesis struct {
+	Onset      int
+	Candidates []Candidate
+}
+
+// Hypotheses runs the detectors for several onsets around the alarm. Candidates are in the order of workload and kind.
+func (e *Engine) Hypotheses(s *Snapshot) []Hypothesis {
 	allowed := map[string]bool{}
 	for _, c := range s.Candidates {
 		allowed[c] = true
 	}
-	best := map[[3]string]scoredFinding{}
+	var out []Hypothesis
 	for _, onset := range onsets(s) {
 		v := NewView(s, onset)
+		var found []foundBy
 		for _, d := range e.detectors {
 			for _, f := range d.Detect(v) {
-				if len(allowed) > 0 && !allowed[f.Workload] {
-					continue
-				}
-				sf := scoredFinding{f, d.Name, onset, strength(d, f)}
-				k := [3]string{d.Name, f.Workload, string(f.Kind)}
-				if old, ok := best[k]; !ok || sf.strength > old.strength {
-					best[k] = sf
+				if len(allowed) == 0 || allowed[f.Workload] {
+					found = append(found, foundBy{f, d.Name, onset})
 				}
 			}
 		}
+		out = append(out, Hypothesis{onset, combine(found)})
 	}
-	return combine(best)
+	return out
 }
 
-// strength adds up what speaks for a finding.
-func strength(d Detector, f Finding) float64 {
-	var sum float64
-	for _, ft := range d.Features {
-		if !ft.Against {
-			sum += Clamp(f.Values[ft.Name])
+// Best gives the index of the hypothesis whose leading candidate has the highest raw score: the right onset gives the
+// sharpest contrast.
+func Best(weights map[string]float64, hs []Hypothesis) int {
+	m := Model{Weights: weights}
+	best, top := 0, math.Inf(-1)
+	for i := range hs {
+		for j := range hs[i].Candidates {
+			if raw := m.Raw(&hs[i].Candidates[j]); raw > top+1e-9 {
+				best, top = i, raw
+			}
 		}
 	}
-	return sum
+	return best
 }
 
 // onsets lists the steps at which the trouble may have begun: every second one from the look-back until a minute after
@@ -112,14 +118,10 @@ func onsets(s *Snapshot) []int {
 	return out
 }
 
-// combine joins the findings to candidates; findings without kind go to every candidate of their workload.
-func combine(best map[[3]string]scoredFinding) []Candidate {
-	keys := make([][3]string, 0, len(best))
-	for k := range best {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b [3]string) int {
-		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]), cmp.Compare(a[2], b[2]))
+// combine joins the findings of one onset to candidates; findings without kind go to every candidate of their workload.
+func combine(found []foundBy) []Candidate {
+	slices.SortStableFunc(found, func(a, b foundBy) int {
+		return cmp.Or(cmp.Compare(a.detector, b.detector), cmp.Compare(a.Workload, b.Workload), cmp.Compare(a.Kind, b.Kind))
 	})
 	byKey := map[candidateKey]*Candidate{}
 	var order []candidateKey
@@ -134,21 +136,21 @@ func combine(best map[[3]string]scoredFinding) []Candidate {
 		}
 		return c
 	}
-	for _, k := range keys {
-		if k[2] != "" {
-			get(candidateKey{k[1], Kind(k[2])}).add(best[k])
+	for _, f := range found {
+		if f.Kind != "" {
+			get(candidateKey{f.Workload, f.Kind}).add(f)
 		}
 	}
-	for _, k := range keys {
-		if k[2] != "" {
+	for _, f := range found {
+		if f.Kind != "" {
 			continue
 		}
-		if kinds[k[1]] == 0 {
-			get(candidateKey{k[1], KindUnknown})
+		if kinds[f.Workload] == 0 {
+			get(candidateKey{f.Workload, KindUnknown})
 		}
 		for _, o := range order {
-			if o.workload == k[1] {
-				byKey[o].add(best[k])
+			if o.workload == f.Workload {
+				byKey[o].add(f)
 			}
 		}
 	}
@@ -162,13 +164,11 @@ func combine(best map[[3]string]scoredFinding) []Candidate {
 	return out
 }
 
-func (c *Candidate) add(f scoredFinding) {
+func (c *Candidate) add(f foundBy) {
 	for n, x := range f.Values {
 		c.Values[f.detector+"."+n] = Clamp(x)
 	}
-	if len(c.Evidence) == 0 {
-		c.Onset = f.onset
-	}
+	c.Onset = f.onset
 	for _, ev := range f.Evidence {
 		ev.Detector = f.detector
 		c.Evidence = append(c.Evidence, ev)
@@ -181,7 +181,11 @@ func (e *Engine) Analyse(s *Snapshot) (*Result, error) {
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("analyse: %w", err)
 	}
-	return e.model.rank(s, e.Candidates(s)), nil
+	hs := e.Hypotheses(s)
+	if len(hs) == 0 {
+		return e.model.rank(s, nil), nil
+	}
+	return e.model.rank(s, hs[Best(e.model.Weights, hs)].Candidates), nil
 }
 
 // names lists the feature names of a candidate in order.

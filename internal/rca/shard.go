@@ -79,7 +79,8 @@ type shard struct {
 	links   map[linkKey]*linkState
 	shapes  map[shapeKey][]uint64
 	flows   map[flowKey][]uint64
-	byOp    map[uint32][]uint64 // masks of shapes, made at the end
+	silent  map[flowKey][]uint64 // passes without any log line, of traces that have some
+	byOp    map[uint32][]uint64  // masks of shapes, made at the end
 	scratch scratch
 }
 
@@ -94,12 +95,14 @@ type scratch struct {
 	until   []int64 // end of what is covered
 	shape   []uint64
 	seq     []logLine
+	logged  []bool
 }
 
 func newShard(l *Layout, limit int) *shard {
 	return &shard{
 		layout: l, limit: limit, in: make(chan *batch, 8), open: map[[16]byte]*traceBuffer{},
 		links: map[linkKey]*linkState{}, shapes: map[shapeKey][]uint64{}, flows: map[flowKey][]uint64{},
+		silent: map[flowKey][]uint64{},
 	}
 }
 
@@ -367,15 +370,25 @@ func (s *shard) countFlows(t *traceBuffer, c *scratch) {
 		}
 		return 0
 	})
+	c.logged = grow(c.logged, len(t.spans))
+	clear(c.logged)
 	for i := 0; i < len(c.seq); {
 		j := i
 		for j < len(c.seq) && c.seq[j].span == c.seq[i].span && c.seq[j].workload == c.seq[i].workload {
 			j++
 		}
 		if sp := c.find(t.spans, c.seq[i].span); sp >= 0 && t.spans[sp].workload == c.seq[i].workload {
+			c.logged[sp] = true
 			s.countSequence(t.spans[sp].op, c.callerOf(t.spans, sp), c.seq[i:j])
 		}
 		i = j
+	}
+	for i := range t.spans {
+		if sp := &t.spans[i]; !c.logged[i] && !sp.dup {
+			if slot := s.layout.Slot(sp.start); slot >= 0 {
+				s.flow(s.silent, flowKey{sp.op, c.callerOf(t.spans, int32(i)), -1, -1}, slot)
+			}
+		}
 	}
 }
 
@@ -401,21 +414,21 @@ func (s *shard) countSequence(op, caller uint32, seq []logLine) {
 	}
 	prev := int32(-1)
 	for _, l := range seq {
-		s.flow(flowKey{op, caller, prev, l.pattern}, slot)
+		s.flow(s.flows, flowKey{op, caller, prev, l.pattern}, slot)
 		prev = l.pattern
 	}
-	s.flow(flowKey{op, caller, prev, -1}, slot)
+	s.flow(s.flows, flowKey{op, caller, prev, -1}, slot)
 }
 
-func (s *shard) flow(k flowKey, slot int) {
-	f := s.flows[k]
+func (s *shard) flow(flows map[flowKey][]uint64, k flowKey, slot int) {
+	f := flows[k]
 	if f == nil {
-		if len(s.flows) >= maxFlows {
+		if len(flows) >= maxFlows {
 			s.dropped++
 			return
 		}
 		f = make([]uint64, s.layout.Slots())
-		s.flows[k] = f
+		flows[k] = f
 	}
 	f[slot]++
 }

@@ -176,9 +176,9 @@ type Proportion struct {
 	Z float64
 }
 
-// priorSpread is the standard deviation of a share between healthy windows that is assumed before any is seen, with the
+// priorSpread is how much a share p varies between healthy windows before any is seen, in units of sqrt(p(1-p)), with the
 // weight of two windows.
-const priorSpread = 0.08
+const priorSpread = 0.16
 
 // Compare compares the shares k/n before and since the onset, slot by slot.
 func (v *View) Compare(k, n []uint64) Proportion {
@@ -198,7 +198,8 @@ func (v *View) Compare(k, n []uint64) Proportion {
 	}
 	p.Base, p.Now = float64(kb)/float64(p.NBase), float64(kn)/float64(p.NNow)
 	// between-window variance beyond the binomial one, shrunk towards the prior
-	over, windows := 2*priorSpread*priorSpread, 2.0
+	pool := (float64(kb+kn) + 0.5) / (float64(p.NBase+p.NNow) + 1)
+	over, windows := 2*priorSpread*priorSpread*pool*(1-pool), 2.0
 	for i := range min(v.first, len(n)) {
 		if n[i] < 4 {
 			continue
@@ -208,9 +209,9 @@ func (v *View) Compare(k, n []uint64) Proportion {
 		windows++
 	}
 	over /= windows
-	pool := (float64(kb+kn) + 0.5) / (float64(p.NBase+p.NNow) + 1)
 	sd := math.Sqrt(pool*(1-pool)*(1/float64(p.NBase)+1/float64(p.NNow)) + over)
-	p.Z = (p.Now - p.Base) / sd
+	// half a pass on either side keeps small numbers from looking sure
+	p.Z = ((float64(kn)+0.5)/(float64(p.NNow)+1) - (float64(kb)+0.5)/(float64(p.NBase)+1)) / sd
 	return p
 }
 

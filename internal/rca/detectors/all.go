@@ -10,6 +10,7 @@ import (
 	"github.com/kubebot/kubebot/internal/rca/detector/memory"
 	"github.com/kubebot/kubebot/internal/rca/detector/network"
 	"github.com/kubebot/kubebot/internal/rca/detector/selftime"
+	"github.com/kubebot/kubebot/internal/rca/detector/signal"
 )
 
 // All lists every detector, one line each.
@@ -22,5 +23,6 @@ func All() []rca.Detector {
 		memory.Detector(),
 		network.Detector(),
 		selftime.Detector(),
+		signal.Detector(),
 	}
 }

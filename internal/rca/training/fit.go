@@ -12,9 +12,10 @@ import (
 type Example struct {
 	ID string
 	// Group names what is held out together (a service, a kind of fault); equal groups never train each other.
-	Groups     []string
-	Weight     float64
-	Candidates []rca.Candidate
+	Groups []string
+	Weight float64
+	// Hypotheses are the candidates for every onset; the weights choose among them.
+	Hypotheses []rca.Hypothesis
 	Workload   string
 	// Kind is empty when only the workload is known.
 	Kind rca.Kind
@@ -52,10 +53,21 @@ type problem struct {
 	weights []float64
 }
 
+// rounds of choosing the onset by the weights and fitting the weights to the onsets.
+const rounds = 3
+
 // Fit finds the weights that maximise the penalised likelihood of a conditional logit: in every incident the known cause
 // competes with all other candidates. Weights keep the sign that their feature's meaning gives. It is deterministic.
 func Fit(examples []Example, detectors []rca.Detector, o Options) map[string]float64 {
-	p := newProblem(examples, detectors)
+	var w map[string]float64
+	for range rounds {
+		w = fitOnce(examples, w, detectors, o)
+	}
+	return w
+}
+
+func fitOnce(examples []Example, choose map[string]float64, detectors []rca.Detector, o Options) map[string]float64 {
+	p := newProblem(examples, choose, detectors)
 	w := slices.Clone(p.prior)
 	best := slices.Clone(w)
 	grad := make([]float64, len(w))
@@ -82,7 +94,7 @@ func Fit(examples []Example, detectors []rca.Detector, o Options) map[string]flo
 	return out
 }
 
-func newProblem(examples []Example, detectors []rca.Detector) *problem {
+func newProblem(examples []Example, choose map[string]float64, detectors []rca.Detector) *problem {
 	p := &problem{}
 	index := map[string]int{}
 	for _, d := range detectors {
@@ -97,20 +109,27 @@ func newProblem(examples []Example, detectors []rca.Detector) *problem {
 			p.prior = append(p.prior, prior)
 		}
 	}
+	if choose == nil {
+		choose = map[string]float64{}
+		for j, n := range p.names {
+			choose[n] = p.prior[j]
+		}
+	}
 	for i := range examples {
 		e := &examples[i]
+		candidates := e.Hypotheses[rca.Best(choose, e.Hypotheses)].Candidates
 		var rows [][]float64
 		var right []bool
 		any := false
-		for j := range e.Candidates {
+		for j := range candidates {
 			x := make([]float64, len(p.names))
-			for n, v := range e.Candidates[j].Values {
+			for n, v := range candidates[j].Values {
 				if k, ok := index[n]; ok {
 					x[k] = v
 				}
 			}
 			rows = append(rows, x)
-			r := e.Right(&e.Candidates[j])
+			r := e.Right(&candidates[j])
 			right = append(right, r)
 			any = any || r
 		}
@@ -160,7 +179,7 @@ func (p *problem) gradient(w, grad []float64, penalty float64) {
 		total += p.weights[i]
 	}
 	for j := range grad {
-		grad[j] = grad[j]/math.Max(1e-9, total) + penalty*(w[j]-p.prior[j])/float64(1)
+		grad[j] = grad[j]/math.Max(1e-9, total) + penalty*(w[j]-p.prior[j])
 	}
 }
 

@@ -29,6 +29,7 @@ func Detector() rca.Detector {
 
 const (
 	minCalls = 4
+	minNow   = 2
 	halfZ    = 5
 )
 
@@ -97,23 +98,18 @@ func judge(v *rca.View, s *rca.Service, o *rca.Op) (anomaly, bool) {
 	if o.Client || len(o.Shapes) < 2 {
 		return a, false
 	}
-	total := make([]uint64, len(o.Slots))
-	for _, sh := range o.Shapes {
-		for i, n := range sh.Slots {
-			total[i] += n
-		}
-	}
+	known := knownChildren(v, o)
 	type grown struct {
 		shape rca.Shape
 		p     rca.Proportion
 	}
 	var up []grown
 	for _, sh := range o.Shapes {
-		p := v.Compare(sh.Slots, total)
-		if p.NBase < minCalls || p.NNow < minCalls {
-			return a, false
+		if recovered(v, o, sh) {
+			continue
 		}
-		if p.Now > p.Base && p.Z > 1.5 {
+		p := v.Compare(sh.Slots, alike(o, sh, known))
+		if p.NBase >= minCalls && p.NNow >= minNow && p.Now > p.Base && p.Z > 1.5 {
 			up = append(up, grown{sh, p})
 		}
 	}
@@ -124,7 +120,7 @@ func judge(v *rca.View, s *rca.Service, o *rca.Op) (anomaly, bool) {
 	for _, g := range up {
 		// a shape that was common before is a change of traffic rather than of code
 		novelty := 1 - g.p.Base/g.p.Now
-		a.share += (g.p.Now - g.p.Base) * novelty
+		a.share = max(a.share, (g.p.Now-g.p.Base)*novelty)
 		a.z = math.Hypot(a.z, g.p.Z*novelty)
 		a.calls += (g.p.Now - g.p.Base) * float64(g.p.NNow)
 		for _, c := range g.shape.Children {
@@ -140,6 +136,62 @@ func judge(v *rca.View, s *rca.Service, o *rca.Op) (anomaly, bool) {
 	}
 	a.region = regionOf(v, o, up[0].shape)
 	return a, true
+}
+
+// knownChildren gives the child links that the operation had before.
+func knownChildren(v *rca.View, o *rca.Op) map[int]bool {
+	out := map[int]bool{}
+	for _, sh := range o.Shapes {
+		if b, _ := v.Split(sh.Slots); b > 0 {
+			for _, c := range sh.Children {
+				out[c] = true
+			}
+		}
+	}
+	return out
+}
+
+// alike counts, per slot, the calls that have at least the shape's known children: what the shape could have been.
+func alike(o *rca.Op, odd rca.Shape, known map[int]bool) []uint64 {
+	out := make([]uint64, len(o.Slots))
+	for _, sh := range o.Shapes {
+		if !within(odd.Children, sh.Children, known) {
+			continue
+		}
+		for i, n := range sh.Slots {
+			out[i] += n
+		}
+	}
+	return out
+}
+
+func within(part, whole []int, known map[int]bool) bool {
+	for _, c := range part {
+		if known[c] && !slices.Contains(whole, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// recovered says that the shape lacks nothing but error handlers: fewer errors than before is no trouble.
+func recovered(v *rca.View, o *rca.Op, sh rca.Shape) bool {
+	u := usual(v, o, sh)
+	if len(u.Children) == 0 {
+		return false
+	}
+	for _, c := range u.Children {
+		if !slices.Contains(sh.Children, c) && !isErrorHandler(v.Links[c].CalleeOperation) {
+			return false
+		}
+	}
+	return true
+}
+
+// isErrorHandler recognises operations that frameworks run to answer with an error, by their names.
+func isErrorHandler(op string) bool {
+	op = strings.ToLower(op)
+	return strings.Contains(op, "error") || strings.Contains(op, "exception")
 }
 
 // reach adds the workloads that an operation leads to.

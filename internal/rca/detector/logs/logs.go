@@ -93,30 +93,32 @@ func judge(v *rca.View, s *rca.Service, b rca.Branch) (change, bool) {
 		if p.NBase < minPasses || p.NNow < minPasses {
 			return change{}, false
 		}
-		if p.Z < pg.Z {
+		if p.Now < p.Base && p.Z < pg.Z {
 			gone, pg = f, p
 		}
-		if p.Z > pc.Z {
+		if p.Now > p.Base && p.Z > pc.Z {
 			came, pc = f, p
 		}
 	}
 	if gone == nil || came == nil || gone.To < 0 {
 		return change{}, false
 	}
-	// what was an alternative before is a change of traffic rather than of code
-	novelty := 1 - pc.Base/pc.Now
+	if isError(s, gone.To) && !isError(s, came.To) { // fewer errors than before is no trouble
+		return change{}, false
+	}
+	// what was an alternative before, for whatever caller, is a change of traffic rather than of code
+	novelty := 1 - max(pc.Base, elsewhere(v, s, b, came.To))/pc.Now
 	c := change{service: s.Name, share: (pg.Base - pg.Now) * novelty, z: math.Min(-pg.Z, pc.Z) * novelty}
-	if c.share <= 0 || c.z < 1 {
+	if c.share <= 0 || c.z < 0.8 {
 		return change{}, false
 	}
 	c.strength = c.share * rca.Squash(c.z, halfZ)
 	instead := "nothing"
 	if came.To >= 0 {
-		p := s.Patterns[came.To]
-		instead = p.Text
-		if p.Severity == "warn" || p.Severity == "error" || p.Severity == "fatal" {
-			c.error = 1
-		}
+		instead = s.Patterns[came.To].Text
+	}
+	if isError(s, came.To) {
+		c.error = 1
 	}
 	from := b.Operation + " start"
 	if b.From >= 0 {
@@ -129,6 +131,38 @@ func judge(v *rca.View, s *rca.Service, b rca.Branch) (change, bool) {
 		Before: pg.Base, Now: pg.Now, Unit: "1",
 	}
 	return c, true
+}
+
+func isError(s *rca.Service, pattern int) bool {
+	if pattern < 0 {
+		return false
+	}
+	switch s.Patterns[pattern].Severity {
+	case "warn", "error", "fatal":
+		return true
+	}
+	return false
+}
+
+// elsewhere gives the share before, over all callers, with which the statement followed the same point.
+func elsewhere(v *rca.View, s *rca.Service, at rca.Branch, to int) float64 {
+	var k, n uint64
+	for _, b := range s.Branches {
+		if b.From != at.From || b.Operation != at.Operation {
+			continue
+		}
+		for _, f := range b.Next {
+			base, _ := v.Split(f.Slots)
+			n += base
+			if f.To == to {
+				k += base
+			}
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return float64(k) / float64(n)
 }
 
 func short(s string) string {
