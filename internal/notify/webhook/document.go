@@ -1,0 +1,172 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"sort"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/notify"
+)
+
+// Version of the document. A field may be added within a version; none is removed or changes its meaning.
+const Version = "v1"
+
+// Document is the JSON body. docs/receivers.md describes it to users.
+type Document struct {
+	// Version of the document's form.
+	Version string `json:"version"`
+	// Key identifies the change for ever; a repeat has the same.
+	Key string `json:"key"`
+	// Transition is Opened, Updated, Resolved or Reopened, and Sequence counts those of an incident from 1.
+	Transition v1alpha1.TransitionKind `json:"transition"`
+	Sequence   int64                   `json:"sequence"`
+	// At is when the change was recorded.
+	At time.Time `json:"at"`
+	// Text says the change in a sentence.
+	Text string `json:"text"`
+	// Incident as of the change.
+	Incident Incident `json:"incident"`
+}
+
+// Incident is the incident as of the change.
+type Incident struct {
+	Namespace string  `json:"namespace"`
+	Name      string  `json:"name"`
+	Cluster   string  `json:"cluster"`
+	Subject   Subject `json:"subject"`
+	// Severity is the highest of the alerts: critical, warning or info.
+	Severity v1alpha1.Severity `json:"severity"`
+	// State is Firing or Resolved.
+	State v1alpha1.AlertState `json:"state"`
+	Title string              `json:"title"`
+	// Cause is the most likely cause in a sentence; empty when not known.
+	Cause      string     `json:"cause"`
+	StartedAt  *time.Time `json:"startedAt,omitempty"`
+	ResolvedAt *time.Time `json:"resolvedAt,omitempty"`
+	// Alerts by fingerprint, at most 500.
+	Alerts []Alert `json:"alerts"`
+}
+
+// Subject is what is affected.
+type Subject struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"`
+	// Display is the subject for people.
+	Display string `json:"display"`
+}
+
+// Alert is one alert of the incident.
+type Alert struct {
+	// Fingerprint of the labels, as Alertmanager computes it.
+	Fingerprint string              `json:"fingerprint"`
+	Name        string              `json:"name"`
+	Severity    v1alpha1.Severity   `json:"severity"`
+	State       v1alpha1.AlertState `json:"state"`
+	StartsAt    time.Time           `json:"startsAt"`
+	EndsAt      *time.Time          `json:"endsAt,omitempty"`
+	Labels      map[string]string   `json:"labels"`
+	Summary     string              `json:"summary"`
+	Description string              `json:"description"`
+	RunbookURL  string              `json:"runbookURL"`
+}
+
+// encode builds the body. It depends on the message alone: alerts that began after the change are left out and those
+// that ended after it fire, so that a repeat of an incident that has moved on is as near to the first body as can be.
+func encode(msg notify.Message, cluster string) ([]byte, error) {
+	inc := msg.Incident
+	if inc.Spec.ClusterName != "" {
+		cluster = inc.Spec.ClusterName
+	}
+	doc := Document{
+		Version:    Version,
+		Key:        msg.Key,
+		Transition: msg.Transition,
+		Sequence:   msg.Sequence,
+		At:         msg.At.UTC().Truncate(time.Second),
+		Text:       msg.Text,
+		Incident: Incident{
+			Namespace: inc.Namespace, Name: inc.Name, Cluster: cluster, Subject: subject(inc.Spec.Subject),
+			State: v1alpha1.AlertFiring, Title: inc.Status.Title, Cause: inc.Status.Cause,
+			Alerts: alerts(inc, msg.At),
+		},
+	}
+	doc.Incident.Severity = severity(inc, doc.Incident.Alerts)
+	if inc.Status.StartedAt != nil {
+		doc.Incident.StartedAt = utc(inc.Status.StartedAt.Time)
+	}
+	if msg.Transition == v1alpha1.TransitionResolved {
+		doc.Incident.State = v1alpha1.AlertResolved
+		if inc.Status.ResolvedAt != nil && !inc.Status.ResolvedAt.After(msg.At) {
+			doc.Incident.ResolvedAt = utc(inc.Status.ResolvedAt.Time)
+		} else {
+			doc.Incident.ResolvedAt = utc(msg.At)
+		}
+	}
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, fmt.Errorf("encode the webhook's body: %w", err)
+	}
+	return body, nil
+}
+
+func utc(t time.Time) *time.Time {
+	t = t.UTC().Truncate(time.Second)
+	return &t
+}
+
+func subject(s v1alpha1.Subject) Subject {
+	out := Subject{APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name, Display: s.Display}
+	if out.Display == "" {
+		out.Display = s.Kind + " " + s.Name
+		if s.Namespace != "" {
+			out.Display = s.Kind + " " + s.Namespace + "/" + s.Name
+		}
+	}
+	return out
+}
+
+// alerts returns those that had begun at the time, in the state of then, by fingerprint.
+func alerts(inc *v1alpha1.Incident, at time.Time) []Alert {
+	list := inc.Status.Alerts
+	if len(list) == 0 {
+		list = inc.Spec.OpeningAlerts
+	}
+	out := make([]Alert, 0, len(list))
+	for _, a := range list {
+		if !at.IsZero() && a.StartsAt.After(at) {
+			continue
+		}
+		alert := Alert{
+			Fingerprint: a.Fingerprint, Name: a.Name, Severity: a.Severity, State: a.State, StartsAt: *utc(a.StartsAt.Time),
+			Labels: a.Labels, Summary: a.Summary, Description: a.Description, RunbookURL: a.RunbookURL,
+		}
+		switch {
+		case a.EndsAt != nil && !at.IsZero() && a.EndsAt.After(at):
+			alert.State = v1alpha1.AlertFiring
+		case a.EndsAt != nil:
+			alert.EndsAt = utc(a.EndsAt.Time)
+		}
+		out = append(out, alert)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Fingerprint < out[j].Fingerprint })
+	return out
+}
+
+// severity is the highest of the alerts, or the incident's if it has none.
+func severity(inc *v1alpha1.Incident, list []Alert) v1alpha1.Severity {
+	rank := map[v1alpha1.Severity]int{v1alpha1.SeverityInfo: 1, v1alpha1.SeverityWarning: 2, v1alpha1.SeverityCritical: 3}
+	worst := v1alpha1.Severity("")
+	for _, a := range list {
+		if rank[a.Severity] > rank[worst] {
+			worst = a.Severity
+		}
+	}
+	if worst == "" {
+		return inc.Status.Severity
+	}
+	return worst
+}
