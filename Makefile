@@ -93,4 +93,4 @@ demo: ## Set everything up and show the main job on a real local cluster
 demo-down: ## Remove every trace of the demo
 	@test/demo/down
 
-include test/bench/rca.mk
+-include test/bench/*.mk

@@ -1,0 +1,108 @@
+//go:build e2e
+
+// Package e2e runs KubeBot in a real cluster and asserts what a user sees: a query answers, a message arrives. The
+// tests share one cluster and run in the order of their files' names; each leaves the KubeBot "main" Ready.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// cluster is what all tests share.
+var cluster *stack.Cluster
+
+func TestMain(m *testing.M) {
+	code, err := runAll(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runAll(m *testing.M) (int, error) {
+	root, err := stack.Root()
+	if err != nil {
+		return 1, err
+	}
+	log, err := os.Create(filepath.Join(root, "bin", "e2e.log"))
+	if err != nil {
+		return 1, fmt.Errorf("make the log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	cluster, err = stack.Up(ctx, "e2e", log)
+	if err != nil {
+		return 1, err
+	}
+	defer func() {
+		if os.Getenv("KEEP_CLUSTER") == "" {
+			if err := cluster.Down(context.Background()); err != nil {
+				fmt.Fprintln(os.Stderr, "e2e: take the cluster down:", err)
+			}
+		}
+	}()
+	if err := prepare(ctx); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// prepare installs what every test builds on: the chart, the Slack server, a KubeBot that is Ready, the shop.
+func prepare(ctx context.Context) error {
+	if err := cluster.LoadImages(ctx); err != nil {
+		return err
+	}
+	if err := cluster.CreateNamespace(ctx, stack.Namespace); err != nil {
+		return err
+	}
+	if err := cluster.InstallChart(ctx, cluster.Chart()); err != nil {
+		return err
+	}
+	if err := cluster.DeploySlack(ctx); err != nil {
+		return err
+	}
+	if err := cluster.CreateReceiverSecrets(ctx); err != nil {
+		return err
+	}
+	if _, err := cluster.Kubectl(ctx, "apply", "-f", cluster.Sample("kubebot-demo.yaml")); err != nil {
+		return err
+	}
+	if err := cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute); err != nil {
+		return err
+	}
+	return cluster.DeployShop(ctx)
+}
+
+// contextOf gives a test its deadline.
+func contextOf(t *testing.T, timeout time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// must fails the test at once.
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ready waits until the KubeBot "main" is Ready.
+func ready(t *testing.T, ctx context.Context) {
+	t.Helper()
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 3*time.Minute))
+}
