@@ -9,6 +9,7 @@ export KUBEBOT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubebot
 export PATH := $(KUBEBOT_CACHE)/bin:$(PATH)
 BIN := $(CURDIR)/bin
 LDFLAGS := -s -w -X github.com/kubebot/kubebot/internal/cmd.Version=$(VERSION)
+KUBE_VERSION := 1.36.3
 MODULES := . test/cluster test/shop
 
 .PHONY: help
@@ -53,7 +54,7 @@ manifests: ## Write CRDs, the chart's copies of them and config/
 	@rm -rf charts/kubebot/files/crds; mkdir -p charts/kubebot/files/crds
 	@cp -r config/crd/bases charts/kubebot/files/crds/kubebot; cp -r config/crd/prometheus-operator charts/kubebot/files/crds/
 	@for part in rbac manager; do mkdir -p config/$$part; done
-	@render() { helm template kubebot charts/kubebot -n kubebot --no-hooks "$$@" | sed '/^# Source:/d'; }; \
+	@render() { helm template kubebot charts/kubebot -n kubebot --kube-version $(KUBE_VERSION) --no-hooks "$$@" | sed '/^# Source:/d'; }; \
 	  render -s templates/namespace-nodes.yaml -s templates/manager-rbac.yaml -s templates/components-rbac.yaml > config/rbac/rbac.yaml; \
 	  render -s templates/manager.yaml -s templates/prometheus-operator.yaml > config/manager/manager.yaml
 
@@ -73,7 +74,7 @@ lint: ## golangci-lint
 
 chart-test: ## helm lint and template, with several values
 	helm lint --strict charts/kubebot
-	@for values in charts/kubebot/ci/*.yaml; do helm template kubebot charts/kubebot -n kubebot -f $$values >/dev/null && echo "$$values: ok"; done
+	@for values in charts/kubebot/ci/*.yaml; do helm template kubebot charts/kubebot -n kubebot --kube-version $(KUBE_VERSION) -f $$values >/dev/null && echo "$$values: ok"; done
 
 .PHONY: test test-unit test-e2e
 test: ## Set up what is needed and run every test
