@@ -1,0 +1,99 @@
+package apply
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/naming"
+)
+
+// Claims are the volume claims of one component. Kubernetes makes them from the StatefulSet that the Prometheus
+// Operator makes, and nobody removes them.
+type Claims struct {
+	// Labels of the claims: those by which the StatefulSet selects its pods.
+	Labels map[string]string
+	// WhenDeleted says whether they stay.
+	WhenDeleted v1alpha1.WhenDeleted
+	// SwitchedOff means that KubeBot does not run the component any more.
+	SwitchedOff bool
+}
+
+// ClaimsOf returns the volume claims of the components that keep data. The labels are the Prometheus Operator's
+// (pkg/prometheus and pkg/alertmanager, statefulset.go).
+func ClaimsOf(kb *v1alpha1.KubeBot) []Claims {
+	claims := func(name string, mode v1alpha1.Mode, storage v1alpha1.StorageSpec) Claims {
+		return Claims{
+			Labels: map[string]string{
+				"app.kubernetes.io/managed-by": "prometheus-operator",
+				"app.kubernetes.io/name":       name,
+				"app.kubernetes.io/instance":   naming.Object(kb, name),
+			},
+			WhenDeleted: storage.WhenDeleted,
+			SwitchedOff: mode == v1alpha1.ModeDisabled || mode == v1alpha1.ModeExternal,
+		}
+	}
+	m := kb.Spec.Metrics
+	return []Claims{
+		claims("prometheus", m.Prometheus.Mode, m.Prometheus.Storage),
+		claims("alertmanager", m.Alertmanager.Mode, m.Alertmanager.Storage),
+	}
+}
+
+// Claims does to the volume claims what the spec says. With Delete they are removed when their component is switched
+// off, and owned by the KubeBot until then, so that they go with it even when no manager runs; with Retain they belong
+// to nobody.
+func (p *Pruner) Claims(ctx context.Context, kb *v1alpha1.KubeBot, claims Claims) error {
+	list := &corev1.PersistentVolumeClaimList{}
+	err := p.reader.List(ctx, list, client.InNamespace(kb.Namespace), client.MatchingLabels(claims.Labels))
+	if err != nil {
+		return fmt.Errorf("list volume claims in %s: %w", kb.Namespace, err)
+	}
+	for i := range list.Items {
+		if err := p.claim(ctx, kb, claims, &list.Items[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Pruner) claim(ctx context.Context, kb *v1alpha1.KubeBot, claims Claims, pvc *corev1.PersistentVolumeClaim) error {
+	owned := metav1.IsControlledBy(pvc, kb)
+	goes := claims.WhenDeleted == v1alpha1.WhenDeletedDelete
+	switch {
+	case pvc.DeletionTimestamp != nil:
+		return nil
+	case goes && claims.SwitchedOff:
+		err := p.writer.Delete(ctx, pvc, client.Preconditions{UID: &pvc.UID})
+		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			return fmt.Errorf("remove volume claim %s: %w", pvc.Name, err)
+		}
+		return nil
+	case goes != owned:
+		return p.own(ctx, kb, pvc, goes)
+	}
+	return nil
+}
+
+// own makes the KubeBot the owner of a volume claim, or ends that. The UID keeps the apply from making a claim.
+func (p *Pruner) own(ctx context.Context, kb *v1alpha1.KubeBot, pvc *corev1.PersistentVolumeClaim, own bool) error {
+	u := &unstructured.Unstructured{}
+	u.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"))
+	u.SetNamespace(pvc.Namespace)
+	u.SetName(pvc.Name)
+	u.SetUID(pvc.UID)
+	if own {
+		u.SetOwnerReferences(owners(kb, pvc.Namespace, ""))
+	}
+	err := p.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(naming.FieldManager), client.ForceOwnership)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("set the owner of volume claim %s: %w", pvc.Name, err)
+	}
+	return nil
+}
