@@ -139,6 +139,18 @@ func (v *View) Split(slots []uint64) (base, now uint64) {
 	return base, now
 }
 
+// SlotOf gives the slot of a time in Unix seconds, or -1. Samples describe the time up to them, so the window's end
+// counts and its start does not.
+func (v *View) SlotOf(t float64) int {
+	ns := int64(t*1e9) - 1
+	for i, w := range v.Steps {
+		if w.Contains(ns) {
+			return len(v.Baseline) + i
+		}
+	}
+	return slices.IndexFunc(v.Baseline, func(w Window) bool { return w.Contains(ns) })
+}
+
 // SplitGap merges the gaps of a link before and since the onset.
 func (v *View) SplitGap(l *Link) (base, now Histogram) {
 	for i := range l.Slots {

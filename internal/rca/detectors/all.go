@@ -3,10 +3,9 @@ package detectors
 
 import (
 	"github.com/kubebot/kubebot/internal/rca"
-	"github.com/kubebot/kubebot/internal/rca/detector/calls"
 	"github.com/kubebot/kubebot/internal/rca/detector/cpu"
 	"github.com/kubebot/kubebot/internal/rca/detector/disk"
-	"github.com/kubebot/kubebot/internal/rca/detector/logs"
+	"github.com/kubebot/kubebot/internal/rca/detector/flow"
 	"github.com/kubebot/kubebot/internal/rca/detector/memory"
 	"github.com/kubebot/kubebot/internal/rca/detector/network"
 	"github.com/kubebot/kubebot/internal/rca/detector/selftime"
@@ -16,10 +15,9 @@ import (
 // All lists every detector, one line each.
 func All() []rca.Detector {
 	return []rca.Detector{
-		calls.Detector(),
 		cpu.Detector(),
 		disk.Detector(),
-		logs.Detector(),
+		flow.Detector(),
 		memory.Detector(),
 		network.Detector(),
 		selftime.Detector(),

@@ -16,7 +16,7 @@ func Detector() rca.Detector {
 		Name: "selftime",
 		Doc:  "Time spent in the workload itself, apart from its calls, risen since the onset.",
 		Features: []rca.Feature{
-			{Name: "share", Doc: "share of the whole system's extra self time that this workload spends"},
+			{Name: "share", Doc: "share of the whole system's extra self time that this workload spends, times ratio (1/2 at doubling)"},
 			{Name: "ratio", Doc: "median self time against before on a log scale; 1 at tenfold"},
 		},
 		Detect: detect,
@@ -64,7 +64,7 @@ func detect(v *rca.View) []rca.Finding {
 	for _, f := range all {
 		out = append(out, rca.Finding{
 			Workload: f.name,
-			Values:   map[string]float64{"share": f.excess / total, "ratio": f.ratio},
+			Values:   map[string]float64{"share": f.excess / total * rca.Squash(f.ratio, 0.3), "ratio": f.ratio},
 			Evidence: []rca.Evidence{f.ev},
 		})
 	}

@@ -1,6 +1,4 @@
-// Package calls finds operations that call other things than before: calls left out, or never seen combinations. That
-// is how an early return or an exception shows in traces without any status.
-package calls
+package flow
 
 import (
 	"cmp"
@@ -12,89 +10,15 @@ import (
 	"github.com/kubebot/kubebot/internal/rca"
 )
 
-// Detector compares the sets of child calls per operation with the time before. What a workload further down explains
-// is taken off.
-func Detector() rca.Detector {
-	return rca.Detector{
-		Name: "calls",
-		Doc:  "Calls that an operation now leaves out, apart from what its callees explain.",
-		Features: []rca.Feature{
-			{Name: "share", Doc: "share of an operation's calls with a set of children hardly seen before"},
-			{Name: "certainty", Doc: "how sure that is; 1/2 at five standard deviations"},
-			{Name: "explained", Doc: "part of it that a callee's own change explains", Against: true},
-		},
-		Detect: detect,
-	}
-}
-
 const (
 	minCalls = 4
 	minNow   = 2
-	halfZ    = 5
 )
 
-// anomaly is a changed operation.
-type anomaly struct {
-	service  string
-	op       string
-	share, z float64
-	calls    float64 // calls concerned
-	reached  map[string]bool
-	evidence rca.Evidence
-	region   []string
-}
-
-func detect(v *rca.View) []rca.Finding {
-	var all []anomaly
-	for _, s := range v.Services {
-		for _, o := range s.Operations {
-			if a, ok := judge(v, s, o); ok {
-				all = append(all, a)
-			}
-		}
-	}
-	best := map[string]rca.Finding{}
-	weight := map[string]float64{}
-	for i, a := range all {
-		explained := explain(v, all, i)
-		w := a.share * rca.Squash(a.z, halfZ) * (1 - 0.8*explained)
-		if w > weight[a.service] {
-			weight[a.service] = w
-			best[a.service] = rca.Finding{
-				Workload: a.service, Kind: rca.KindCode, Region: a.region, Evidence: []rca.Evidence{a.evidence},
-				Values: map[string]float64{
-					"share": a.share * (1 - explained), "certainty": a.share * rca.Squash(a.z, halfZ) * (1 - explained),
-					"explained": a.share * explained,
-				},
-			}
-		}
-	}
-	var out []rca.Finding
-	for _, s := range v.Services {
-		if f, ok := best[s.Name]; ok {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-// explain gives the part of anomaly i that changed operations of other workloads reached by its odd calls account for.
-func explain(v *rca.View, all []anomaly, i int) float64 {
-	var explained float64
-	for j, b := range all {
-		if b.service == all[i].service || !all[i].reached[b.service] {
-			continue
-		}
-		if j != i && b.z > 2 {
-			explained = max(explained, min(1, b.calls/max(1, all[i].calls)))
-		}
-	}
-	return explained
-}
-
-// judge adds up the shapes of an operation that are new or much more common than before.
-func judge(v *rca.View, s *rca.Service, o *rca.Op) (anomaly, bool) {
-	a := anomaly{service: s.Name, op: o.Name, reached: map[string]bool{}}
+// calls adds up the shapes of an operation that are new or much more common than before. A shape is compared with the
+// calls that have at least its children.
+func calls(v *rca.View, s *rca.Service, o *rca.Op) (change, bool) {
+	a := change{service: s.Name, operation: o.Name, reached: map[string]bool{}}
 	if o.Client || len(o.Shapes) < 2 {
 		return a, false
 	}
@@ -117,14 +41,19 @@ func judge(v *rca.View, s *rca.Service, o *rca.Op) (anomaly, bool) {
 		return a, false
 	}
 	slices.SortStableFunc(up, func(x, y grown) int { return -cmp.Compare(x.p.Z, y.p.Z) })
+	done := map[string]bool{}
 	for _, g := range up {
 		// a shape that was common before is a change of traffic rather than of code
 		novelty := 1 - g.p.Base/g.p.Now
-		a.share = max(a.share, (g.p.Now-g.p.Base)*novelty)
+		a.effect = max(a.effect, math.Sqrt((g.p.Now-g.p.Base)*novelty))
 		a.z = math.Hypot(a.z, g.p.Z*novelty)
-		a.calls += (g.p.Now - g.p.Base) * float64(g.p.NNow)
+		if g.p.Base == 0 {
+			k := g.p.Now * float64(g.p.NNow)
+			a.novel = math.Hypot(a.novel, rootLikelihood(k, float64(g.p.NNow), float64(g.p.NBase)))
+		}
 		for _, c := range g.shape.Children {
-			reach(v, v.Links[c].CalleeOperation, v.Links[c].Callee, a.reached)
+			reach(v, v.Links[c].Callee, v.Links[c].CalleeOperation, a.reached, done)
+			a.error = a.error || !known[c] && isErrorHandler(v.Links[c].CalleeOperation)
 		}
 	}
 	delete(a.reached, s.Name)
@@ -192,22 +121,6 @@ func recovered(v *rca.View, o *rca.Op, sh rca.Shape) bool {
 func isErrorHandler(op string) bool {
 	op = strings.ToLower(op)
 	return strings.Contains(op, "error") || strings.Contains(op, "exception")
-}
-
-// reach adds the workloads that an operation leads to.
-func reach(v *rca.View, op, service string, seen map[string]bool) {
-	key := service + "\x00" + op
-	if seen[key] {
-		return
-	}
-	seen[key] = true
-	seen[service] = true
-	for i := range v.Links {
-		l := &v.Links[i]
-		if l.Caller == service && l.CallerOperation == op {
-			reach(v, l.CalleeOperation, l.Callee, seen)
-		}
-	}
 }
 
 // usual gives the most common shape before.
