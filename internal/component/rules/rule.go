@@ -1,0 +1,103 @@
+package rules
+
+import (
+	"strings"
+
+	"github.com/kubebot/kubebot/internal/alert"
+)
+
+// runbooks is the page whose sections explain the alerts, one each.
+const runbooks = "https://github.com/kubebot/kubebot/blob/main/docs/runbooks.md"
+
+// severityNone is the severity of the watchdog, which nobody is told about.
+const severityNone = "none"
+
+// Labels of the alerts that are about one workload, for sums and joins.
+const byWorkload = "namespace, workload_kind, workload"
+
+// Rule is an alert, or a series that alerts are made of.
+type Rule struct {
+	// Alert is the alert's name; empty for a recorded series.
+	Alert string
+	// Record is the name of the recorded series; empty for an alert.
+	Record string
+	// Labels of the recorded series besides those of Expr.
+	Labels map[string]string
+	// Expr in PromQL.
+	Expr string
+	// For is how long Expr must hold, as Prometheus writes it; empty means that once is enough.
+	For string
+	// Severity is critical (a human must act now), warning, info, or none for the watchdog.
+	Severity string
+	// Summary is one line, Description what was seen; both are templates of Prometheus.
+	Summary, Description string
+	// ThresholdFrom says where the thresholds and times come from.
+	ThresholdFrom string
+	// Needs are what the cluster or the stack must have for the rule to make sense.
+	Needs []Need
+	// Always keeps the rule when a user lists it among the disabled ones.
+	Always bool
+}
+
+// Group is a list of rules that are evaluated one after another, so that an alert sees the series recorded before it.
+type Group struct {
+	Name  string
+	Rules []Rule
+}
+
+// Name of the rule, whichever it is.
+func (r Rule) Name() string {
+	if r.Alert != "" {
+		return r.Alert
+	}
+	return r.Record
+}
+
+func (r Rule) labels() map[string]string {
+	if r.Alert == "" {
+		return r.Labels
+	}
+	return map[string]string{alert.LabelSeverity: r.Severity}
+}
+
+func (r Rule) annotations() map[string]string {
+	if r.Alert == "" {
+		return nil
+	}
+	return map[string]string{
+		alert.AnnotationSummary:     r.Summary,
+		alert.AnnotationDescription: r.Description,
+		alert.AnnotationRunbook:     runbooks + "#" + strings.ToLower(r.Alert),
+	}
+}
+
+// settings are the figures of the KubeBot that expressions depend on.
+type settings struct {
+	// window is the shortest range, in PromQL, in which a rate can be computed: at least four scrapes.
+	window string
+	// downKnown tells that the alert WorkloadDown is there to tell of workloads without a ready replica.
+	downKnown bool
+}
+
+// groups returns all rules, whatever the cluster has.
+func groups(s settings) []Group {
+	return []Group{
+		watchdogGroup(),
+		ownerGroup(),
+		workloadGroup(),
+		podGroup(),
+		volumeGroup(),
+		serviceGroup(s),
+		nodeGroup(),
+		controlPlaneGroup(),
+		stackGroup(),
+	}
+}
+
+// perWorkload sums what is counted per pod (labels namespace and pod) over the workload that owns the pods.
+func perWorkload(perPod string) string {
+	return "sum by (" + byWorkload + ") (\n  (" + perPod + ")\n  " + joinOwner + "\n)"
+}
+
+// joinOwner adds the labels of the owning workload to series with the labels namespace and pod.
+const joinOwner = "* on (namespace, pod) group_left (workload_kind, workload) " + podWorkload

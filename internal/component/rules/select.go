@@ -1,0 +1,61 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+)
+
+// selected returns the groups that are shipped for the input, and the alerts that are left out with the reason, by the
+// order of the groups.
+func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
+	window, err := windowOf(in.KubeBot)
+	if err != nil {
+		return nil, nil, err
+	}
+	disabled := in.KubeBot.Spec.Alerting.DefaultRules.Disabled
+	s := settings{
+		window:    window,
+		downKnown: needKubeStateMetrics.has(in) && !slices.Contains(disabled, alertWorkloadDown),
+	}
+	var shipped []Group
+	var omitted []v1alpha1.OmittedRule
+	known := map[string]bool{}
+	for _, g := range groups(s) {
+		kept := Group{Name: g.Name}
+		for _, r := range g.Rules {
+			known[r.Alert] = true
+			reason := leftOut(in, r)
+			switch {
+			case reason == "":
+				kept.Rules = append(kept.Rules, r)
+			case r.Alert != "":
+				omitted = append(omitted, v1alpha1.OmittedRule{Name: r.Alert, Reason: reason})
+			}
+		}
+		if len(kept.Rules) > 0 {
+			shipped = append(shipped, kept)
+		}
+	}
+	for _, name := range disabled {
+		if !known[name] {
+			omitted = append(omitted, v1alpha1.OmittedRule{Name: name, Reason: "no default rule has the name that " +
+				"spec.alerting.defaultRules.disabled gives; take it out, or see docs/runbooks.md for the names"})
+		}
+	}
+	return shipped, omitted, nil
+}
+
+// leftOut says why the rule is left out, or nothing.
+func leftOut(in component.Input, r Rule) string {
+	if r.Alert != "" && !r.Always && slices.Contains(in.KubeBot.Spec.Alerting.DefaultRules.Disabled, r.Alert) {
+		return "spec.alerting.defaultRules.disabled names it; taking it out of there brings it back"
+	}
+	for _, need := range r.Needs {
+		if !need.has(in) {
+			return need.without
+		}
+	}
+	return ""
+}
