@@ -14,10 +14,10 @@ type Layout struct {
 	Steps    []Window
 }
 
-// Times of the default layout. An alarm comes up to about two minutes after its trouble began (rules wait that long), so
-// the steps begin before the alarm.
+// Times of the default layout. An alarm comes up to about three minutes after its trouble began (rules wait, scrapes and
+// evaluations add to that), so the steps begin before the alarm.
 const (
-	DefaultLookback = 120 * time.Second
+	DefaultLookback = 180 * time.Second
 	DefaultStep     = 30 * time.Second
 	maxBaseline     = 12 // baseline windows; of more the latest stay
 	baselineParts   = 4  // a baseline without gaps is cut into this many windows

@@ -190,7 +190,7 @@ type Proportion struct {
 
 // priorSpread is how much a share p varies between healthy windows before any is seen, in units of sqrt(p(1-p)), with the
 // weight of two windows.
-const priorSpread = 0.16
+const priorSpread = 0.25
 
 // Compare compares the shares k/n before and since the onset, slot by slot.
 func (v *View) Compare(k, n []uint64) Proportion {
@@ -231,11 +231,11 @@ func (v *View) Compare(k, n []uint64) Proportion {
 type Shift struct {
 	Base   float64 // median before
 	Spread float64 // robust standard deviation before
-	Now    float64 // the most deviating mean of two neighbouring samples since
+	Now    float64 // mean of the most deviating sample and the most deviating pair of neighbours since
 	OK     bool    // there were samples on both sides
 }
 
-// ShiftUp finds the highest level that a series held for two samples since the onset, beside its median before.
+// ShiftUp finds the highest level of a series since the onset, beside its median before.
 func (v *View) ShiftUp(s []Series, name string) Shift { return v.shift(s, name, 1) }
 
 // ShiftDown finds the lowest.
@@ -266,15 +266,19 @@ func (v *View) ShiftPoints(points []Point, sign float64) Shift {
 	}
 	s := Shift{OK: true}
 	s.Base, s.Spread = MedianSpread(before)
-	s.Now = since[0]
-	if len(since) > 1 {
-		s.Now = (since[0] + since[1]) / 2
-		for i := 2; i < len(since); i++ {
-			if m := (since[i-1] + since[i]) / 2; sign*m > sign*s.Now {
-				s.Now = m
-			}
+	single, pair := since[0], since[0]
+	for i, x := range since {
+		if sign*x > sign*single {
+			single = x
+		}
+		if i == 0 {
+			continue
+		}
+		if m := (since[i-1] + x) / 2; i == 1 || sign*m > sign*pair {
+			pair = m
 		}
 	}
+	s.Now = (single + pair) / 2
 	return s
 }
 

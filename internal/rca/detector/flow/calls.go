@@ -13,6 +13,7 @@ import (
 const (
 	minCalls = 4
 	minNow   = 2
+	untold   = 0.3 // what a new combination counts that lacks nothing
 )
 
 // calls adds up the shapes of an operation that are new or much more common than before. A shape is compared with the
@@ -45,11 +46,14 @@ func calls(v *rca.View, s *rca.Service, o *rca.Op) (change, bool) {
 	for _, g := range up {
 		// a shape that was common before is a change of traffic rather than of code
 		novelty := 1 - g.p.Base/g.p.Now
+		if !telling(v, o, g.shape, known) {
+			novelty *= untold
+		}
 		a.effect = max(a.effect, math.Sqrt((g.p.Now-g.p.Base)*novelty))
 		a.z = math.Hypot(a.z, g.p.Z*novelty)
 		if g.p.Base == 0 {
 			k := g.p.Now * float64(g.p.NNow)
-			a.novel = math.Hypot(a.novel, rootLikelihood(k, float64(g.p.NNow), float64(g.p.NBase)))
+			a.novel = math.Hypot(a.novel, novelty*rootLikelihood(k, float64(g.p.NNow), float64(g.p.NBase)))
 		}
 		for _, c := range g.shape.Children {
 			reach(v, v.Links[c].Callee, v.Links[c].CalleeOperation, a.reached, done)
@@ -65,6 +69,17 @@ func calls(v *rca.View, s *rca.Service, o *rca.Op) (change, bool) {
 	}
 	a.region = regionOf(v, o, up[0].shape)
 	return a, true
+}
+
+// telling says that the shape lacks calls or has a new error handler, as after an early return or an exception. Other
+// new combinations come with new data too.
+func telling(v *rca.View, o *rca.Op, sh rca.Shape, known map[int]bool) bool {
+	for _, c := range sh.Children {
+		if !known[c] && isErrorHandler(v.Links[c].CalleeOperation) {
+			return true
+		}
+	}
+	return len(usual(v, o, sh).Children) > 0
 }
 
 // knownChildren gives the child links that the operation had before.
