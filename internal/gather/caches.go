@@ -15,8 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/naming"
@@ -84,7 +88,7 @@ func (c *Caches) Start(ctx context.Context) error {
 func (c *Caches) In(namespace string) (cache.Cache, error) {
 	one := c.byNamespace[namespace]
 	if one == nil {
-		return nil, fmt.Errorf("namespace %q is not served: add it to the chart's value namespaces", namespace)
+		return nil, notServed(namespace)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -92,6 +96,34 @@ func (c *Caches) In(namespace string) (cache.Cache, error) {
 		return nil, fmt.Errorf("cache of namespace %s is not started", namespace)
 	}
 	return one, nil
+}
+
+// NeedLeaderElection lets the caches start before the controllers. They hold nothing until they are asked.
+func (c *Caches) NeedLeaderElection() bool { return false }
+
+// Source returns the changes of a kind in a namespace. A controller does not wait for it to be filled, so that one
+// namespace without a role holds up none of the others.
+func (c *Caches) Source(namespace string, obj client.Object, handle handler.EventHandler) (source.Source, error) {
+	one := c.byNamespace[namespace]
+	if one == nil {
+		return nil, notServed(namespace)
+	}
+	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		return source.Kind(one, obj, handle).Start(ctx, queue)
+	}), nil
+}
+
+// Forget ends the watch of a kind in a namespace.
+func (c *Caches) Forget(ctx context.Context, namespace string, obj client.Object) error {
+	one := c.byNamespace[namespace]
+	if one == nil {
+		return notServed(namespace)
+	}
+	return one.RemoveInformer(ctx, obj)
+}
+
+func notServed(namespace string) error {
+	return fmt.Errorf("namespace %q is not served: add it to the chart's value namespaces", namespace)
 }
 
 // Object implements apply.Reader.

@@ -1,0 +1,292 @@
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/apply"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/status"
+)
+
+// Bounds of the API type.
+const (
+	maxEndpoints    = 32
+	maxOmittedRules = 128
+)
+
+// monitoringGroup is the API group of the Prometheus Operator.
+const monitoringGroup = "monitoring.coreos.com"
+
+// personMustAct are the reasons that do not go away by waiting.
+var personMustAct = map[string]bool{
+	v1alpha1.ReasonInvalidSpec:        true,
+	v1alpha1.ReasonCRDsMissing:        true,
+	v1alpha1.ReasonSecretMissing:      true,
+	v1alpha1.ReasonReceiverRefused:    true,
+	v1alpha1.ReasonClusterScopeTaken:  true,
+	v1alpha1.ReasonNamespaceNotServed: true,
+}
+
+// onlySaid are reasons of further conditions that tell of a weakness outside the stack, or of a choice: the stack is
+// ready all the same, and the summary mentions them.
+var onlySaid = map[string]bool{
+	v1alpha1.ReasonNoReceivers:        true,
+	v1alpha1.ReasonHistoryUnavailable: true,
+	v1alpha1.ReasonUndelivered:        true,
+}
+
+// seen is what the status is made from.
+type seen struct {
+	now        time.Time
+	generation int64
+	suspended  bool
+	// previous is the status before the pass, inventory and clusterName what the status shall have.
+	previous    v1alpha1.KubeBotStatus
+	inventory   []v1alpha1.ObjectRef
+	clusterName string
+	// changed tells that objects were written or removed.
+	changed bool
+	// failure ended the pass; pruneFailure did not.
+	failure, pruneFailure error
+	parts                 []seenPart
+}
+
+// seenPart is what was seen of one component.
+type seenPart struct {
+	conditionType string
+	health        component.Health
+	missing       []schema.GroupVersionKind
+	err           error
+}
+
+func (s *scope) seen(now time.Time) seen {
+	out := seen{
+		now: now, generation: s.kb.Generation, suspended: s.kb.Spec.Suspend, previous: s.previous,
+		inventory: s.kb.Status.Inventory, clusterName: s.input.ClusterName, changed: s.changed,
+		failure: s.err, pruneFailure: s.pruneErr,
+	}
+	for _, p := range s.parts {
+		out.parts = append(out.parts, seenPart{p.component.ConditionType(), p.health, p.missing, p.err})
+	}
+	return out
+}
+
+// summarize makes the status from what was seen. It is pure.
+func summarize(in seen) v1alpha1.KubeBotStatus {
+	out := v1alpha1.KubeBotStatus{ObservedGeneration: in.generation, ClusterName: in.clusterName, Inventory: in.inventory}
+	switch {
+	case status.AsStall(in.failure) != nil:
+		stall := status.AsStall(in.failure)
+		out.Conditions = stalled(stall.Reason, stall.Message)
+	case in.failure != nil:
+		out = kept(in, out)
+	default:
+		out = judged(in, out)
+	}
+	out.Conditions = status.Conditions(in.previous.Conditions, out.Conditions, in.generation, in.now)
+	return out
+}
+
+func stalled(reason, message string) []metav1.Condition {
+	return []metav1.Condition{
+		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message},
+		{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: reason, Message: message},
+	}
+}
+
+// kept leaves what is known of the components as it was: the pass ended before it could look.
+func kept(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
+	out.ClusterName, out.Endpoints, out.OmittedRules = in.previous.ClusterName, in.previous.Endpoints, in.previous.OmittedRules
+	reason := v1alpha1.ReasonApplyFailed
+	if status.AsWait(in.failure) != nil {
+		reason = v1alpha1.ReasonProgressing
+	}
+	message := apply.Message(in.failure)
+	out.Conditions = []metav1.Condition{
+		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message},
+		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: reason, Message: message},
+	}
+	for _, c := range in.previous.Conditions {
+		switch c.Type {
+		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:
+		default:
+			out.Conditions = append(out.Conditions, c)
+		}
+	}
+	return out
+}
+
+// judged makes the status of a whole pass.
+func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
+	var components []metav1.Condition
+	var extras []metav1.Condition
+	for _, p := range in.parts {
+		components = append(components, partCondition(p))
+		extras = append(extras, p.health.Extra...)
+		out.Endpoints = append(out.Endpoints, p.health.Endpoints...)
+		out.OmittedRules = append(out.OmittedRules, p.health.OmittedRules...)
+	}
+	out.Endpoints = unique(out.Endpoints, func(e v1alpha1.Endpoint) string { return e.Name }, maxEndpoints)
+	out.OmittedRules = unique(out.OmittedRules, func(o v1alpha1.OmittedRule) string { return o.Name }, maxOmittedRules)
+	components = unique(append(components, extras...), func(c metav1.Condition) string { return c.Type }, 32-3)
+	out.Conditions = append(summary(in, components), components...)
+	return out
+}
+
+// partCondition returns the condition of a component. What hindered its objects comes before what was seen of it.
+func partCondition(p seenPart) metav1.Condition {
+	c := metav1.Condition{Type: p.conditionType, Status: metav1.ConditionFalse}
+	switch {
+	case asInvalid(p.err) != nil:
+		c.Reason, c.Message = v1alpha1.ReasonInvalidSpec, asInvalid(p.err).Error()
+	case status.AsWait(p.err) != nil:
+		c.Reason, c.Message = v1alpha1.ReasonProgressing, apply.Message(p.err)
+	case p.err != nil:
+		c.Reason, c.Message = v1alpha1.ReasonApplyFailed, apply.Message(p.err)
+	case len(p.missing) > 0:
+		c.Reason, c.Message = missing(p.missing)
+	default:
+		c.Status, c.Reason, c.Message = p.health.Status, p.health.Reason, p.health.Message
+	}
+	return c
+}
+
+// missing says which kinds the cluster lacks, and how to get them.
+func missing(kinds []schema.GroupVersionKind) (reason, message string) {
+	var names []string
+	operator := true
+	for _, gvk := range kinds {
+		names = append(names, gvk.Kind+"."+gvk.GroupVersion().String())
+		operator = operator && gvk.Group == monitoringGroup
+	}
+	what := "The cluster does not have " + strings.Join(names, ", ")
+	if !operator {
+		return v1alpha1.ReasonApplyFailed, what + ": a newer Kubernetes is needed"
+	}
+	return v1alpha1.ReasonCRDsMissing, what + ": install the Prometheus Operator, by the chart's value " +
+		"prometheusOperator.install=true or by its own bundle (kubectl create -f " +
+		"https://github.com/prometheus-operator/prometheus-operator/releases/download/v0.94.1/bundle.yaml); " +
+		"KubeBot goes on by itself"
+}
+
+// summary returns Ready, and Reconciling or Stalled while one of them is true.
+func summary(in seen, conditions []metav1.Condition) []metav1.Condition {
+	var problems, notes []metav1.Condition
+	total := 0
+	for _, c := range conditions {
+		name, counts := strings.CutSuffix(c.Type, "Ready")
+		if !counts || c.Reason == v1alpha1.ReasonDisabled {
+			continue
+		}
+		total++
+		c.Type = name
+		switch {
+		case c.Status == metav1.ConditionTrue:
+		case onlySaid[c.Reason]:
+			notes = append(notes, c)
+		default:
+			problems = append(problems, c)
+		}
+	}
+	if in.pruneFailure != nil {
+		problems = append(problems, metav1.Condition{Type: "Removal", Reason: v1alpha1.ReasonPruneFailed, Message: apply.Message(in.pruneFailure)})
+	}
+	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady}
+	ready.Message = fmt.Sprintf("All %d components are ready", total-len(notes))
+	if len(problems) > 0 {
+		ready.Status, ready.Reason, ready.Message = metav1.ConditionFalse, problems[0].Reason, told(problems)
+	} else if len(notes) > 0 {
+		ready.Message += "; " + told(notes)
+	}
+	if in.suspended {
+		ready.Reason, ready.Message = v1alpha1.ReasonSuspended, "Suspended, nothing is changed; "+ready.Message
+	}
+	return append([]metav1.Condition{ready}, progress(in, problems)...)
+}
+
+// progress returns Stalled when a person must act, or Reconciling while a change is on its way, or nothing.
+func progress(in seen, problems []metav1.Condition) []metav1.Condition {
+	var acts, moves []metav1.Condition
+	for _, c := range problems {
+		if personMustAct[c.Reason] {
+			acts = append(acts, c)
+		} else if c.Reason == v1alpha1.ReasonProgressing {
+			moves = append(moves, c)
+		}
+	}
+	fresh := in.changed || in.previous.ObservedGeneration != in.generation
+	switch {
+	case len(acts) > 0:
+		return []metav1.Condition{{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: acts[0].Reason, Message: told(acts)}}
+	case in.suspended || len(problems) == 0:
+		return nil
+	case len(moves) > 0:
+		return []metav1.Condition{{
+			Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProgressing, Message: told(moves),
+		}}
+	case fresh:
+		return []metav1.Condition{{
+			Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonProgressing, Message: told(problems),
+		}}
+	}
+	return nil
+}
+
+func told(conditions []metav1.Condition) string {
+	var parts []string
+	for _, c := range conditions {
+		parts = append(parts, c.Type+": "+c.Message)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// unique returns the first item of each key, in order and at most limit of them.
+func unique[T any](items []T, key func(T) string, limit int) []T {
+	had := map[string]bool{}
+	items = slices.DeleteFunc(items, func(item T) bool {
+		k := key(item)
+		again := had[k]
+		had[k] = true
+		return again
+	})
+	return items[:min(len(items), limit)]
+}
+
+// newsItem is a transition that is worth an event.
+type newsItem struct{ kind, reason, message string }
+
+// news returns an event for each condition that became true or ceased to be, and for each new reason for which a person
+// must act. A start that goes as it should makes none but that it is ready.
+func news(had, have []metav1.Condition) []newsItem {
+	var out []newsItem
+	for _, c := range have {
+		name, counts := strings.CutSuffix(c.Type, "Ready")
+		if !counts {
+			continue
+		}
+		if name != "" {
+			name += ": "
+		}
+		old := status.Find(had, c.Type)
+		was := old != nil && old.Status == metav1.ConditionTrue
+		is := c.Status == metav1.ConditionTrue
+		repeated := name == "" && status.Find(have, v1alpha1.ConditionStalled) != nil && len(have) > 2
+		switch {
+		case is && !was && c.Reason != v1alpha1.ReasonDisabled:
+			out = append(out, newsItem{corev1.EventTypeNormal, c.Reason, name + c.Message})
+		case !is && was && c.Reason != v1alpha1.ReasonDisabled:
+			out = append(out, newsItem{corev1.EventTypeWarning, c.Reason, name + c.Message})
+		case !is && personMustAct[c.Reason] && !repeated && (old == nil || old.Reason != c.Reason):
+			out = append(out, newsItem{corev1.EventTypeWarning, c.Reason, name + c.Message})
+		}
+	}
+	return out
+}
