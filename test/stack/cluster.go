@@ -98,11 +98,14 @@ func Up(ctx context.Context, name string, log io.Writer) (*Cluster, error) {
 	}
 	c.Name = name
 	c.Kubeconfig = filepath.Join(root, "bin", name+".kubeconfig")
-	if _, err := c.run(ctx, "kubebot-cluster", "up", "--name", name, "--kubeconfig", c.Kubeconfig); err != nil {
+	if _, err := c.run(ctx, "kubebot-cluster", "up", "--name", name, "--kubeconfig", c.Kubeconfig, "--audit-log", c.AuditLog()); err != nil {
 		return nil, err
 	}
 	return c, c.connect()
 }
+
+// AuditLog is the path of the API server's audit log of a local cluster.
+func (c *Cluster) AuditLog() string { return filepath.Join(c.Root, "bin", c.Name+"-audit.log") }
 
 // Down removes the local cluster; an existing one is left alone.
 func (c *Cluster) Down(ctx context.Context) error {

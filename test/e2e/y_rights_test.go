@@ -1,0 +1,110 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// neverAsked are rights that the run need not use, with the reason why they are there.
+var neverAsked = map[string]string{
+	"prometheus-operator": "the Prometheus Operator's rights are those that its documentation asks for",
+}
+
+// rare are single rights of the others that a quiet run does not use.
+var rare = map[string]string{
+	"kubebot-manager persistentvolumeclaims delete":    "only with storage.whenDeleted: Delete",
+	"kubebot-manager persistentvolumeclaims list":      "only with storage.whenDeleted: Delete",
+	"kubebot-manager incidents delete":                 "retention, after 30 days",
+	"kubebot-manager kubebots/finalizers update":       "asked by the admission plug-in OwnerReferencesPermissionEnforcement where it is on",
+	"kubebot-prometheus endpoints get":                 "service discovery lists and watches; get belongs to the role that Prometheus documents",
+	"kubebot-prometheus nodes/metrics get":             "asked of the kubelet, which asks by SubjectAccessReview",
+	"kubebot-exporters horizontalpodautoscalers watch": "",
+	"kubebot-responder incidents/status get":           "read with the object",
+	"kubebot-responder replicasets get":                "read through the cache",
+	"kubebot-manager leases patch":                     "the lease is updated",
+	"kubebot-manager kubebots/status get":              "read with the object",
+	"kubebot-prometheus services get":                  "",
+	"kubebot-prometheus pods get":                      "",
+	"kubebot-prometheus nodes get":                     "",
+	"kubebot-prometheus endpointslices get":            "",
+}
+
+// TestRolesMatchWhatIsAskedFor reads the API server's audit log of the whole run: no process was refused anything, and
+// each right that a role gives was used, or is explained above.
+func TestRolesMatchWhatIsAskedFor(t *testing.T) {
+	if stack.Existing() {
+		t.Skip("an existing cluster does not show its audit log")
+	}
+	ctx := contextOf(t, time.Minute)
+	used := map[string]map[string]bool{} // by service account, "resource verb"
+	refused := map[string]int{}
+	must(t, cluster.Audit(time.Time{}, func(e stack.AuditEvent) {
+		ns, sa := e.ServiceAccount()
+		if !strings.HasPrefix(sa, stack.Release+"-") || !strings.HasPrefix(ns, stack.Release) {
+			return
+		}
+		if used[sa] == nil {
+			used[sa] = map[string]bool{}
+		}
+		used[sa][e.Resource()+" "+e.Verb] = true
+		if e.ResponseStatus.Code == 403 && !strings.Contains(e.RequestURI, "dryRun") {
+			refused[fmt.Sprintf("%s: %s %s %s in namespace %q", sa, e.Verb, e.ObjectRef.APIGroup, e.Resource(), e.ObjectRef.Namespace)]++
+		}
+	}))
+	for what, n := range refused {
+		t.Errorf("refused %d times: %s", n, what)
+	}
+	for _, unused := range unusedRights(t, ctx, used) {
+		t.Errorf("never used: %s", unused)
+	}
+}
+
+func unusedRights(t *testing.T, ctx context.Context, used map[string]map[string]bool) []string {
+	t.Helper()
+	match := client.MatchingLabels{"app.kubernetes.io/instance": stack.Release}
+	var roles rbacv1.RoleList
+	must(t, cluster.Client.List(ctx, &roles, match))
+	var clusterRoles rbacv1.ClusterRoleList
+	must(t, cluster.Client.List(ctx, &clusterRoles, match))
+	rules := map[string][]rbacv1.PolicyRule{}
+	for _, r := range roles.Items {
+		rules[strings.TrimSuffix(r.Name, "-leases")] = append(rules[strings.TrimSuffix(r.Name, "-leases")], r.Rules...)
+	}
+	for _, r := range clusterRoles.Items {
+		rules[r.Name] = append(rules[r.Name], r.Rules...)
+	}
+	if len(rules) == 0 {
+		t.Fatal("no role of the release was found")
+	}
+	var unused []string
+	for sa, list := range rules {
+		if _, ok := neverAsked[strings.TrimPrefix(sa, stack.Release+"-")]; ok || strings.HasSuffix(sa, "-cleanup") {
+			continue
+		}
+		for _, rule := range list {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					if resource == "*" || verb == "*" {
+						t.Errorf("%s has a wildcard", sa)
+					}
+					if _, ok := rare[sa+" "+resource+" "+verb]; !ok && !used[sa][resource+" "+verb] {
+						unused = append(unused, sa+" "+resource+" "+verb)
+					}
+				}
+			}
+		}
+	}
+	sort.Strings(unused)
+	return unused
+}
