@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
+	"github.com/kubebot/kubebot/internal/cmd/manager"
 )
 
 // Version of KubeBot, set when it is built.
@@ -44,13 +45,39 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(cleanupCommand())
+	root.AddCommand(managerCommand(), cleanupCommand())
 	return root
 }
 
 func useLogger(log logr.Logger) {
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
+}
+
+func managerCommand() *cobra.Command {
+	var o manager.Options
+	c := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the controllers: KubeBots to objects to status, and the retention of Incidents",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Config, err = ctrl.GetConfig(); err != nil {
+				return fmt.Errorf("find the cluster: %w", err)
+			}
+			return manager.Run(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "namespaces whose KubeBots are served (default: the release's)")
+	f.StringVar(&o.Install.ReleaseNamespace, "release-namespace", "", "namespace that the manager runs in")
+	f.StringVar(&o.Install.NodesNamespace, "nodes-namespace", "", "namespace of the node agents")
+	f.StringVar(&o.Install.ServiceAccountPrefix, "service-account-prefix", "kubebot", "what the names of the components' service accounts begin with")
+	f.StringVar(&o.Install.Image, "image", "", "KubeBot's own image, for the responder")
+	f.StringVar(&o.Install.PrometheusOperatorID, "prometheus-operator-id", "", "controller ID of the Prometheus Operator that came with KubeBot; empty for another one")
+	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
+	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
+	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let one of several managers work at a time")
+	return c
 }
 
 func cleanupCommand() *cobra.Command {
