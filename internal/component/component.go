@@ -57,6 +57,9 @@ type Install struct {
 	// PrometheusOperatorID is the controller ID of the Prometheus Operator that the chart shipped; it goes into the
 	// annotation operator.prometheus.io/controller-id of Prometheus and Alertmanager. Empty when another one serves.
 	PrometheusOperatorID string
+	// Proxy holds those of the manager's environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY that are set. The
+	// responder gets them, because its messages leave the cluster.
+	Proxy map[string]string
 }
 
 // Cluster is what the cluster has, by discovery.

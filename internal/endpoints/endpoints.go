@@ -15,8 +15,35 @@ const (
 	ResponderPort        = 8443
 	ResponderMetricsPort = 8080
 	KubeStateMetricsPort = 8080
-	NodeExporterPort     = 9100
+	// NodeExporterPort is a port of the node itself; it is not 9100, so that the node-exporter of another stack can
+	// run beside.
+	NodeExporterPort = 19100
 )
+
+// Values of the label job of the stack's own targets; they are those of kube-prometheus where it has them too. The
+// kubelet's targets differ in the label metrics_path, which only they have: MetricsPathKubelet, MetricsPathCAdvisor.
+const (
+	JobPrometheus           = "prometheus"
+	JobConfigReloader       = "config-reloader"
+	JobAlertmanager         = "alertmanager"
+	JobKubeStateMetrics     = "kube-state-metrics"
+	JobKubeStateMetricsSelf = "kube-state-metrics-self"
+	JobNodeExporter         = "node-exporter"
+	JobResponder            = "kubebot-responder"
+	JobManager              = "kubebot-manager"
+	JobKubelet              = "kubelet"
+	JobAPIServer            = "apiserver"
+	JobScheduler            = "kube-scheduler"
+	JobControllerManager    = "kube-controller-manager"
+	JobKubeProxy            = "kube-proxy"
+	JobEtcd                 = "etcd"
+	JobAnnotatedPods        = "annotated-pods"
+	MetricsPathKubelet      = "/metrics"
+	MetricsPathCAdvisor     = "/metrics/cadvisor"
+)
+
+// ResponderReceiver is the name of the receiver in Alertmanager's configuration that stands for the responder.
+const ResponderReceiver = "kubebot-responder"
 
 // Prometheus returns the base URL of Prometheus, empty when it is disabled.
 func Prometheus(kb *v1alpha1.KubeBot) string {

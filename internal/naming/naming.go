@@ -29,6 +29,16 @@ const (
 // Object returns the name of an object of a component: the KubeBot's name, a dash, and the suffix.
 func Object(kb *v1alpha1.KubeBot, suffix string) string { return kb.Name + "-" + suffix }
 
+// Bounded returns name when it has at most limit characters, else its beginning with a hash of the whole. The limit is
+// at least 10. StatefulSets need it: their name, a dash and a hash of 10 characters make a label of at most 63.
+func Bounded(name string, limit int) string {
+	if len(name) <= limit {
+		return name
+	}
+	sum := sha256.Sum256([]byte(name))
+	return strings.TrimRight(name[:limit-9], "-.") + "-" + hex.EncodeToString(sum[:4])
+}
+
 // Labels returns the labels of every object of a component.
 func Labels(kb *v1alpha1.KubeBot, component string) map[string]string {
 	return map[string]string{

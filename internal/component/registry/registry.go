@@ -1,9 +1,20 @@
 // Package registry lists the components of the stack.
 package registry
 
-import "github.com/kubebot/kubebot/internal/component"
+import (
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/alertmanager"
+	"github.com/kubebot/kubebot/internal/component/exporters"
+	"github.com/kubebot/kubebot/internal/component/prometheus"
+	"github.com/kubebot/kubebot/internal/component/responder"
+)
 
 // All returns every component, in the order in which the status tells of them.
 func All() []component.Component {
-	return []component.Component{}
+	return []component.Component{
+		prometheus.Component{},
+		alertmanager.Component{},
+		exporters.Component{},
+		responder.Component{},
+	}
 }

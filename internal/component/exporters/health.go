@@ -1,0 +1,87 @@
+package exporters
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
+)
+
+const keyUp = "up"
+
+// Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
+// which names, is its owner's.
+func (Component) Questions(in component.Input) []component.Question {
+	if len(jobs(in)) == 0 {
+		return nil
+	}
+	return []component.Question{{
+		Key: keyUp,
+		URL: observe.Query(endpoints.Prometheus(in.KubeBot), fmt.Sprintf(`count by (job) (up{job=~"%s"} == 1)`, strings.Join(jobs(in), "|"))),
+	}}
+}
+
+// jobs are the jobs by which a managed Prometheus scrapes the exporters.
+func jobs(in component.Input) []string {
+	m := in.KubeBot.Spec.Metrics
+	if m.Prometheus.Mode == v1alpha1.ModeExternal || m.Prometheus.Mode == v1alpha1.ModeDisabled {
+		return nil
+	}
+	var names []string
+	if enabled(m.KubeStateMetrics) {
+		names = append(names, endpoints.JobKubeStateMetrics)
+	}
+	if enabled(m.NodeExporter) {
+		names = append(names, endpoints.JobNodeExporter)
+	}
+	return names
+}
+
+// Health implements component.Component.
+func (Component) Health(in component.Input, seen component.Observed) component.Health {
+	m := in.KubeBot.Spec.Metrics
+	if !enabled(m.KubeStateMetrics) && !enabled(m.NodeExporter) {
+		return observe.Disabled("kube-state-metrics and node-exporter", kubeStateMetricsField+".mode and "+nodeExporterField+".mode")
+	}
+	if troubles := rolloutTroubles(in, seen); len(troubles) > 0 {
+		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(strings.Join(troubles, "; "), seen.Pods))
+	}
+	wanted := jobs(in)
+	if len(wanted) == 0 {
+		return observe.Ready("the exporters run")
+	}
+	vector, err := observe.Vector(seen.Answers[keyUp])
+	if err != nil {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the exporters run; whether they are scraped is unknown, because Prometheus "+err.Error())
+	}
+	scraped := map[string]bool{}
+	for _, s := range vector {
+		scraped[string(s.Metric["job"])] = true
+	}
+	for _, job := range wanted {
+		if !scraped[job] {
+			return observe.NotReady(v1alpha1.ReasonTargetsDown, fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", job))
+		}
+	}
+	return observe.Ready("the exporters run and Prometheus scrapes them")
+}
+
+func rolloutTroubles(in component.Input, seen component.Observed) []string {
+	var troubles []string
+	add := func(trouble string) {
+		if trouble != "" {
+			troubles = append(troubles, trouble)
+		}
+	}
+	if enabled(in.KubeBot.Spec.Metrics.KubeStateMetrics) {
+		add(observe.DeploymentTrouble(seen, naming.Object(in.KubeBot, kubeStateMetrics)))
+	}
+	if enabled(in.KubeBot.Spec.Metrics.NodeExporter) {
+		add(observe.DaemonSetTrouble(seen, nodeExporterName(in)))
+	}
+	return troubles
+}

@@ -1,0 +1,132 @@
+package responder
+
+import (
+	"fmt"
+	"time"
+	_ "time/tzdata" // Mute times need time zones, and the image has none.
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
+)
+
+const alertingField = "spec.alerting"
+
+// newConfig checks what the CRD's schema can't and returns the responder's configuration.
+func newConfig(in component.Input) (config.Config, error) {
+	kb, a := in.KubeBot, in.KubeBot.Spec.Alerting
+	for _, check := range []func(v1alpha1.AlertingSpec) error{checkSeverities, checkReceivers, checkSecrets, checkMuteTimes} {
+		if err := check(a); err != nil {
+			return config.Config{}, err
+		}
+	}
+	return config.Config{
+		KubeBot:         kb.Name,
+		Namespace:       kb.Namespace,
+		UID:             string(kb.UID),
+		ClusterName:     in.ClusterName,
+		PrometheusURL:   endpoints.Prometheus(kb),
+		AlertmanagerURL: endpoints.Alertmanager(kb),
+		Severities:      a.Severities,
+		Receivers:       a.Receivers,
+		Routes:          a.Routes,
+		MuteTimes:       a.MuteTimes,
+	}, nil
+}
+
+// checkSeverities refuses to give KubeBot's own severities another meaning: a rule that says critical must stay so.
+func checkSeverities(a v1alpha1.AlertingSpec) error {
+	for i, m := range a.Severities {
+		own := v1alpha1.Severity(m.Value)
+		if own == v1alpha1.SeverityCritical || own == v1alpha1.SeverityWarning || own == v1alpha1.SeverityInfo {
+			return &component.InvalidError{
+				Field:   fmt.Sprintf("%s.severities[%d].value", alertingField, i),
+				Message: fmt.Sprintf("%q has its meaning already: map only values that are not critical, warning or info", m.Value),
+			}
+		}
+	}
+	return nil
+}
+
+// checkReceivers refuses URLs that hold a password: the configuration is a ConfigMap.
+func checkReceivers(a v1alpha1.AlertingSpec) error {
+	for i, r := range a.Receivers {
+		path := fmt.Sprintf("%s.receivers[%d]", alertingField, i)
+		if r.Slack != nil && r.Slack.APIURL != "" {
+			if err := component.CheckURL(path+".slack.apiURL", r.Slack.APIURL, "give the token in tokenSecret"); err != nil {
+				return err
+			}
+		}
+		if r.Webhook != nil && r.Webhook.URL != "" {
+			if err := component.CheckURL(path+".webhook.url", r.Webhook.URL, "put the whole URL into a Secret and name it in urlSecret"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkMuteTimes(a v1alpha1.AlertingSpec) error {
+	for i, m := range a.MuteTimes {
+		if _, err := time.LoadLocation(m.TimeZone); err != nil || m.TimeZone == "Local" {
+			return &component.InvalidError{
+				Field:   fmt.Sprintf("%s.muteTimes[%d].timeZone", alertingField, i),
+				Message: fmt.Sprintf("%q is no time zone: give a name of IANA's data base, such as Europe/Berlin, or leave it out for UTC", m.TimeZone),
+			}
+		}
+	}
+	return nil
+}
+
+// secretRef is a reference to a key of a Secret, with its path in the KubeBot.
+type secretRef struct {
+	path string
+	v1alpha1.SecretKeyRef
+}
+
+// secretRefs are the references of all receivers, in the order of the spec.
+func secretRefs(receivers []v1alpha1.Receiver) []secretRef {
+	var refs []secretRef
+	for i, r := range receivers {
+		path := fmt.Sprintf("%s.receivers[%d].", alertingField, i)
+		add := func(field string, ref *v1alpha1.SecretKeyRef) {
+			if ref != nil {
+				refs = append(refs, secretRef{path + field, *ref})
+			}
+		}
+		if r.Slack != nil {
+			add("slack.tokenSecret", &r.Slack.TokenSecret)
+		}
+		if r.Webhook != nil {
+			add("webhook.urlSecret", r.Webhook.URLSecret)
+			add("webhook.signingSecret", r.Webhook.SigningSecret)
+			add("webhook.caSecret", r.Webhook.CASecret)
+		}
+	}
+	return refs
+}
+
+// checkSecrets refuses names that no Secret can have: they become paths and volumes.
+func checkSecrets(a v1alpha1.AlertingSpec) error {
+	for _, ref := range secretRefs(a.Receivers) {
+		if len(validation.IsDNS1123Subdomain(ref.Name)) > 0 {
+			return &component.InvalidError{Field: ref.path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
+		}
+		if len(validation.IsConfigMapKey(ref.Key)) > 0 {
+			return &component.InvalidError{Field: ref.path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
+		}
+	}
+	return nil
+}
+
+func marshal(c config.Config) (string, error) {
+	data, err := yaml.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("marshal the configuration of the responder: %w", err)
+	}
+	return string(data), nil
+}
