@@ -7,6 +7,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component/exporters"
 	"github.com/kubebot/kubebot/internal/component/prometheus"
 	"github.com/kubebot/kubebot/internal/component/responder"
+	"github.com/kubebot/kubebot/internal/component/rules"
 )
 
 // All returns every component, in the order in which the status tells of them.
@@ -15,6 +16,7 @@ func All() []component.Component {
 		prometheus.Component{},
 		alertmanager.Component{},
 		exporters.Component{},
+		rules.Component{},
 		responder.Component{},
 	}
 }
