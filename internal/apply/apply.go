@@ -116,8 +116,12 @@ func (a *Applier) settled(key objectKey, hash string, desired, live *unstructure
 	last, known := a.done[key]
 	a.mu.Unlock()
 	known = known && last.hash == hash
-	if known && last.before == version(live) && a.now().Sub(last.instant) < settle {
-		return true
+	if known && !last.instant.IsZero() {
+		if last.before == version(live) && a.now().Sub(last.instant) < settle {
+			return true
+		}
+		last.instant = time.Time{} // the cache has caught up: what differs from now on is drift
+		a.remember(key, last)
 	}
 	if live == nil {
 		return false
