@@ -60,7 +60,12 @@ type foundBy struct {
 type Hypothesis struct {
 	Onset      int
 	Candidates []Candidate
+	// Late says that the onset lies after the alarm, which is rare: clocks differ, or another alarm came first.
+	Late bool
 }
+
+// latePenalty is what a late onset costs in raw score: about a third of the odds.
+const latePenalty = 1
 
 // Hypotheses runs the detectors for several onsets around the alarm. Candidates are in the order of workload and kind.
 func (e *Engine) Hypotheses(s *Snapshot) []Hypothesis {
@@ -79,7 +84,7 @@ func (e *Engine) Hypotheses(s *Snapshot) []Hypothesis {
 				}
 			}
 		}
-		out = append(out, Hypothesis{onset, combine(found)})
+		out = append(out, Hypothesis{onset, combine(found), s.Steps[onset].Start > s.Alarm})
 	}
 	return out
 }
@@ -91,7 +96,11 @@ func Best(weights map[string]float64, hs []Hypothesis) int {
 	best, top := 0, math.Inf(-1)
 	for i := range hs {
 		for j := range hs[i].Candidates {
-			if raw := m.Raw(&hs[i].Candidates[j]); raw > top+1e-9 {
+			raw := m.Raw(&hs[i].Candidates[j])
+			if hs[i].Late {
+				raw -= latePenalty
+			}
+			if raw > top+1e-9 {
 				best, top = i, raw
 			}
 		}

@@ -39,6 +39,9 @@ type Case struct {
 
 	// Truth is absent in cases_blind.json; only training and scoring read it.
 	Truth *Truth `json:"truth"`
+
+	// quietRow, when set, takes five rows of the fault-free recording for the incident.
+	quietRow int
 }
 
 // Files are the data files of a case by what they cover.

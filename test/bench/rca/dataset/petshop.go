@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -44,6 +45,9 @@ func petshop(folder string, c Case) (*rca.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.quietRow > 0 {
+		base, now, c = cutQuiet(base, c)
+	}
 	b := rca.NewBuilder(petshopLayout(c, base), rca.BuilderOptions{})
 	b.SetCandidates(c.Candidates)
 	for _, s := range c.Candidates {
@@ -60,10 +64,22 @@ func petshop(folder string, c Case) (*rca.Snapshot, error) {
 	return b.Snapshot(), nil
 }
 
+// cutQuiet takes five rows out of the fault-free recording; the alarm falls before the third, as in an incident.
+func cutQuiet(d *petshopData, c Case) (base, now *petshopData, _ Case) {
+	i := min(c.quietRow, max(0, len(d.times)-5))
+	j := min(i+5, len(d.times))
+	base = &petshopData{columns: d.columns, times: slices.Concat(d.times[:i], d.times[j:]), values: slices.Concat(d.values[:i], d.values[j:])}
+	now = &petshopData{columns: d.columns, times: d.times[i:j], values: d.values[i:j]}
+	c.AbnormalWindow = [2]float64{now.times[0], now.times[j-i-1]}
+	c.InjectTS = now.times[min(2, j-i-1)] - 100
+	return base, now, c
+}
+
 // petshopLayout has the fault-free recording as baseline and one step per sample of the incident.
 func petshopLayout(c Case, base *petshopData) rca.Layout {
 	l := rca.Layout{Alarm: unix(c.InjectTS)}
 	if n := len(base.times); n > 0 {
+		// samples of the incident itself belong to the steps, which come first
 		l.Baseline = []rca.Window{{Start: unix(base.times[0]).UnixNano(), End: unix(base.times[n-1]).Add(2 * petshopPeriod).UnixNano()}}
 	}
 	for t := c.AbnormalWindow[0]; t <= c.AbnormalWindow[1]; t += petshopPeriod.Seconds() {

@@ -1,0 +1,225 @@
+package training
+
+import (
+	"math"
+	"slices"
+	"sort"
+
+	"github.com/kubebot/kubebot/internal/rca"
+)
+
+// Outcome is how one example was ranked by weights that did or did not see it.
+type Outcome struct {
+	Example *Example
+	Ranked  []rca.Candidate
+	Raw     []float64
+	// ServiceRank and CauseRank are the ranks of the right workload and of the right workload and kind, ties counted
+	// against; 0 when absent.
+	ServiceRank, CauseRank int
+}
+
+// Rank orders the candidates of an example by weights.
+func Rank(e *Example, weights map[string]float64) Outcome {
+	m := rca.Model{Weights: weights}
+	o := Outcome{Example: e}
+	if len(e.Hypotheses) == 0 {
+		return o
+	}
+	cands := slices.Clone(e.Hypotheses[rca.Best(weights, e.Hypotheses)].Candidates)
+	raw := map[*rca.Candidate]float64{}
+	ptr := make([]*rca.Candidate, len(cands))
+	for i := range cands {
+		ptr[i] = &cands[i]
+		raw[ptr[i]] = m.Raw(ptr[i])
+	}
+	sort.SliceStable(ptr, func(i, j int) bool { return raw[ptr[i]] > raw[ptr[j]] })
+	for _, c := range ptr {
+		o.Ranked = append(o.Ranked, *c)
+		o.Raw = append(o.Raw, raw[c])
+	}
+	o.ServiceRank = rankOf(o, func(c *rca.Candidate) bool { return c.Workload == e.Workload }, true)
+	o.CauseRank = rankOf(o, e.Right, false)
+	return o
+}
+
+// rankOf counts distinct workloads (or candidates) up to the first right one and through its ties.
+func rankOf(o Outcome, right func(*rca.Candidate) bool, byWorkload bool) int {
+	hit := slices.IndexFunc(o.Ranked, func(c rca.Candidate) bool { return right(&c) })
+	if hit < 0 {
+		return 0
+	}
+	seen := map[string]bool{}
+	rank := 0
+	for i, c := range o.Ranked {
+		if i > hit && o.Raw[i] < o.Raw[hit] {
+			break
+		}
+		key := c.Workload
+		if !byWorkload {
+			key += "\x00" + string(c.Kind)
+		}
+		if !seen[key] {
+			seen[key] = true
+			rank++
+		}
+	}
+	return rank
+}
+
+// LeaveOut ranks every example by weights fitted without the examples that share its group of the given prefix.
+func LeaveOut(examples []Example, prefix string, detectors []rca.Detector, o Options) []Outcome {
+	var groups []string
+	member := map[string][]int{}
+	for i := range examples {
+		for _, g := range examples[i].Groups {
+			if len(g) >= len(prefix) && g[:len(prefix)] == prefix {
+				if member[g] == nil {
+					groups = append(groups, g)
+				}
+				member[g] = append(member[g], i)
+			}
+		}
+	}
+	slices.Sort(groups)
+	out := make([]Outcome, len(examples))
+	for _, g := range groups {
+		var train []Example
+		for i := range examples {
+			if !slices.Contains(examples[i].Groups, g) {
+				train = append(train, examples[i])
+			}
+		}
+		w := Fit(train, detectors, o)
+		for _, i := range member[g] {
+			out[i] = Rank(&examples[i], w)
+		}
+	}
+	return out
+}
+
+// Figures are the usual measures of a set of ranks (0 counts as not found).
+type Figures struct {
+	N                  int
+	AC1, AC3, AC5, MRR float64
+	Low, High          float64 // 95 % Wilson interval of AC1
+}
+
+// Measure computes the figures of ranks.
+func Measure(ranks []int) Figures {
+	f := Figures{N: len(ranks)}
+	if f.N == 0 {
+		return f
+	}
+	for _, r := range ranks {
+		if r == 0 {
+			continue
+		}
+		f.MRR += 1 / float64(r)
+		if r <= 1 {
+			f.AC1++
+		}
+		if r <= 3 {
+			f.AC3++
+		}
+		if r <= 5 {
+			f.AC5++
+		}
+	}
+	n := float64(f.N)
+	f.AC1, f.AC3, f.AC5, f.MRR = f.AC1/n, f.AC3/n, f.AC5/n, f.MRR/n
+	f.Low, f.High = wilson(f.AC1, n)
+	return f
+}
+
+// wilson gives the 95 % score interval of a share (Wilson 1927).
+func wilson(p, n float64) (low, high float64) {
+	const z = 1.96
+	mid := (p + z*z/(2*n)) / (1 + z*z/n)
+	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	return math.Max(0, mid-half), math.Min(1, mid+half)
+}
+
+// calibrationDepth is how many of the leading candidates of an incident calibration looks at.
+const calibrationDepth = 3
+
+type sample struct {
+	share, raw, weight float64
+	right              bool
+}
+
+// Calibrate fits the logistic map from raw scores to probabilities (Platt scaling) on outcomes of weights that had not
+// seen them. Outcomes of fault-free times have no right candidate.
+func Calibrate(outcomes []Outcome) rca.Calibration {
+	var xs []sample
+	for _, o := range outcomes {
+		for i := range min(calibrationDepth, len(o.Raw)) {
+			xs = append(xs, sample{rca.ShareLogit(o.Raw[i], o.Raw), o.Raw[i], o.Example.Weight, o.Example.Right(&o.Ranked[i])})
+		}
+	}
+	c := rca.Calibration{Share: 0.5, Raw: 0.3}
+	const rate, penalty = 0.05, 0.01
+	for range 20000 {
+		var gb, gs, gr, n float64
+		for _, x := range xs {
+			d := 1 / (1 + math.Exp(-(c.Bias + c.Share*x.share + c.Raw*x.raw)))
+			if x.right {
+				d--
+			}
+			gb += x.weight * d
+			gs += x.weight * d * x.share
+			gr += x.weight * d * x.raw
+			n += x.weight
+		}
+		if n == 0 {
+			return c
+		}
+		c.Bias -= rate * gb / n
+		c.Share = math.Max(0, c.Share-rate*(gs/n+penalty*c.Share))
+		c.Raw = math.Max(0, c.Raw-rate*(gr/n+penalty*c.Raw))
+	}
+	r := func(x float64) float64 { return math.Round(x*1e4) / 1e4 }
+	return rca.Calibration{Bias: r(c.Bias), Share: r(c.Share), Raw: r(c.Raw)}
+}
+
+// Reliability is the top score against how often it is right.
+type Reliability struct {
+	// Error is the expected calibration error over five bins; Brier the mean squared error.
+	Error, Brier float64
+}
+
+// Check measures how well the scores of the leading candidates fit the truth.
+func Check(outcomes []Outcome, c rca.Calibration) Reliability {
+	const bins = 5
+	var score, right, n [bins]float64
+	var r Reliability
+	var total float64
+	for _, o := range outcomes {
+		if len(o.Raw) == 0 {
+			continue
+		}
+		p := c.Probability(o.Raw[0], o.Raw)
+		b := min(bins-1, int(p*bins))
+		y := 0.0
+		if o.Example.Right(&o.Ranked[0]) {
+			y = 1
+		}
+		score[b] += p
+		right[b] += y
+		n[b]++
+		r.Brier += (p - y) * (p - y)
+		total++
+	}
+	for b := range n {
+		r.Error += math.Abs(score[b]-right[b]) / math.Max(1, total)
+	}
+	r.Brier /= math.Max(1, total)
+	return r
+}
+
+// TopScore gives the calibrated score of an outcome's leading candidate, 0 without any.
+func TopScore(o Outcome, c rca.Calibration) float64 {
+	if len(o.Raw) == 0 {
+		return 0
+	}
+	return c.Probability(o.Raw[0], o.Raw)
+}
