@@ -1,0 +1,11 @@
+package responder
+
+import (
+	"testing"
+
+	"github.com/kubebot/kubebot/internal/testutil/golden"
+)
+
+func TestBuildMatchesGoldenFiles(t *testing.T) {
+	golden.Components(t, Component{}, golden.Objects(name))
+}
