@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +33,9 @@ func Down(base, name, logs string) error {
 	if err := remove(base, name, logs); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(failedLogs(base, name)), leaveMachine(base, name))
+	// Goes only when it is empty, after the last cluster.
+	defer os.Remove(base)
+	return errors.Join(os.RemoveAll(failedLogs(base, name)), leaveMachine(base), os.Remove(lockFile(base, name)))
 }
 
 // remove is Down without its lock. It goes by names alone, so that it finds
@@ -122,87 +123,6 @@ func keepLogs(p Plan, dir string) error {
 		if err := os.WriteFile(filepath.Join(dir, e.Name()), data, 0o644); err != nil {
 			return fmt.Errorf("keep the logs: %w", err)
 		}
-	}
-	return nil
-}
-
-// leaveMachine undoes, after the last cluster, what clusters change outside
-// their namespaces.
-func leaveMachine(base, name string) error {
-	release, err := lock(filepath.Join(base, ".lock"))
-	if err != nil {
-		return err
-	}
-	defer release()
-	names, err := Names(base)
-	if err != nil || len(names) > 0 {
-		return err
-	}
-	for _, b := range binds(Plan{Name: name, Base: base}) {
-		// Removes it only if it is empty; another program's folder is not.
-		_ = os.Remove(b.Target)
-	}
-	return restoreSysctls(base)
-}
-
-// sysctls are the settings that kubelet changes for the whole machine, and the
-// one that several clusters outgrow.
-var sysctls = map[string]string{
-	"vm/overcommit_memory":          "",
-	"vm/panic_on_oom":               "",
-	"kernel/panic":                  "",
-	"kernel/panic_on_oops":          "",
-	"kernel/keys/root_maxkeys":      "",
-	"kernel/keys/root_maxbytes":     "",
-	"fs/inotify/max_user_instances": "8192",
-}
-
-func sysctlFile(base string) string { return filepath.Join(base, ".sysctls") }
-
-// saveSysctls keeps the machine's settings before the first cluster changes
-// them, and raises what must be raised.
-func saveSysctls(base string) error {
-	dir := sysctlFile(base)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		tmp := dir + ".tmp"
-		if err := os.RemoveAll(tmp); err != nil {
-			return fmt.Errorf("keep the machine's settings: %w", err)
-		}
-		for name := range sysctls {
-			data, err := os.ReadFile(filepath.Join("/proc/sys", name))
-			if err != nil {
-				continue
-			}
-			file := filepath.Join(tmp, name)
-			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, data, 0o644)); err != nil {
-				return fmt.Errorf("keep the machine's settings: %w", err)
-			}
-		}
-		if err := os.Rename(tmp, dir); err != nil {
-			return fmt.Errorf("keep the machine's settings: %w", err)
-		}
-	}
-	for name, value := range sysctls {
-		if value != "" {
-			// Where it is read-only, as in some containers, one cluster still fits.
-			_ = os.WriteFile(filepath.Join("/proc/sys", name), []byte(value), 0o644)
-		}
-	}
-	return nil
-}
-
-func restoreSysctls(base string) error {
-	dir := sysctlFile(base)
-	for _, name := range slices.Sorted(maps.Keys(sysctls)) {
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			continue
-		}
-		// Read-only where it could not be changed either.
-		_ = os.WriteFile(filepath.Join("/proc/sys", name), data, 0o644)
-	}
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("restore the machine's settings: %w", err)
 	}
 	return nil
 }

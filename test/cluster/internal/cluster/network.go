@@ -10,7 +10,7 @@ import (
 )
 
 // makeNetwork creates the namespace: loopback, a bridge that carries the node's
-// address, and a default route over it, which leads nowhere. What pods send
+// address, and a default route over it, which leads nowhere. What is sent
 // outside is refused at once instead of timing out.
 func makeNetwork(ctx context.Context, p Plan) error {
 	ns := p.NetnsName()
@@ -26,7 +26,13 @@ func makeNetwork(ctx context.Context, p Plan) error {
 			return err
 		}
 	}
-	return inNetns(ctx, p, "iptables", "-w", "-A", "FORWARD", "-o", "node0", "-j", "REJECT")
+	for _, chain := range []string{"FORWARD", "OUTPUT"} {
+		// What goes to a Service still shows node0 here, its first route.
+		if err := inNetns(ctx, p, "iptables", "-w", "-A", chain, "-o", "node0", "-m", "conntrack", "!", "--ctstate", "DNAT", "-j", "REJECT"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func command(ctx context.Context, name string, args ...string) error {

@@ -82,8 +82,10 @@ func (p Plan) DNSIP() string { return fmt.Sprintf("10.%d.0.10", 150+p.Index) }
 // InsideURL is the API server's address inside the namespace.
 func (p Plan) InsideURL() string { return fmt.Sprintf("https://%s:%d", p.NodeIP(), apiPort) }
 
-// Containerd is containerd's socket.
-func (p Plan) Containerd() string { return p.Path("containerd.sock") }
+// Containerd is containerd's socket. The cluster sees its folder as
+// /run/containerd, where cAdvisor looks for it: without it the figures of
+// containers have no names.
+func (p Plan) Containerd() string { return p.Path("run-containerd", "containerd.sock") }
 
 // Kubeconfig is the administrator's kubeconfig for use on the machine.
 func (p Plan) Kubeconfig() string { return p.Path("kubeconfig") }

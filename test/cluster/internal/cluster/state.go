@@ -90,6 +90,13 @@ func (s *State) Plan(base string) Plan {
 	return Plan{Name: s.Options.Name, Index: s.Index, Base: base}
 }
 
+func (s *State) auditLog(base string) string {
+	if s.Options.AuditLog != "" {
+		return s.Options.AuditLog
+	}
+	return s.Plan(base).Path("audit.log")
+}
+
 // Dead lists the daemons that no longer run.
 func (s *State) Dead() []string {
 	var dead []string
@@ -121,30 +128,50 @@ func Names(base string) ([]string, error) {
 }
 
 // lock takes an exclusive file lock that ends with the process at the latest.
+// Whoever holds it may remove the file: a lock on a file that is no longer at
+// its path counts for nothing and is taken again.
 func lock(file string) (release func(), err error) {
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return nil, fmt.Errorf("lock %s: %w", file, err)
-	}
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock %s: %w", file, err)
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	for {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return nil, fmt.Errorf("lock %s: %w", file, err)
+		}
+		f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			// The last cluster's folder went away in between.
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("lock %s: %w", file, err)
+		}
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", file, err)
+		}
+		locked, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock %s: %w", file, err)
+		}
+		if there, err := os.Stat(file); err == nil && os.SameFile(locked, there) {
+			return func() { f.Close() }, nil
+		}
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", file, err)
 	}
-	return func() { f.Close() }, nil
 }
+
+func lockFile(base, name string) string { return filepath.Join(base, "."+name+".lock") }
+
+func machineLockFile(base string) string { return filepath.Join(base, ".lock") }
 
 // lockCluster keeps two commands from changing one cluster at once.
 func lockCluster(base, name string) (release func(), err error) {
-	return lock(filepath.Join(base, "."+name+".lock"))
+	return lock(lockFile(base, name))
 }
 
 // allocate makes the cluster's folder and first state, with an index that no
 // other cluster has.
 func allocate(base string, o Options) (*State, error) {
-	release, err := lock(filepath.Join(base, ".lock"))
+	release, err := lock(machineLockFile(base))
 	if err != nil {
 		return nil, err
 	}

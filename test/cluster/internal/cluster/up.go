@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -119,11 +120,19 @@ func (s *starter) prepare(ctx context.Context) error {
 		}
 	}
 	for _, b := range binds(p) {
-		if err := errors.Join(os.MkdirAll(b.Source, 0o755), os.MkdirAll(b.Target, 0o755)); err != nil {
-			return fmt.Errorf("make %s and %s: %w", b.Source, b.Target, err)
+		if err := os.MkdirAll(b.Source, 0o755); err != nil {
+			return fmt.Errorf("make %s: %w", b.Source, err)
 		}
 	}
-	if err := saveSysctls(s.base); err != nil {
+	// The API server appends; the log of an earlier cluster is not this one's.
+	auditLog := s.state.auditLog(s.base)
+	if err := os.Remove(auditLog); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("start the audit log: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(auditLog), 0o755); err != nil {
+		return fmt.Errorf("start the audit log: %w", err)
+	}
+	if err := prepareMachine(s.base); err != nil {
 		return err
 	}
 	if err := writePKI(p); err != nil {
@@ -143,19 +152,6 @@ func (s *starter) prepare(ctx context.Context) error {
 	}
 	s.api, err = newClient(p, s.state.HostPort)
 	return err
-}
-
-// binds are the folders whose paths are fixed in kubelet, containerd and CNI,
-// or in what reads pods' logs. The cluster has its own in their places, in a
-// mount namespace, so that clusters and the machine don't meet there.
-func binds(p Plan) []host.Bind {
-	return []host.Bind{
-		{Source: p.Path("run-containerd"), Target: "/run/containerd"},
-		{Source: p.Path("kubelet"), Target: "/var/lib/kubelet"},
-		{Source: p.Path("cni/lib"), Target: "/var/lib/cni"},
-		{Source: p.Path("log/pods"), Target: "/var/log/pods"},
-		{Source: p.Path("log/containers"), Target: "/var/log/containers"},
-	}
 }
 
 // startNetwork makes the namespaces. The forwarder is the process that keeps
@@ -190,10 +186,7 @@ func (s *starter) startNetwork(ctx context.Context) error {
 
 // spawn starts a daemon inside all namespaces.
 func (s *starter) spawn(name string) error {
-	auditLog := s.state.Options.AuditLog
-	if auditLog == "" {
-		auditLog = s.plan.Path("audit.log")
-	}
+	auditLog := s.state.auditLog(s.base)
 	run := []string{
 		"--cgroup=" + s.plan.SystemCgroup(), "--netns=" + s.plan.Netns(),
 		"--mounts-of=" + strconv.Itoa(s.state.Daemons["forwarder"].PID),
@@ -273,6 +266,9 @@ func (s *starter) wait(ctx context.Context, daemon string, check func(context.Co
 		}
 		select {
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("interrupted while waiting for %s", daemon)
+			}
 			return fmt.Errorf("waiting for %s: %w: %w\n%s", daemon, ctx.Err(), err, logTail(s.plan, daemon))
 		case <-time.After(100 * time.Millisecond):
 		}
@@ -326,12 +322,6 @@ func PauseAPIServer(ctx context.Context, base, name string, pause time.Duration,
 	}
 	s.say("API server ready again")
 	return interrupted
-}
-
-// Exists tells whether the cluster has a state.
-func Exists(base, name string) bool {
-	_, err := Load(base, name)
-	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // Running lists the whole clusters whose daemons all live.

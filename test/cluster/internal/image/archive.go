@@ -188,7 +188,7 @@ func configOf(spec Spec, layerDigest string) imageConfig {
 		Created: epoch, Architecture: arch, OS: "linux",
 		Config: runConfig{
 			User: spec.User, ExposedPorts: ports, Entrypoint: entrypoint, Cmd: spec.Cmd,
-			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "SSL_CERT_FILE=" + hostBundle},
+			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
 			WorkingDir: spec.WorkingDir, Labels: spec.Labels,
 		},
 		RootFS:  rootFS{Type: "layers", DiffIDs: []string{"sha256:" + layerDigest}},
