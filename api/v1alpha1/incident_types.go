@@ -9,7 +9,7 @@ import (
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:shortName=inc,categories=kubebot
+// +kubebuilder:resource:shortName=inc
 // +kubebuilder:selectablefield:JSONPath=`.spec.subject.kind`
 // +kubebuilder:selectablefield:JSONPath=`.spec.subject.namespace`
 // +kubebuilder:selectablefield:JSONPath=`.spec.subject.name`

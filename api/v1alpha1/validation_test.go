@@ -1,0 +1,202 @@
+package v1alpha1_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubebot/kubebot/internal/testutil/apitest"
+)
+
+var api client.Client
+
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(apitest.Main(m, func(config *rest.Config) {
+		var err error
+		if api, err = client.New(config, client.Options{}); err != nil {
+			panic(err)
+		}
+	}, "bases"))
+}
+
+// kubebot is a KubeBot whose spec is given in YAML, indented by two.
+func kubebot(name, spec string) string {
+	return "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {namespace: default, name: " + name + "}\nspec:\n" + spec
+}
+
+const incident = `
+apiVersion: kubebot.io/v1alpha1
+kind: Incident
+metadata: {namespace: default, name: main-0123456789-1}
+spec:
+  kubeBot: main
+  groupKey: shop/checkout
+  number: 1
+  subject: {apiVersion: apps/v1, kind: Deployment, namespace: shop, name: checkout}
+  openingAlerts:
+  - {fingerprint: "0123456789abcdef", name: A, severity: critical, state: Firing, source: Watch, startsAt: "2026-01-01T00:00:00Z"}
+`
+
+const receivers = "  alerting:\n    receivers:\n    - {name: oncall, webhook: {url: 'https://hooks.example.com'}}\n"
+
+// cases hold, for each CEL rule of the KubeBot, an object that breaks it with a part of the sentence that refuses it,
+// and one next to it that is accepted.
+var cases = []struct {
+	name   string
+	object string
+	// want is part of the refusal; empty means that the object is accepted.
+	want string
+}{
+	{"empty spec", kubebot("empty", "  {}\n"), ""},
+	{"no spec", "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {namespace: default, name: none}\n", ""},
+
+	{"name of 40 characters", kubebot(strings.Repeat("a", 40), "  {}\n"), ""},
+	{"name of 41 characters", kubebot(strings.Repeat("a", 41), "  {}\n"), "metadata.name may have at most 40 characters"},
+
+	{"External Prometheus", kubebot("x", "  metrics: {prometheus: {mode: External, external: {url: 'http://prometheus.monitoring.svc:9090'}}}\n"), ""},
+	{"External Prometheus without address", kubebot("x", "  metrics: {prometheus: {mode: External}}\n"), "external belongs to mode External"},
+	{"managed Prometheus with an address", kubebot("x", "  metrics: {prometheus: {external: {url: 'http://a'}}}\n"), "external belongs to mode External"},
+	{"External Alertmanager", kubebot("x", "  metrics: {alertmanager: {mode: External, external: {url: 'https://am.example.com'}}}\n"), ""},
+	{"External Alertmanager without address", kubebot("x", "  metrics: {alertmanager: {mode: External}}\n"), "external belongs to mode External"},
+	{"address without scheme", kubebot("x", "  metrics: {prometheus: {mode: External, external: {url: 'prometheus:9090'}}}\n"), "url must be an http or https URL with a host"},
+	{"address with another scheme", kubebot("x", "  metrics: {prometheus: {mode: External, external: {url: 'ftp://prometheus'}}}\n"), "url must be an http or https URL with a host"},
+
+	{"external labels", kubebot("x", "  metrics: {prometheus: {externalLabels: {region: eu}}}\n"), ""},
+	{"external label cluster", kubebot("x", "  metrics: {prometheus: {externalLabels: {cluster: a}}}\n"), "externalLabels may not set cluster"},
+	{"external label with a dash", kubebot("x", "  metrics: {prometheus: {externalLabels: {a-b: c}}}\n"), "the names in externalLabels may have letters"},
+
+	{"remote write", kubebot("x", "  metrics: {prometheus: {remoteWrite: [{name: a, url: 'https://mimir.example.com/push', bearerTokenSecret: {name: s, key: k}}]}}\n"), ""},
+	{"remote write to no URL", kubebot("x", "  metrics: {prometheus: {remoteWrite: [{name: a, url: mimir}]}}\n"), "url must be an http or https URL"},
+	{
+		"remote write with two kinds of credentials",
+		kubebot("x", "  metrics: {prometheus: {remoteWrite: [{name: a, url: 'https://m', bearerTokenSecret: {name: s, key: k}, basicAuth: {usernameSecret: {name: s, key: u}, passwordSecret: {name: s, key: p}}}]}}\n"),
+		"set bearerTokenSecret or basicAuth, not both",
+	},
+
+	{"storage class with size", kubebot("x", "  metrics: {prometheus: {storage: {size: 1Gi, storageClassName: fast}}}\n"), ""},
+	{"storage class without size", kubebot("x", "  metrics: {prometheus: {storage: {storageClassName: fast}}}\n"), "storageClassName needs size"},
+
+	{"route to a receiver", kubebot("x", receivers+"    routes: [{receivers: [oncall]}]\n"), ""},
+	{"route to nobody", kubebot("x", "  alerting: {routes: [{receivers: []}]}\n"), ""},
+	{"route to an unknown receiver", kubebot("x", receivers+"    routes: [{receivers: [night]}]\n"), "every name in routes[].receivers must be the name of an entry of receivers"},
+	{"route with a mute time", kubebot("x", receivers+"    routes: [{receivers: [oncall], muteTimes: [night]}]\n    muteTimes: [{name: night, start: '22:00', end: '06:00'}]\n"), ""},
+	{"route with an unknown mute time", kubebot("x", receivers+"    routes: [{receivers: [oncall], muteTimes: [night]}]\n"), "every name in routes[].muteTimes must be the name of an entry of muteTimes"},
+	{"mute time without end", kubebot("x", "  alerting: {muteTimes: [{name: night, start: '22:00'}]}\n"), "start and end belong together"},
+
+	{"receiver of no kind", kubebot("x", "  alerting: {receivers: [{name: a}]}\n"), "a receiver needs exactly one of slack and webhook"},
+	{
+		"receiver of two kinds",
+		kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: 'https://a'}, slack: {channel: '#prod', tokenSecret: {name: s, key: k}}}]}\n"),
+		"a receiver needs exactly one of slack and webhook",
+	},
+	{"Slack", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, apiURL: 'https://slack-gov.com/api/'}}]}\n"), ""},
+	{"Slack's address without a slash", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, apiURL: 'https://slack-gov.com/api'}}]}\n"), "apiURL must be an http or https URL that ends in /"},
+	{"webhook by Secret", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {urlSecret: {name: s, key: k}}}]}\n"), ""},
+	{"webhook to nowhere", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {}}]}\n"), "set exactly one of url and urlSecret"},
+	{"webhook with two addresses", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: 'https://a', urlSecret: {name: s, key: k}}}]}\n"), "set exactly one of url and urlSecret"},
+	{"webhook to no URL", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: hooks}}]}\n"), "url must be an http or https URL with a host"},
+
+	{"incident", incident, ""},
+}
+
+func object(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	u := &unstructured.Unstructured{}
+	if err := yaml.UnmarshalStrict([]byte(text), &u.Object); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func check(t *testing.T, err error, want string) {
+	t.Helper()
+	switch {
+	case want == "" && err != nil:
+		t.Errorf("refused: %v", err)
+	case want != "" && err == nil:
+		t.Errorf("accepted, want a refusal with %q", want)
+	case want != "" && !strings.Contains(err.Error(), want):
+		t.Errorf("refused with %q, want %q", err, want)
+	}
+}
+
+func TestRulesRefuseWithASentence(t *testing.T) {
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			check(t, api.Create(t.Context(), object(t, test.object), client.DryRunAll), test.want)
+		})
+	}
+}
+
+func TestWhatAnIncidentIsAboutCannotBeChanged(t *testing.T) {
+	created := object(t, incident)
+	if err := api.Create(t.Context(), created); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = api.Delete(t.Context(), created) })
+	for _, test := range []struct{ name, patch, want string }{
+		{"acknowledged", `{"spec":{"acknowledge":{"by":"me"}}}`, ""},
+		{"closed", `{"spec":{"close":{"by":"me"}}}`, ""},
+		{"other subject", `{"spec":{"subject":{"name":"cart"}}}`, "can't be changed"},
+		{"other KubeBot", `{"spec":{"kubeBot":"other"}}`, "can't be changed"},
+		{"other group key", `{"spec":{"groupKey":"other"}}`, "can't be changed"},
+		{"other number", `{"spec":{"number":2}}`, "can't be changed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			patched := created.DeepCopy()
+			patch := client.RawPatch("application/merge-patch+json", []byte(test.patch))
+			check(t, api.Patch(t.Context(), patched, patch, client.DryRunAll), test.want)
+		})
+	}
+}
+
+// TestEveryRuleHasACase keeps the table complete: each message of a CEL rule in the CRDs is wanted by some case.
+func TestEveryRuleHasACase(t *testing.T) {
+	wanted := []string{"can't be changed"}
+	for _, test := range cases {
+		if test.want != "" {
+			wanted = append(wanted, test.want)
+		}
+	}
+	rule := regexp.MustCompile(`message: (?:'|")?(.+)\n((?: +[^- ].*\n)*?) +rule:`)
+	for _, file := range []string{"kubebot.io_kubebots.yaml", "kubebot.io_incidents.yaml"} {
+		text, err := os.ReadFile(apitest.CRDs("bases") + "/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := rule.FindAllStringSubmatch(string(text), -1)
+		if all := strings.Count(string(text), " rule: "); len(found) != all {
+			t.Errorf("%s: %d of %d rules found", file, len(found), all)
+		}
+		for _, match := range found {
+			message := strings.Join(strings.Fields(strings.ReplaceAll(match[1]+" "+match[2], "''", "'")), " ")
+			covered := false
+			for _, want := range wanted {
+				covered = covered || strings.Contains(message, want)
+			}
+			if !covered {
+				t.Errorf("%s: no case for the rule %q", file, message)
+			}
+		}
+	}
+}
+
+func TestDefaultsAreStableStructureOnly(t *testing.T) {
+	u := object(t, kubebot("defaults", "  {}\n"))
+	if err := api.Create(t.Context(), u, client.DryRunAll); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(u.Object["spec"]); got != "map[scope:Cluster]" {
+		t.Errorf("an empty spec becomes %s", got)
+	}
+}
