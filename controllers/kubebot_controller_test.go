@@ -359,7 +359,7 @@ func TestCredentialsAreGeneratedKeptAndRotated(t *testing.T) {
 func TestVolumeClaimsStayOrGoAsTheSpecSays(t *testing.T) {
 	claim := func(b *bench, name string) *corev1.PersistentVolumeClaim {
 		pvc := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name, Labels: map[string]string{
-			"app.kubernetes.io/managed-by": "prometheus-operator", "app.kubernetes.io/name": "prometheus", "app.kubernetes.io/instance": "main-prometheus",
+			naming.LabelName: "main", naming.LabelNamespace: b.ns, naming.LabelComponent: "prometheus",
 		}}}
 		pvc.Spec.AccessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}
 		pvc.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceStorage: quantity("1Gi")}

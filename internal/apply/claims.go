@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,7 +18,7 @@ import (
 // Claims are the volume claims of one component. Kubernetes makes them from the StatefulSet that the Prometheus
 // Operator makes, and nobody removes them.
 type Claims struct {
-	// Labels of the claims: those by which the StatefulSet selects its pods.
+	// Labels of the claims: those that the component gives the template of its claims.
 	Labels map[string]string
 	// WhenDeleted says whether they stay.
 	WhenDeleted v1alpha1.WhenDeleted
@@ -25,15 +26,12 @@ type Claims struct {
 	SwitchedOff bool
 }
 
-// ClaimsOf returns the volume claims of the components that keep data. The labels are the Prometheus Operator's
-// (pkg/prometheus and pkg/alertmanager, statefulset.go).
+// ClaimsOf returns the volume claims of the components that keep data.
 func ClaimsOf(kb *v1alpha1.KubeBot) []Claims {
 	claims := func(name string, mode v1alpha1.Mode, storage v1alpha1.StorageSpec) Claims {
 		return Claims{
 			Labels: map[string]string{
-				"app.kubernetes.io/managed-by": "prometheus-operator",
-				"app.kubernetes.io/name":       name,
-				"app.kubernetes.io/instance":   naming.Object(kb, name),
+				naming.LabelName: kb.Name, naming.LabelNamespace: kb.Namespace, naming.LabelComponent: name,
 			},
 			WhenDeleted: storage.WhenDeleted,
 			SwitchedOff: mode == v1alpha1.ModeDisabled || mode == v1alpha1.ModeExternal,
@@ -64,7 +62,7 @@ func (p *Pruner) Claims(ctx context.Context, kb *v1alpha1.KubeBot, claims Claims
 }
 
 func (p *Pruner) claim(ctx context.Context, kb *v1alpha1.KubeBot, claims Claims, pvc *corev1.PersistentVolumeClaim) error {
-	owned := metav1.IsControlledBy(pvc, kb)
+	owned := slices.ContainsFunc(pvc.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == kb.UID })
 	goes := claims.WhenDeleted == v1alpha1.WhenDeletedDelete
 	switch {
 	case pvc.DeletionTimestamp != nil:
@@ -81,7 +79,9 @@ func (p *Pruner) claim(ctx context.Context, kb *v1alpha1.KubeBot, claims Claims,
 	return nil
 }
 
-// own makes the KubeBot the owner of a volume claim, or ends that. The UID keeps the apply from making a claim.
+// own makes the KubeBot an owner of a volume claim, or ends that. It is not the controller, which may be the
+// StatefulSet; with two owners a claim also outlives a StatefulSet that is made anew. The UID keeps the apply from
+// making a claim.
 func (p *Pruner) own(ctx context.Context, kb *v1alpha1.KubeBot, pvc *corev1.PersistentVolumeClaim, own bool) error {
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"))
@@ -89,7 +89,9 @@ func (p *Pruner) own(ctx context.Context, kb *v1alpha1.KubeBot, pvc *corev1.Pers
 	u.SetName(pvc.Name)
 	u.SetUID(pvc.UID)
 	if own {
-		u.SetOwnerReferences(owners(kb, pvc.Namespace, ""))
+		u.SetOwnerReferences([]metav1.OwnerReference{{
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: kb.Name, UID: kb.UID,
+		}})
 	}
 	err := p.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(naming.FieldManager), client.ForceOwnership)
 	if client.IgnoreNotFound(err) != nil {

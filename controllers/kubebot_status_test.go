@@ -1,0 +1,292 @@
+package controllers
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/status"
+)
+
+var (
+	noon   = time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	before = noon.Add(-time.Hour)
+)
+
+func well(conditionType string) seenPart {
+	return seenPart{conditionType: conditionType, health: component.Health{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, Message: "answers"}}
+}
+
+func unwell(conditionType, reason, message string) seenPart {
+	return seenPart{conditionType: conditionType, health: component.Health{Status: metav1.ConditionFalse, Reason: reason, Message: message}}
+}
+
+func with(p seenPart, extra metav1.Condition) seenPart {
+	p.health.Extra = append(p.health.Extra, extra)
+	return p
+}
+
+// computed is the status that kstatus computes for a custom resource (sigs.k8s.io/cli-utils, pkg/kstatus/status,
+// generic.go and core.go): the generation first, then Reconciling and Stalled, then Ready.
+func computed(generation int64, st v1alpha1.KubeBotStatus) string {
+	is := func(conditionType string, value metav1.ConditionStatus) bool {
+		c := status.Find(st.Conditions, conditionType)
+		return c != nil && c.Status == value
+	}
+	switch {
+	case st.ObservedGeneration != generation:
+		return "InProgress"
+	case is("Reconciling", metav1.ConditionTrue):
+		return "InProgress"
+	case is("Stalled", metav1.ConditionTrue):
+		return "Failed"
+	case is("Ready", metav1.ConditionTrue), status.Find(st.Conditions, "Ready") == nil:
+		return "Current"
+	}
+	return "InProgress"
+}
+
+func TestSummary(t *testing.T) {
+	invalid := seenPart{conditionType: "RulesReady", err: &component.InvalidError{Field: "spec.x", Message: "choose y"}}
+	crds := seenPart{conditionType: "RulesReady", missing: []schema.GroupVersionKind{{Group: "monitoring.coreos.com", Version: "v1", Kind: "PrometheusRule"}}}
+	receivers := func(reason string) seenPart {
+		return with(well("ResponderReady"), metav1.Condition{Type: "ReceiversReady", Status: metav1.ConditionFalse, Reason: reason, Message: "say what"})
+	}
+	for _, test := range []struct {
+		name  string
+		in    seen
+		ready metav1.ConditionStatus
+		// reason and message are of Ready; the message is compared by a part of it.
+		reason, message string
+		// other is Reconciling or Stalled, or empty when neither may be there.
+		other   string
+		kstatus string
+	}{
+		{
+			name: "all answer", in: seen{parts: []seenPart{well("PrometheusReady"), well("RulesReady")}},
+			ready: "True", reason: "Ready", message: "All 2 components are ready", kstatus: "Current",
+		}, {
+			name:  "switched off does not count",
+			in:    seen{parts: []seenPart{well("PrometheusReady"), unwell("RulesReady", "Disabled", "switched off")}},
+			ready: "True", reason: "Ready", message: "All 1 components are ready", kstatus: "Current",
+		}, {
+			name: "pods start", in: seen{parts: []seenPart{well("RulesReady"), unwell("PrometheusReady", "Progressing", "0 of 1 pods are ready")}},
+			ready: "False", reason: "Progressing", message: "Prometheus: 0 of 1 pods are ready", other: "Reconciling", kstatus: "InProgress",
+		}, {
+			name:  "first answer is awaited after a change",
+			in:    seen{changed: true, parts: []seenPart{unwell("PrometheusReady", "NotAnswering", "no answer in time")}},
+			ready: "False", reason: "NotAnswering", message: "Prometheus: no answer", other: "Reconciling", kstatus: "InProgress",
+		}, {
+			name:  "fails at rest, which no change explains",
+			in:    seen{parts: []seenPart{unwell("PrometheusReady", "NotAnswering", "no answer in time")}},
+			ready: "False", reason: "NotAnswering", message: "Prometheus: no answer", kstatus: "InProgress",
+		}, {
+			name: "bad field", in: seen{parts: []seenPart{well("PrometheusReady"), invalid}},
+			ready: "False", reason: "InvalidSpec", message: "Rules: spec.x: choose y", other: "Stalled", kstatus: "Failed",
+		}, {
+			name: "no Prometheus Operator", in: seen{parts: []seenPart{crds}},
+			ready: "False", reason: "PrometheusOperatorCRDsMissing", message: "PrometheusRule.monitoring.coreos.com/v1: install", other: "Stalled", kstatus: "Failed",
+		}, {
+			name: "a Secret is missing", in: seen{parts: []seenPart{receivers("SecretMissing")}},
+			ready: "False", reason: "SecretMissing", message: "Receivers: say what", other: "Stalled", kstatus: "Failed",
+		}, {
+			name: "nobody to tell is a choice", in: seen{parts: []seenPart{receivers("NoReceivers")}},
+			ready: "True", reason: "Ready", message: "All 1 components are ready; Receivers: say what", kstatus: "Current",
+		}, {
+			name: "Slack's outage is not the stack's", in: seen{parts: []seenPart{receivers("Undelivered")}},
+			ready: "True", reason: "Ready", message: "Receivers: say what", kstatus: "Current",
+		}, {
+			name:  "data in an emptyDir are only said",
+			in:    seen{parts: []seenPart{with(well("PrometheusReady"), metav1.Condition{Type: "StorageEphemeral", Status: metav1.ConditionTrue, Reason: "EmptyDir"})}},
+			ready: "True", reason: "Ready", message: "All 1 components are ready", kstatus: "Current",
+		}, {
+			name: "an object could not be removed", in: seen{pruneFailure: errors.New("remove Service a/b: refused"), parts: []seenPart{well("RulesReady")}},
+			ready: "False", reason: "PruneFailed", message: "Removal: remove Service a/b", kstatus: "InProgress",
+		}, {
+			name: "an object could not be applied", in: seen{parts: []seenPart{{conditionType: "RulesReady", err: errors.New("apply Service a/b: refused")}}},
+			ready: "False", reason: "ApplyFailed", message: "Rules: apply Service a/b: refused", kstatus: "InProgress",
+		}, {
+			name: "a predecessor is being removed", in: seen{parts: []seenPart{{conditionType: "RulesReady", err: &status.WaitError{Message: "Service a/b is being removed"}}}},
+			ready: "False", reason: "Progressing", message: "Rules: Service a/b is being removed", other: "Reconciling", kstatus: "InProgress",
+		}, {
+			name: "suspended", in: seen{suspended: true, parts: []seenPart{well("RulesReady")}},
+			ready: "True", reason: "Suspended", message: "Suspended, nothing is changed; All 1", kstatus: "Current",
+		}, {
+			name: "another KubeBot is active", in: seen{failure: &status.StallError{Reason: "ClusterScopeTaken", Message: "a/b is older"}},
+			ready: "False", reason: "ClusterScopeTaken", message: "a/b is older", other: "Stalled", kstatus: "Failed",
+		}, {
+			name: "the pass ended early", in: seen{failure: errors.New("read Secret main-credentials: refused")},
+			ready: "False", reason: "ApplyFailed", message: "read Secret", other: "Reconciling", kstatus: "InProgress",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.in.now, test.in.generation, test.in.previous.ObservedGeneration = noon, 3, 3
+			out := summarize(test.in)
+			ready := status.Find(out.Conditions, "Ready")
+			if ready == nil || ready.Status != test.ready || ready.Reason != test.reason || !strings.Contains(ready.Message, test.message) {
+				t.Errorf("Ready is %+v", ready)
+			}
+			for _, other := range []string{"Reconciling", "Stalled"} {
+				if got := status.Find(out.Conditions, other); (got != nil) != (other == test.other) {
+					t.Errorf("%s is %+v", other, got)
+				} else if got != nil && got.Status != metav1.ConditionTrue {
+					t.Errorf("%s is there and not true", other)
+				}
+			}
+			if got := computed(3, out); got != test.kstatus {
+				t.Errorf("kstatus computes %s, want %s", got, test.kstatus)
+			}
+			test.in.previous = out
+			test.in.now = noon.Add(time.Minute)
+			if again := summarize(test.in); !equalStatus(again, out) {
+				t.Errorf("the same pass a minute later gives another status:\n%+v\n%+v", again, out)
+			}
+		})
+	}
+}
+
+func equalStatus(a, b v1alpha1.KubeBotStatus) bool {
+	if len(a.Conditions) != len(b.Conditions) {
+		return false
+	}
+	for i := range a.Conditions {
+		if a.Conditions[i] != b.Conditions[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func TestTransitionTimeChangesWithTheStatusAlone(t *testing.T) {
+	had := []metav1.Condition{
+		{Type: "RulesReady", Status: metav1.ConditionTrue, LastTransitionTime: metav1.NewTime(before)},
+		{Type: "PrometheusReady", Status: metav1.ConditionFalse, Reason: "NotAnswering", LastTransitionTime: metav1.NewTime(before)},
+		{Type: "ResponderReady", Status: metav1.ConditionFalse, LastTransitionTime: metav1.NewTime(before)},
+	}
+	out := summarize(seen{
+		now: noon, previous: v1alpha1.KubeBotStatus{Conditions: had},
+		parts: []seenPart{unwell("RulesReady", "RulesNotLoaded", "x"), unwell("PrometheusReady", "TargetsDown", "y"), well("ResponderReady")},
+	})
+	for conditionType, want := range map[string]time.Time{"RulesReady": noon, "PrometheusReady": before, "ResponderReady": noon} {
+		if got := status.Find(out.Conditions, conditionType).LastTransitionTime.Time; !got.Equal(want) {
+			t.Errorf("%s changed at %s, want %s", conditionType, got, want)
+		}
+	}
+}
+
+func TestNewsAreTransitionsOnly(t *testing.T) {
+	c := func(conditionType string, value metav1.ConditionStatus, reason string) metav1.Condition {
+		return metav1.Condition{Type: conditionType, Status: value, Reason: reason, Message: "m"}
+	}
+	for _, test := range []struct {
+		name      string
+		had, have []metav1.Condition
+		want      []newsItem
+	}{
+		{"start", nil, []metav1.Condition{c("Ready", "False", "Progressing"), c("RulesReady", "False", "Progressing")}, nil},
+		{"same again", []metav1.Condition{c("Ready", "True", "Ready")}, []metav1.Condition{c("Ready", "True", "Ready")}, nil},
+		{"becomes ready", []metav1.Condition{c("RulesReady", "False", "Progressing")}, []metav1.Condition{c("RulesReady", "True", "Ready")},
+			[]newsItem{{"Normal", "Ready", "Rules: m"}}},
+		{"fails", []metav1.Condition{c("RulesReady", "True", "Ready")}, []metav1.Condition{c("RulesReady", "False", "RulesNotLoaded")},
+			[]newsItem{{"Warning", "RulesNotLoaded", "Rules: m"}}},
+		{"switched off by the user", []metav1.Condition{c("RulesReady", "True", "Ready")}, []metav1.Condition{c("RulesReady", "False", "Disabled")}, nil},
+		{"another KubeBot is active", nil, stalled("ClusterScopeTaken", "m"), []newsItem{{"Warning", "ClusterScopeTaken", "m"}}},
+		{"a bad field is told once, by its component", nil,
+			append(stalled("InvalidSpec", "m"), c("RulesReady", "False", "InvalidSpec")), []newsItem{{"Warning", "InvalidSpec", "Rules: m"}}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := news(test.had, test.have)
+			if len(got) != len(test.want) {
+				t.Fatalf("got %v, want %v", got, test.want)
+			}
+			for i := range got {
+				if got[i] != test.want[i] {
+					t.Errorf("got %v, want %v", got[i], test.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestStatusStaysWithinItsBounds(t *testing.T) {
+	part := well("RulesReady")
+	for i := range 200 {
+		name := strings.Repeat("r", i/2+1)
+		part.health.OmittedRules = append(part.health.OmittedRules, v1alpha1.OmittedRule{Name: name})
+		part.health.Endpoints = append(part.health.Endpoints, v1alpha1.Endpoint{Name: name})
+	}
+	part.health.Message = strings.Repeat("ü", 2000)
+	out := summarize(seen{parts: []seenPart{part}})
+	if len(out.OmittedRules) != 100 || len(out.Endpoints) != maxEndpoints {
+		t.Errorf("%d rules and %d endpoints", len(out.OmittedRules), len(out.Endpoints))
+	}
+	if message := status.Find(out.Conditions, "RulesReady").Message; len(message) > status.MaxMessage || !strings.HasSuffix(message, "ü…") {
+		t.Errorf("message of %d bytes", len(message))
+	}
+}
+
+func TestOldestKubeBotIsActive(t *testing.T) {
+	kb := func(namespace, name string, made time.Time) v1alpha1.KubeBot {
+		return v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, CreationTimestamp: metav1.NewTime(made)}}
+	}
+	served := func(namespace string) bool { return namespace != "elsewhere" }
+	for name, test := range map[string]struct {
+		items []v1alpha1.KubeBot
+		want  string
+	}{
+		"none":                       {nil, ""},
+		"by age":                     {[]v1alpha1.KubeBot{kb("a", "a", noon), kb("b", "b", before)}, "b/b"},
+		"by namespace, then by name": {[]v1alpha1.KubeBot{kb("b", "a", noon), kb("a", "c", noon), kb("a", "b", noon)}, "a/b"},
+		"served ones only":           {[]v1alpha1.KubeBot{kb("elsewhere", "a", before), kb("b", "b", noon)}, "b/b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			if holder := oldest(test.items, served); holder != nil {
+				got = holder.Namespace + "/" + holder.Name
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestClosedIncidentsExpire(t *testing.T) {
+	day := 24 * time.Hour
+	in := func(name string, state v1alpha1.IncidentState, closed time.Time) v1alpha1.Incident {
+		at := metav1.NewTime(closed)
+		return v1alpha1.Incident{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: v1alpha1.IncidentStatus{State: state, ClosedAt: &at}}
+	}
+	t.Run("by age", func(t *testing.T) {
+		out, next := expire([]v1alpha1.Incident{
+			in("open", v1alpha1.IncidentOpen, noon.Add(-99*day)), in("resolved", v1alpha1.IncidentResolved, noon.Add(-99*day)),
+			in("young", v1alpha1.IncidentClosed, noon.Add(-30*day+time.Hour)), in("old", v1alpha1.IncidentClosed, noon.Add(-30*day)),
+		}, noon)
+		if len(out) != 1 || out[0].incident.Name != "old" || out[0].reason != removedByAge {
+			t.Errorf("removes %+v", out)
+		}
+		if next != time.Hour {
+			t.Errorf("looks again in %s, want 1h", next)
+		}
+	})
+	t.Run("by count, the oldest first, open ones never", func(t *testing.T) {
+		var items []v1alpha1.Incident
+		for i := range maxClosed + 2 {
+			items = append(items, in(strings.Repeat("i", i%7+1), v1alpha1.IncidentClosed, noon.Add(-time.Duration(i)*time.Minute)))
+			items = append(items, in("open", v1alpha1.IncidentOpen, before))
+		}
+		out, next := expire(items, noon)
+		if len(out) != 2 || !out[0].incident.Status.ClosedAt.Time.Equal(noon.Add(-(maxClosed+1)*time.Minute)) || out[0].reason != removedByCount {
+			t.Errorf("removes %d", len(out))
+		}
+		if next != lookAgain {
+			t.Errorf("looks again in %s", next)
+		}
+	})
+}
