@@ -7,5 +7,5 @@ import (
 )
 
 func TestBuildMatchesGoldenFiles(t *testing.T) {
-	golden.Components(t, Component{}, golden.Objects(name))
+	golden.Components(t, Component{})
 }

@@ -5,67 +5,67 @@ import (
 	"net/url"
 	"strings"
 
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // The structs below are the parts of Prometheus' configuration that KubeBot writes itself
 // (https://prometheus.io/docs/prometheus/latest/configuration/configuration/); the operator writes the rest.
 
 type scrapeConfig struct {
-	JobName              string          `json:"job_name"`
-	HonorLabels          bool            `json:"honor_labels,omitempty"`
-	Scheme               string          `json:"scheme,omitempty"`
-	MetricsPath          string          `json:"metrics_path,omitempty"`
-	SampleLimit          int             `json:"sample_limit,omitempty"`
-	Authorization        *authorization  `json:"authorization,omitempty"`
-	TLSConfig            *tlsConfig      `json:"tls_config,omitempty"`
-	KubernetesSDConfigs  []kubernetesSD  `json:"kubernetes_sd_configs"`
-	RelabelConfigs       []relabelConfig `json:"relabel_configs,omitempty"`
-	MetricRelabelConfigs []relabelConfig `json:"metric_relabel_configs,omitempty"`
+	JobName              string          `yaml:"job_name"`
+	HonorLabels          bool            `yaml:"honor_labels,omitempty"`
+	Scheme               string          `yaml:"scheme,omitempty"`
+	MetricsPath          string          `yaml:"metrics_path,omitempty"`
+	SampleLimit          int             `yaml:"sample_limit,omitempty"`
+	Authorization        *authorization  `yaml:"authorization,omitempty"`
+	TLSConfig            *tlsConfig      `yaml:"tls_config,omitempty"`
+	KubernetesSDConfigs  []kubernetesSD  `yaml:"kubernetes_sd_configs"`
+	RelabelConfigs       []relabelConfig `yaml:"relabel_configs,omitempty"`
+	MetricRelabelConfigs []relabelConfig `yaml:"metric_relabel_configs,omitempty"`
 }
 
 type authorization struct {
-	CredentialsFile string `json:"credentials_file"`
+	CredentialsFile string `yaml:"credentials_file"`
 }
 
 type tlsConfig struct {
-	CAFile             string `json:"ca_file,omitempty"`
-	ServerName         string `json:"server_name,omitempty"`
-	InsecureSkipVerify bool   `json:"insecure_skip_verify,omitempty"`
+	CAFile             string `yaml:"ca_file,omitempty"`
+	ServerName         string `yaml:"server_name,omitempty"`
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify,omitempty"`
 }
 
 type kubernetesSD struct {
-	Role       string        `json:"role"`
-	Namespaces *sdNamespaces `json:"namespaces,omitempty"`
-	Selectors  []sdSelector  `json:"selectors,omitempty"`
+	Role       string        `yaml:"role"`
+	Namespaces *sdNamespaces `yaml:"namespaces,omitempty"`
+	Selectors  []sdSelector  `yaml:"selectors,omitempty"`
 }
 
 type sdNamespaces struct {
-	Names []string `json:"names"`
+	Names []string `yaml:"names"`
 }
 
 type sdSelector struct {
-	Role  string `json:"role"`
-	Label string `json:"label"`
+	Role  string `yaml:"role"`
+	Label string `yaml:"label"`
 }
 
 type relabelConfig struct {
-	Action       string   `json:"action,omitempty"`
-	SourceLabels []string `json:"source_labels,omitempty"`
-	Regex        string   `json:"regex,omitempty"`
-	TargetLabel  string   `json:"target_label,omitempty"`
-	Replacement  string   `json:"replacement,omitempty"`
+	Action       string   `yaml:"action,omitempty"`
+	SourceLabels []string `yaml:"source_labels,omitempty"`
+	Regex        string   `yaml:"regex,omitempty"`
+	TargetLabel  string   `yaml:"target_label,omitempty"`
+	Replacement  string   `yaml:"replacement,omitempty"`
 }
 
 type alertmanagerConfig struct {
-	Scheme        string         `json:"scheme"`
-	PathPrefix    string         `json:"path_prefix,omitempty"`
-	APIVersion    string         `json:"api_version"`
-	StaticConfigs []staticConfig `json:"static_configs"`
+	Scheme        string         `yaml:"scheme"`
+	PathPrefix    string         `yaml:"path_prefix,omitempty"`
+	APIVersion    string         `yaml:"api_version"`
+	StaticConfigs []staticConfig `yaml:"static_configs"`
 }
 
 type staticConfig struct {
-	Targets []string `json:"targets"`
+	Targets []string `yaml:"targets"`
 }
 
 // externalAlertmanager returns the configuration that sends alerts to an Alertmanager outside.

@@ -28,7 +28,7 @@ func newLimits(s v1alpha1.PrometheusSpec, room int64) (l limits, err error) {
 	if l.evaluation, err = component.Duration(field+".evaluationInterval", s.EvaluationInterval, interval); err != nil {
 		return limits{}, err
 	}
-	size := room / 100 * usableShare
+	size := room * usableShare / 100
 	if s.RetentionSize != nil {
 		size = s.RetentionSize.Value()
 	}

@@ -29,29 +29,27 @@ func readable(o client.Object) client.Object {
 	return s
 }
 
-// Objects checks what every object of a component must have: a kind, a name, KubeBot's labels with the component's
+// checkObjects checks what every object of a component must have: a kind, a name, KubeBot's labels with the component's
 // name, and a form that survives strict decoding into its own type.
-func Objects(componentName string) func(t *testing.T, objects []client.Object) {
-	return func(t *testing.T, objects []client.Object) {
-		t.Helper()
-		for _, o := range objects {
-			if o.GetObjectKind().GroupVersionKind().Empty() || o.GetName() == "" || o.GetNamespace() == "" {
-				t.Errorf("%T %q has no kind, name or namespace", o, o.GetName())
-			}
-			if got := o.GetLabels()[naming.LabelComponent]; got != componentName {
-				t.Errorf("%T %s has component label %q, want %q", o, o.GetName(), got, componentName)
-			}
-			if o.GetLabels()[naming.LabelName] == "" || o.GetLabels()[naming.LabelNamespace] == "" {
-				t.Errorf("%T %s lacks the labels of its KubeBot", o, o.GetName())
-			}
-			data, err := yaml.Marshal(o)
-			if err != nil {
-				t.Fatalf("marshal %T: %v", o, err)
-			}
-			again := reflect.New(reflect.TypeOf(o).Elem()).Interface()
-			if err := yaml.UnmarshalStrict(data, again); err != nil {
-				t.Errorf("%T %s does not survive strict decoding: %v", o, o.GetName(), err)
-			}
+func checkObjects(t *testing.T, componentName string, objects []client.Object) {
+	t.Helper()
+	for _, o := range objects {
+		if o.GetObjectKind().GroupVersionKind().Empty() || o.GetName() == "" || o.GetNamespace() == "" {
+			t.Errorf("%T %q has no kind, name or namespace", o, o.GetName())
+		}
+		if got := o.GetLabels()[naming.LabelComponent]; got != componentName {
+			t.Errorf("%T %s has component label %q, want %q", o, o.GetName(), got, componentName)
+		}
+		if o.GetLabels()[naming.LabelName] == "" || o.GetLabels()[naming.LabelNamespace] == "" {
+			t.Errorf("%T %s lacks the labels of its KubeBot", o, o.GetName())
+		}
+		data, err := yaml.Marshal(o)
+		if err != nil {
+			t.Fatalf("marshal %T: %v", o, err)
+		}
+		again := reflect.New(reflect.TypeOf(o).Elem()).Interface()
+		if err := yaml.UnmarshalStrict(data, again); err != nil {
+			t.Errorf("%T %s does not survive strict decoding: %v", o, o.GetName(), err)
 		}
 	}
 }

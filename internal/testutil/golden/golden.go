@@ -89,28 +89,39 @@ func Input(kb *v1alpha1.KubeBot) component.Input {
 	}
 }
 
-// Components builds every case of testdata 100 times and compares with its want.yaml. It gives each case's objects to
-// the checks.
-func Components(t *testing.T, c component.Component, checks ...func(t *testing.T, objects []client.Object)) {
+// Components builds every case of testdata 100 times, compares with its want.yaml and checks the objects' form.
+func Components(t *testing.T, c component.Component) {
 	t.Helper()
-	inputs, err := filepath.Glob(filepath.Join("testdata", "*", "in.yaml"))
+	cases(t, "testdata", func(t *testing.T, dir string, in component.Input) {
+		objects, first := build(t, c, in)
+		for range rounds - 1 {
+			if _, again := build(t, c, in); !bytes.Equal(first, again) {
+				t.Fatalf("the same input gives different objects:\n%s\n---- and ----\n%s", first, again)
+			}
+		}
+		Compare(t, filepath.Join(dir, "want.yaml"), Marshal(t, objects))
+		checkObjects(t, c.Name(), objects)
+	})
+}
+
+// Each gives the objects of every case of a testdata folder to a check.
+func Each(t *testing.T, testdata string, c component.Component, check func(t *testing.T, objects []client.Object)) {
+	t.Helper()
+	cases(t, testdata, func(t *testing.T, _ string, in component.Input) {
+		objects, _ := build(t, c, in)
+		check(t, objects)
+	})
+}
+
+func cases(t *testing.T, testdata string, run func(t *testing.T, dir string, in component.Input)) {
+	t.Helper()
+	inputs, err := filepath.Glob(filepath.Join(testdata, "*", "in.yaml"))
 	if err != nil || len(inputs) == 0 {
-		t.Fatalf("no testdata/<case>/in.yaml found: %v", err)
+		t.Fatalf("no %s/<case>/in.yaml found: %v", testdata, err)
 	}
 	for _, path := range inputs {
-		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
-			in := Load(t, path)
-			objects, first := build(t, c, in)
-			for range rounds - 1 {
-				if _, again := build(t, c, in); !bytes.Equal(first, again) {
-					t.Fatalf("the same input gives different objects:\n%s\n---- and ----\n%s", first, again)
-				}
-			}
-			Compare(t, filepath.Join(filepath.Dir(path), "want.yaml"), Marshal(t, objects))
-			for _, check := range checks {
-				check(t, objects)
-			}
-		})
+		dir := filepath.Dir(path)
+		t.Run(filepath.Base(dir), func(t *testing.T) { run(t, dir, Load(t, path)) })
 	}
 }
 
