@@ -1,5 +1,5 @@
 // Package rules is the component of KubeBot's own alerts. Each alert has a section in docs/runbooks.md, which says what
-// it means and where its threshold comes from, and promtool tests under testdata, firing and silent.
+// it means and where its threshold comes from, and promtool tests under testdata/promtool, firing and silent.
 package rules
 
 import (

@@ -6,24 +6,19 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/component"
-	"github.com/kubebot/kubebot/internal/naming"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
 // defaultInput is an empty spec in a cluster whose provider runs the control plane.
 func defaultInput() component.Input {
-	return component.Input{
-		KubeBot:     &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "kubebot"}},
-		ClusterName: "test",
-		Cluster: component.Cluster{
-			Kinds:        map[schema.GroupVersionKind]bool{ruleKind: true},
-			ControlPlane: map[string]bool{"kube-apiserver": true},
-		},
-	}
+	in := golden.Input(&v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "kubebot"}})
+	in.Cluster.Kinds[ruleKind] = true
+	return in
 }
 
 // fullInput has everything that a rule can need.
@@ -42,6 +37,10 @@ func rendered(t *testing.T, in component.Input) []monitoringv1.RuleGroup {
 	if err != nil {
 		t.Fatalf("build: %v", err)
 	}
+	return groupsOf(objects)
+}
+
+func groupsOf(objects []client.Object) []monitoringv1.RuleGroup {
 	var out []monitoringv1.RuleGroup
 	for _, o := range objects {
 		out = append(out, o.(*monitoringv1.PrometheusRule).Spec.Groups...)
@@ -234,19 +233,5 @@ func TestBadScrapeIntervalIsRefused(t *testing.T) {
 	invalid, ok := err.(*component.InvalidError)
 	if !ok || invalid.Field != "spec.metrics.prometheus.scrapeInterval" {
 		t.Errorf("error %v; want an InvalidError of the scrape interval", err)
-	}
-}
-
-func TestObjectsCarryTheHousesLabels(t *testing.T) {
-	in := defaultInput()
-	objects, err := Component{}.Build(in)
-	if err != nil {
-		t.Fatalf("build: %v", err)
-	}
-	for _, o := range objects {
-		if o.GetNamespace() != "kubebot" || o.GetLabels()[naming.LabelName] != "main" ||
-			o.GetLabels()[naming.LabelComponent] != "rules" || o.GetObjectKind().GroupVersionKind() != ruleKind {
-			t.Errorf("%s/%s %v has labels %v", o.GetNamespace(), o.GetName(), o.GetObjectKind().GroupVersionKind(), o.GetLabels())
-		}
 	}
 }

@@ -82,7 +82,7 @@ func apiServerRules() []Rule {
 		Severity:      string(v1alpha1.SeverityWarning),
 		Summary:       "A client certificate for the Kubernetes API expires soon",
 		Description:   "A client that talks to the Kubernetes API uses a certificate that expires within {{ $value | humanizeDuration }}.",
-		ThresholdFrom: "7 days, the figure of the kubernetes-mixin: kubelets renew theirs at 20 % of a year's validity, so that this one is not renewed by itself",
+		ThresholdFrom: "7 days, the figure of the kubernetes-mixin: kubelets renew theirs when 10 to 30 % of a year are left, so that this one is not renewed by itself",
 	}, {
 		Alert: "EtcdRequestsSlow",
 		Expr: `sum(rate(etcd_request_duration_seconds_sum{` + jobAPIServer + `, operation=~"create|update|delete|get"}[5m]))
@@ -91,8 +91,8 @@ func apiServerRules() []Rule {
 		Severity:    string(v1alpha1.SeverityWarning),
 		Summary:     "etcd is slow",
 		Description: "A request of the API server to etcd takes {{ $value | humanizeDuration }} on average.",
-		ThresholdFrom: "100 ms on average for 10 minutes: etcd's own documentation gives a disk 10 ms for a write and calls " +
-			"100 ms, the interval of its heartbeats, the time after which members doubt their leader",
+		ThresholdFrom: "100 ms on average for 10 minutes is etcd's default interval of heartbeats; its documentation wants " +
+			"99 % of the writes to disk within 10 ms",
 	}}
 	for i := range rules {
 		rules[i].Needs = []Need{needAPIServer, needManagedPrometheus}

@@ -80,6 +80,7 @@ func judge(in component.Input, shipped []Group, seen component.Observed) compone
 			return observe.NotReady(v1alpha1.ReasonRulesNotLoaded, "Prometheus has not loaded these groups of rules, or not as they are now: "+
 				some(missing)+"; "+hint(in))
 		}
+		loaded = loaded.only(shipped)
 		if failing := loaded.failing(); len(failing) > 0 {
 			return observe.NotReady(v1alpha1.ReasonRulesNotLoaded, "Prometheus can't evaluate "+some(failing))
 		}
@@ -117,14 +118,19 @@ func answersTo(key string, all map[string]component.Answer) []component.Answer {
 
 // loadedRules are the rules in Prometheus' answer, by group.
 type loadedRules struct {
-	Groups []struct {
-		Name  string `json:"name"`
-		Rules []struct {
-			Name      string `json:"name"`
-			Health    string `json:"health"`
-			LastError string `json:"lastError"`
-		} `json:"rules"`
-	} `json:"groups"`
+	Groups []loadedGroup `json:"groups"`
+}
+
+type loadedGroup struct {
+	Name  string       `json:"name"`
+	Rules []loadedRule `json:"rules"`
+}
+
+type loadedRule struct {
+	Name string `json:"name"`
+	// Health is ok, err, or unknown before the first evaluation.
+	Health    string `json:"health"`
+	LastError string `json:"lastError"`
 }
 
 // parse reads an answer to GET /api/v1/rules, or says what is wrong with it.
@@ -162,6 +168,13 @@ func (l loadedRules) missing(shipped []Group) []string {
 		}
 	}
 	return out
+}
+
+// only returns the groups that are shipped.
+func (l loadedRules) only(shipped []Group) loadedRules {
+	return loadedRules{Groups: slices.DeleteFunc(slices.Clone(l.Groups), func(g loadedGroup) bool {
+		return !slices.ContainsFunc(shipped, func(s Group) bool { return s.Name == g.Name })
+	})}
 }
 
 // failing returns the rules whose last evaluation failed, each with the error.

@@ -60,7 +60,7 @@ func podGroup() Group {
 		Severity:      string(v1alpha1.SeverityWarning),
 		Summary:       "Pods of " + about + " can't be scheduled",
 		Description:   "{{ $value }} pod(s) of " + about + " have found no node for 5 minutes.",
-		ThresholdFrom: "5 minutes: cluster autoscalers add a node within 2 to 4 minutes",
+		ThresholdFrom: "5 minutes: an autoscaler of the cluster usually adds a node within that time",
 	}, {
 		Alert: "CPUThrottling",
 		Expr: `max by (` + byWorkload + `) (

@@ -195,9 +195,9 @@ func serviceAlerts() []Rule {
 		Summary:  about + " fails requests",
 		Description: about + " answers {{ $value | humanizePercentage }} of its requests with a server error, and no " +
 			"failing workload that it calls explains them." + worst,
-		ThresholdFrom: "10 % of the requests within a minute burns the error budget of a month at 99.9 % in 7 hours " +
-			"(the SRE workbook pages at 14.4 %); at least 0.5 requests a second, so that 3 failed requests at least " +
-			"stand behind it; 30 seconds are two evaluations more",
+		ThresholdFrom: "10 % of the requests spends the error budget of a month at 99.9 % in 7 hours; the SRE workbook " +
+			"pages at a seventh of that pace and looks at an hour, this looks at a minute; at least 0.5 requests a " +
+			"second, so that 3 failed requests at least stand behind it; 30 seconds are two evaluations more",
 	}, {
 		Alert: "ServiceDependencyErrors",
 		Expr: workloadFailed + " / on (" + byWorkload + ") group_left () (" + workloadRequests + " >= " + minRequests +
@@ -213,7 +213,7 @@ func serviceAlerts() []Rule {
 		Expr: "avg_over_time(" + workloadOwnErrors + "[" + slowWindow + "]) / avg_over_time(" + workloadRequests + "[" +
 			slowWindow + "]) > " + slowShare + "\nand avg_over_time(" + workloadOwnErrors + "[" + slowWindow + "]) * " +
 			slowSeconds + " >= " + slowErrors,
-		For:         "1m",
+		For:         "5m",
 		Severity:    string(v1alpha1.SeverityWarning),
 		Summary:     about + " goes on failing some requests",
 		Description: about + " has answered {{ $value | humanizePercentage }} of its requests of the last 10 minutes with a server error.",

@@ -38,7 +38,7 @@ func volumeGroup() Group {
 		Severity:      string(v1alpha1.SeverityCritical),
 		Summary:       claim + " is almost full",
 		Description:   claim + " has {{ $value | humanizePercentage }} of its {{ $labels.resource }} left; writes fail when it is full.",
-		ThresholdFrom: "3 % free, the figure of the kubernetes-mixin: ext4 keeps 5 % for root, so applications are about to fail",
+		ThresholdFrom: "3 % free, the figure of the kubernetes-mixin, at which applications are about to fail",
 	}}
 	for i := range rules {
 		rules[i].Needs = []Need{needKubelet}
