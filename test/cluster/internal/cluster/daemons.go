@@ -167,6 +167,8 @@ func controllerManagerArgs(p Plan, bin map[string]string) []string {
 		"--service-account-private-key-file=" + p.Path("pki/sa.key"),
 		"--use-service-account-credentials=true",
 		"--flex-volume-plugin-dir=" + p.Path("volume-plugins"),
+		// At its default pace it starts its controllers over several seconds.
+		"--kube-api-qps=200", "--kube-api-burst=400",
 		// Alone, and ended for good when it lost its lease in a pause of the API server.
 		"--leader-elect=false",
 	}
