@@ -2,7 +2,10 @@
 package alert
 
 import (
+	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
@@ -21,6 +24,11 @@ const (
 	LabelWorkload     = "workload"
 	// LabelDependency names the failing dependency (a Service or workload in the same namespace, or namespace/name) that the alert blames.
 	LabelDependency = "dependency"
+	// LabelNamespace, LabelPod, LabelContainer and LabelNode name the object that the alert is about.
+	LabelNamespace = "namespace"
+	LabelPod       = "pod"
+	LabelContainer = "container"
+	LabelNode      = "node"
 	// AnnotationSummary, AnnotationDescription and AnnotationRunbook are the usual annotations.
 	AnnotationSummary     = "summary"
 	AnnotationDescription = "description"
@@ -39,7 +47,62 @@ type Alert struct {
 	Source v1alpha1.AlertSource
 	// Severity after mapping.
 	Severity v1alpha1.Severity
+	// GroupKey is set when the alert is known to belong to a group, whatever its labels say.
+	GroupKey string
 }
 
 // Firing tells whether the alert fires.
 func (a Alert) Firing() bool { return a.EndsAt.IsZero() }
+
+// Name returns the alert's name; an alert without one is called Alert.
+func (a Alert) Name() string {
+	if name := a.Labels[LabelName]; name != "" {
+		return name
+	}
+	return "Alert"
+}
+
+// Fingerprint returns the fingerprint of a label set as Alertmanager computes it: 16 hexadecimal digits.
+func Fingerprint(labels map[string]string) string {
+	set := make(model.LabelSet, len(labels))
+	for name, value := range labels {
+		set[model.LabelName(name)] = model.LabelValue(value)
+	}
+	return set.Fingerprint().String()
+}
+
+// SeverityOf returns what a value of the label severity means: critical, warning and info mean themselves, others
+// what the mappings say, and a warning where these say nothing.
+func SeverityOf(value string, mappings []v1alpha1.SeverityMapping) v1alpha1.Severity {
+	for _, m := range mappings {
+		if m.Value == value {
+			return m.Severity
+		}
+	}
+	switch s := v1alpha1.Severity(strings.ToLower(value)); s {
+	case v1alpha1.SeverityCritical, v1alpha1.SeverityWarning, v1alpha1.SeverityInfo:
+		return s
+	}
+	return v1alpha1.SeverityWarning
+}
+
+// Rank orders severities: the higher, the worse.
+func Rank(s v1alpha1.Severity) int {
+	switch s {
+	case v1alpha1.SeverityCritical:
+		return 3
+	case v1alpha1.SeverityWarning:
+		return 2
+	case v1alpha1.SeverityInfo:
+		return 1
+	}
+	return 0
+}
+
+// Group is what alerts of one incident have in common.
+type Group struct {
+	// Key is the group key: a readable path such as workload/Deployment/shop/checkout.
+	Key string
+	// Subject is what is affected.
+	Subject v1alpha1.Subject
+}

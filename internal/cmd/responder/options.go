@@ -1,0 +1,73 @@
+// Package responder runs the responder: the process that turns alerts into Incidents and messages.
+package responder
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
+)
+
+// Options of the responder.
+type Options struct {
+	// ConfigFile is the configuration that the manager writes.
+	ConfigFile string
+	// Listen is the address of the HTTPS server for the webhook and the report.
+	Listen string
+	// MetricsBindAddress and HealthProbeBindAddress are plain HTTP; empty or 0 serves none.
+	MetricsBindAddress, HealthProbeBindAddress string
+	// CredentialsDir holds the bearer tokens and the serving certificate; empty for where the manager mounts it.
+	CredentialsDir string
+	// PodName names the replica, PodNamespace is the namespace that it runs in.
+	PodName, PodNamespace string
+	// REST configures the connection to the API server.
+	REST *rest.Config
+	// Registry takes the metrics and serves them.
+	Registry *prometheus.Registry
+	// Sinks by type of receiver; nil for Sinks().
+	Sinks map[string]SinkFactory
+	Log   logr.Logger
+}
+
+// load reads the configuration and returns it with the rules that it holds and the problems in it that are worked
+// around, each a sentence.
+func load(path string) (config.Config, decide.Rules, []string, error) {
+	var c config.Config
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return c, decide.Rules{}, nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	if err := yaml.Unmarshal(data, &c); err != nil {
+		return c, decide.Rules{}, nil, fmt.Errorf("read the configuration %s: %w", path, err)
+	}
+	if c.KubeBot == "" || c.Namespace == "" || c.UID == "" {
+		return c, decide.Rules{}, nil, fmt.Errorf("read the configuration %s: kubeBot, namespace and uid must be set", path)
+	}
+	rules, problems := rulesOf(c)
+	return c, rules, problems, nil
+}
+
+// rulesOf returns the decision rules of a configuration. A mute time that can't be read never holds: a push too much is
+// better than one too few.
+func rulesOf(c config.Config) (decide.Rules, []string) {
+	rules := decide.Rules{Routes: c.Routes, Mutes: map[string]decide.Mute{}}
+	var problems []string
+	for _, r := range c.Receivers {
+		rules.Receivers = append(rules.Receivers, r.Name)
+	}
+	for _, m := range c.MuteTimes {
+		mute, err := decide.NewMute(m)
+		if err != nil {
+			problems = append(problems, err.Error())
+			continue
+		}
+		rules.Mutes[m.Name] = mute
+	}
+	return rules, problems
+}

@@ -1,0 +1,218 @@
+package responder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+	_ "time/tzdata" // mute times name time zones, and the image holds no others
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/ingest"
+	"github.com/kubebot/kubebot/internal/ingest/watch"
+	"github.com/kubebot/kubebot/internal/pipeline"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
+)
+
+// process is the responder with its parts.
+type process struct {
+	Options
+	config    config.Config
+	problems  []string
+	cache     cache.Cache
+	pipeline  *pipeline.Pipeline
+	heartbeat *ingest.Heartbeat
+	webhook   *ingest.Webhook
+	compare   *ingest.Comparison // nil without Alertmanager
+	history   *ingest.History    // nil without Prometheus
+	watcher   *watch.Watcher
+	ready     atomic.Bool
+}
+
+// Run runs the responder until the context ends.
+func Run(ctx context.Context, o Options) error {
+	p, err := build(o)
+	if err != nil {
+		return err
+	}
+	return p.run(ctx)
+}
+
+func build(o Options) (*process, error) {
+	if o.CredentialsDir == "" {
+		o.CredentialsDir = config.CredentialsDir
+	}
+	if o.Sinks == nil {
+		o.Sinks = Sinks()
+	}
+	c, rules, problems, err := load(o.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	sinks, more, err := receivers(c, o.Sinks)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{Options: o, config: c, problems: append(problems, more...)}
+	direct, err := p.clients()
+	if err != nil {
+		return nil, err
+	}
+	replica := o.PodName + "." + utilrand.String(5)
+	topology := &watch.Topology{Reader: p.cache}
+	p.pipeline = pipeline.New(pipeline.Options{
+		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica,
+		Metrics: pipeline.NewMetrics(o.Registry, []string{typeSlack, typeWebhook}), Log: o.Log.WithName("pipeline"), Now: time.Now,
+	})
+	p.heartbeat = &ingest.Heartbeat{
+		Client: direct, KubeBot: c.KubeBot, Namespace: c.Namespace, UID: c.UID, Replica: replica, Now: time.Now, Log: o.Log.WithName("heartbeat"),
+	}
+	p.sources(topology)
+	return p, nil
+}
+
+// sources makes what brings alerts in.
+func (p *process) sources(topology *watch.Topology) {
+	c, store, index := p.config, p.pipeline.Ingest, p.pipeline.Index()
+	calls := &http.Client{Timeout: 40 * time.Second}
+	p.webhook = &ingest.Webhook{
+		Store: store, Seen: p.heartbeat.Arrived, Incomplete: func() {}, Severities: c.Severities, Now: time.Now, Log: p.Log.WithName("webhook"),
+	}
+	p.webhook.Register(p.Registry)
+	if c.AlertmanagerURL != "" {
+		p.compare = &ingest.Comparison{
+			URL: strings.TrimSuffix(c.AlertmanagerURL, "/"), HTTP: calls, Store: store, Index: index, Severities: c.Severities,
+			Receiver: func() string { return p.heartbeat.Last().Receiver }, Now: time.Now, Log: p.Log.WithName("comparison"),
+		}
+		p.compare.Start()
+		p.webhook.Incomplete = p.compare.Soon
+	}
+	if c.PrometheusURL != "" {
+		p.history = &ingest.History{
+			URL: c.PrometheusURL, HTTP: calls, Store: store, Index: index, Heartbeat: p.heartbeat, Severities: c.Severities,
+			Now: time.Now, Log: p.Log.WithName("history"),
+		}
+	}
+	p.watcher = watch.New(watch.Options{
+		Reader: p.cache, Topology: topology, Store: watch.Store(store), Index: index, Severities: c.Severities, Now: time.Now, Log: p.Log.WithName("watch"),
+	})
+}
+
+// clients makes the cache and returns a client that does not use it.
+func (p *process) clients() (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("build the scheme: %w", err)
+	}
+	// A storm of 10,000 alerts may make thousands of writes; the API server's own fairness bounds them.
+	settings := rest.CopyConfig(p.REST)
+	settings.QPS, settings.Burst = 300, 600
+	objects := watch.Objects()
+	objects[&v1alpha1.Incident{}] = cache.ByObject{Namespaces: map[string]cache.Config{p.config.Namespace: {}}, Transform: trimIncident}
+	var err error
+	if p.cache, err = cache.New(settings, cache.Options{Scheme: scheme, ByObject: objects, ReaderFailOnMissingInformer: true}); err != nil {
+		return nil, fmt.Errorf("make the cache: %w", err)
+	}
+	direct, err := client.New(settings, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("make the client: %w", err)
+	}
+	return direct, nil
+}
+
+// trimIncident drops what the responder never reads.
+func trimIncident(obj any) (any, error) {
+	inc, ok := obj.(*v1alpha1.Incident)
+	if !ok {
+		return obj, nil
+	}
+	inc.ManagedFields = nil
+	return inc, nil
+}
+
+// run starts the parts in order and stops them in the other: first no new alerts, then the deliveries in flight end.
+func (p *process) run(ctx context.Context) error {
+	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDelivering()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return p.cache.Start(ctx) })
+	group.Go(func() error { return serve(ctx, p.HealthProbeBindAddress, probeHandler(&p.ready)) })
+	group.Go(func() error { return serve(ctx, p.MetricsBindAddress, metricsHandler(p.Registry)) })
+	delivered := make(chan error, 1)
+	if err := p.sync(ctx); err != nil {
+		stopDelivering()
+		return errors.Join(err, group.Wait())
+	}
+	go func() { delivered <- p.pipeline.Run(delivering) }()
+	group.Go(func() error { return p.heartbeat.Run(ctx) })
+	group.Go(func() error { return p.watcher.Run(ctx) })
+	group.Go(func() error {
+		return serveTLS(ctx, p.Listen, p.CredentialsDir, apiHandler(p.CredentialsDir, p.webhook, p.report))
+	})
+	if p.compare != nil {
+		group.Go(func() error { return p.compare.Run(ctx, func() { p.ready.Store(true) }) })
+	} else {
+		p.ready.Store(true)
+	}
+	if p.history != nil {
+		group.Go(func() error { return p.history.Run(ctx) })
+	}
+	err := group.Wait()
+	stopDelivering()
+	return errors.Join(err, <-delivered)
+}
+
+// sync waits until the caches hold what the API server has, and the pipeline every Incident.
+func (p *process) sync(ctx context.Context) error {
+	if err := p.watcher.Watch(ctx, p.cache); err != nil {
+		return err
+	}
+	informer, err := p.cache.GetInformer(ctx, &v1alpha1.Incident{})
+	if err != nil {
+		return fmt.Errorf("watch Incidents: %w", err)
+	}
+	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { p.observe(obj, p.pipeline.Observe) },
+		UpdateFunc: func(_, obj any) { p.observe(obj, p.pipeline.Observe) },
+		DeleteFunc: func(obj any) { p.observe(obj, p.pipeline.Forget) },
+	})
+	if err != nil {
+		return fmt.Errorf("watch Incidents: %w", err)
+	}
+	if !p.cache.WaitForCacheSync(ctx) || !toolscache.WaitForCacheSync(ctx.Done(), handler.HasSynced) {
+		return errors.New("wait for the caches: the API server did not answer before the responder was stopped")
+	}
+	if err := p.heartbeat.Sync(ctx); err != nil {
+		p.Log.Error(err, "Watchdog Lease was not read")
+	}
+	return nil
+}
+
+// observe hands an Incident of the watch on.
+func (p *process) observe(obj any, to func(*v1alpha1.Incident)) {
+	if gone, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
+		obj = gone.Obj
+	}
+	if inc, ok := obj.(*v1alpha1.Incident); ok {
+		to(inc)
+	}
+}
+
+// report tells of this replica.
+func (p *process) report() config.Report {
+	return config.Report{
+		Replica: p.PodName, WatchdogSeen: p.heartbeat.Last().Seen, Receivers: p.pipeline.Report(), Problems: p.problems,
+	}
+}

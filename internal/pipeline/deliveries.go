@@ -1,0 +1,302 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/notify"
+)
+
+const (
+	// callTime is the deadline of one call to a receiver. It ends well before the claim, so that the answer can be
+	// written while the claim holds.
+	callTime = 10 * time.Second
+	// claimTime is how long a claim holds.
+	claimTime = callTime + 15*time.Second
+	// refusedPause is how long a refused delivery waits: a person must change something first.
+	refusedPause = time.Minute
+	// maxBackoff between attempts.
+	maxBackoff = time.Minute
+	// giveUpAfter is how long after its end an Incident's messages are still tried.
+	giveUpAfter = 24 * time.Hour
+	// keptDeliveries per receiver that are done; older ones are dropped.
+	keptDeliveries = 3
+	// maxAttempts kept per delivery, and fewer once an Incident has many deliveries.
+	maxAttempts = 5
+	// manyDeliveries is the number from which on one attempt each is kept.
+	manyDeliveries = 16
+)
+
+// plan makes the deliveries that the decision and the current transition ask for.
+//
+// Each receiver is told the current transition once. Earlier ones that surely did not arrive are superseded: the later
+// message says more. So a receiver that never heard of an Incident is told of it as opened, or, if that is over, as
+// already resolved.
+func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first bool) {
+	t := inc.Status.Transition
+	if t == nil {
+		return
+	}
+	over := inc.Status.State == v1alpha1.IncidentResolved || inc.Status.State == v1alpha1.IncidentClosed
+	for _, receiver := range targets(inc, out, receivers) {
+		told, sequence := history(inc, receiver)
+		if sequence >= t.Sequence || sequence == 0 && over && !first {
+			continue
+		}
+		supersede(inc, receiver)
+		kind := t.Kind
+		if !told && kind != v1alpha1.TransitionResolved {
+			kind = v1alpha1.TransitionOpened
+		}
+		inc.Status.Deliveries = append(inc.Status.Deliveries, v1alpha1.Delivery{
+			Key:        deliveryKey(inc.UID, receiver, t.Sequence),
+			Receiver:   receiver,
+			Transition: kind,
+			Sequence:   t.Sequence,
+			Text:       t.Text,
+			State:      v1alpha1.DeliveryPending,
+		})
+	}
+}
+
+// targets returns who is to hear of the current transition: the receivers of a push, and whoever was promised or holds
+// an earlier message, unless a mute time holds. Only configured receivers count.
+func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []string {
+	var list []string
+	if out.Verdict == v1alpha1.VerdictNotify {
+		list = slices.Clone(out.Receivers)
+	}
+	if out.Reason != decide.ReasonMuted {
+		for _, d := range inc.Status.Deliveries {
+			if !slices.Contains(list, d.Receiver) {
+				list = append(list, d.Receiver)
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(r string) bool { return !slices.Contains(receivers, r) })
+}
+
+// history tells whether a receiver holds, or may hold, a message of the Incident, and the last sequence planned for it.
+func history(inc *v1alpha1.Incident, receiver string) (told bool, sequence int64) {
+	for _, d := range inc.Status.Deliveries {
+		if d.Receiver != receiver {
+			continue
+		}
+		sequence = max(sequence, d.Sequence)
+		told = told || mayHold(d)
+	}
+	return told, sequence
+}
+
+func mayHold(d v1alpha1.Delivery) bool {
+	switch d.State {
+	case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryUnknown, v1alpha1.DeliveryClaimed:
+		return true
+	}
+	return false
+}
+
+// supersede marks the deliveries of a receiver that surely did not arrive.
+func supersede(inc *v1alpha1.Incident, receiver string) {
+	for i := range inc.Status.Deliveries {
+		d := &inc.Status.Deliveries[i]
+		if d.Receiver == receiver && (d.State == v1alpha1.DeliveryPending || d.State == v1alpha1.DeliveryFailed) {
+			d.State, d.NextAttempt = v1alpha1.DeliverySuperseded, nil
+		}
+	}
+}
+
+// due returns when a delivery can be claimed; false for never. A delivery waits for the earlier ones of its receiver.
+func due(inc *v1alpha1.Incident, d *v1alpha1.Delivery) (time.Time, bool) {
+	for i := range inc.Status.Deliveries {
+		e := &inc.Status.Deliveries[i]
+		if e.Receiver == d.Receiver && e.Sequence < d.Sequence && waits(e) {
+			return time.Time{}, false
+		}
+	}
+	switch {
+	case !waits(d):
+		return time.Time{}, false
+	case d.State == v1alpha1.DeliveryClaimed && d.Until != nil:
+		return d.Until.Time, true
+	case d.NextAttempt != nil:
+		return d.NextAttempt.Time, true
+	}
+	return time.Time{}, true
+}
+
+// waits tells whether a delivery is still to be made.
+func waits(d *v1alpha1.Delivery) bool {
+	return d.State != v1alpha1.DeliveryDelivered && d.State != v1alpha1.DeliverySuperseded &&
+		(d.State != v1alpha1.DeliveryFailed || d.NextAttempt != nil)
+}
+
+// attempt is a claimed delivery that is to be sent.
+type attempt struct {
+	key, receiver string
+	// until is the end of the claim, which tells it from other claims of the same delivery.
+	until time.Time
+	// arrived: an earlier attempt may have arrived.
+	arrived bool
+}
+
+// claim takes a delivery for a holder. An expired claim and an unknown answer may have arrived.
+func claim(d *v1alpha1.Delivery, holder string, now time.Time) attempt {
+	a := attempt{key: d.Key, receiver: d.Receiver}
+	a.arrived = d.State == v1alpha1.DeliveryClaimed || d.State == v1alpha1.DeliveryUnknown
+	d.State, d.Holder, d.Until, d.NextAttempt = v1alpha1.DeliveryClaimed, holder, microStamp(now.Add(claimTime)), nil
+	a.until = d.Until.Time
+	return a
+}
+
+// result is how an attempt ended; released attempts were not begun.
+type result struct {
+	attempt
+	incident string
+	notify.Result
+	released bool
+	at       time.Time
+}
+
+// conclude writes the result of an attempt into its delivery, if this holder still has it. It tells whether it had.
+func conclude(inc *v1alpha1.Incident, holder string, r result, backoff time.Duration) bool {
+	i := slices.IndexFunc(inc.Status.Deliveries, func(d v1alpha1.Delivery) bool { return d.Key == r.key })
+	if i < 0 {
+		return false
+	}
+	d := &inc.Status.Deliveries[i]
+	if d.State != v1alpha1.DeliveryClaimed || d.Holder != holder || d.Until == nil || !d.Until.Time.Equal(r.until) {
+		return false
+	}
+	d.Holder, d.Until = "", nil
+	if r.released {
+		d.State = notArrived(r, v1alpha1.DeliveryPending)
+		return true
+	}
+	d.AttemptCount++
+	d.Attempts = append(d.Attempts, v1alpha1.Attempt{At: *microStamp(r.at), Result: cut(r.Word, 63), Message: cut(r.Detail, 160)})
+	if n := len(d.Attempts); n > maxAttempts {
+		d.Attempts = slices.Clone(d.Attempts[n-maxAttempts:])
+	}
+	if r.BodySHA256 != "" {
+		d.BodySHA256 = cut(r.BodySHA256, 64)
+	}
+	if r.PossibleDuplicate != "" {
+		d.PossibleDuplicate = cut(r.PossibleDuplicate, 256)
+	}
+	switch r.Outcome {
+	case notify.Delivered:
+		d.State, d.DeliveredAt = v1alpha1.DeliveryDelivered, microStamp(r.at)
+		d.Channel, d.MessageID = cut(r.Head.Channel, 64), cut(r.Head.ID, 64)
+	case notify.Refused:
+		d.State, d.NextAttempt = notArrived(r, v1alpha1.DeliveryFailed), microStamp(r.at.Add(refusedPause))
+	case notify.Retry:
+		d.State, d.NextAttempt = notArrived(r, v1alpha1.DeliveryPending), microStamp(r.at.Add(max(backoff, r.RetryAfter)))
+	default:
+		d.State, d.NextAttempt = v1alpha1.DeliveryUnknown, microStamp(r.at.Add(max(backoff, r.RetryAfter)))
+	}
+	return true
+}
+
+// notArrived returns the state after an attempt that surely did not arrive: it stays unknown if an earlier one may have.
+func notArrived(r result, state v1alpha1.DeliveryState) v1alpha1.DeliveryState {
+	if r.arrived {
+		return v1alpha1.DeliveryUnknown
+	}
+	return state
+}
+
+// backoffAfter returns the wait after n failed attempts: 1 s, doubled each time up to a minute, and scattered by up to
+// a fifth by scatter in 0..1, so that replicas and Incidents do not try in step.
+func backoffAfter(n int64, scatter float64) time.Duration {
+	wait := maxBackoff
+	if n < 6 {
+		wait = time.Second << max(n, 0)
+	}
+	return time.Duration(float64(wait) * (0.8 + 0.2*scatter))
+}
+
+// expire gives up on deliveries of an Incident that ended long ago, and on receivers that are no longer configured.
+func expire(inc *v1alpha1.Incident, receivers []string, now time.Time) {
+	late := inc.Status.ResolvedAt != nil && now.After(inc.Status.ResolvedAt.Add(giveUpAfter))
+	for i := range inc.Status.Deliveries {
+		d := &inc.Status.Deliveries[i]
+		gone := !slices.Contains(receivers, d.Receiver)
+		if !waits(d) || !late && !gone || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time) {
+			continue
+		}
+		word := "GivenUp"
+		if gone {
+			word = "ReceiverRemoved"
+		}
+		d.State, d.NextAttempt, d.Holder, d.Until = v1alpha1.DeliveryFailed, nil, "", nil
+		d.Attempts = append(d.Attempts, v1alpha1.Attempt{At: *microStamp(now), Result: word})
+		if n := len(d.Attempts); n > maxAttempts {
+			d.Attempts = slices.Clone(d.Attempts[n-maxAttempts:])
+		}
+	}
+}
+
+// prune drops old deliveries: per receiver the last ones stay, and always those that wait and the last delivered one,
+// which names the receiver's message.
+func prune(inc *v1alpha1.Incident) {
+	all := inc.Status.Deliveries
+	done, headKept := map[string]int{}, map[string]bool{}
+	keep := make([]bool, len(all))
+	for i := len(all) - 1; i >= 0; i-- {
+		d := &all[i]
+		head := d.State == v1alpha1.DeliveryDelivered && !headKept[d.Receiver]
+		keep[i] = waits(d) || head || done[d.Receiver] < keptDeliveries
+		if !waits(d) {
+			done[d.Receiver]++
+		}
+		headKept[d.Receiver] = headKept[d.Receiver] || head
+	}
+	kept := all[:0:0]
+	for i := range all {
+		if keep[i] {
+			kept = append(kept, all[i])
+		}
+	}
+	for i := range kept {
+		if n := len(kept[i].Attempts); n > 1 && len(kept) > manyDeliveries {
+			kept[i].Attempts = slices.Clone(kept[i].Attempts[n-1:])
+		}
+	}
+	inc.Status.Deliveries = kept
+}
+
+// headOf returns the message that a receiver holds of an Incident, zero for none.
+func headOf(inc *v1alpha1.Incident, receiver string) notify.Ref {
+	if inc == nil {
+		return notify.Ref{}
+	}
+	for i := len(inc.Status.Deliveries) - 1; i >= 0; i-- {
+		if d := &inc.Status.Deliveries[i]; d.Receiver == receiver && d.MessageID != "" {
+			return notify.Ref{Channel: d.Channel, ID: d.MessageID}
+		}
+	}
+	return notify.Ref{}
+}
+
+// summary sums up the last delivery of each receiver, such as oncall:Delivered.
+func summary(inc *v1alpha1.Incident) string {
+	last := map[string]v1alpha1.DeliveryState{}
+	var order []string
+	for _, d := range inc.Status.Deliveries {
+		if _, ok := last[d.Receiver]; !ok {
+			order = append(order, d.Receiver)
+		}
+		last[d.Receiver] = d.State
+	}
+	slices.Sort(order)
+	parts := make([]string, len(order))
+	for i, receiver := range order {
+		parts[i] = fmt.Sprintf("%s:%s", receiver, last[receiver])
+	}
+	return cut(strings.Join(parts, ","), 1024)
+}

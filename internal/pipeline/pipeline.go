@@ -1,0 +1,309 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
+)
+
+const (
+	// window in which alerts of one group are collected before they are written together.
+	window = 60 * time.Millisecond
+	// workers process groups at a time.
+	workers = 16
+	// writeTime is the deadline of the API calls of one pass.
+	writeTime = 8 * time.Second
+)
+
+// ErrStopping is returned for alerts that come while the responder stops.
+var ErrStopping = errors.New("the responder is stopping")
+
+// Receiver is where messages go.
+type Receiver struct {
+	Name string
+	// Type is the kind of sink, such as slack; it labels metrics.
+	Type string
+	Sink notify.Sink
+}
+
+// Options of a Pipeline.
+type Options struct {
+	// Client reads and writes Incidents at the API server, without a cache.
+	Client    client.Client
+	Config    config.Config
+	Rules     decide.Rules
+	Receivers []Receiver
+	Topology  Topology
+	// Replica names this process, a new name at each start: what an earlier process of the same pod has claimed is not its own.
+	Replica string
+	Metrics *Metrics
+	Log     logr.Logger
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Pipeline stores alerts in Incidents and delivers what changes.
+type Pipeline struct {
+	Options
+	index     *Index
+	queue     workqueue.TypedDelayingInterface[string]
+	receivers map[string]*receiver
+	names     []string // of the receivers, in the order of the spec
+	byLabels  bool     // a route looks at labels of alerts
+	stopping  atomic.Bool
+	sends     sync.WaitGroup
+	sendMu    sync.Mutex // orders stopping and sends.Add
+
+	mu    sync.Mutex
+	inbox map[string]*batch
+	own   map[string]string // Incident to the resource version of this replica's last write
+}
+
+// receiver is a Receiver with what is known of it.
+type receiver struct {
+	Receiver
+	gate *gate
+
+	mu              sync.Mutex
+	reason, message string
+	mended          time.Time // when the last complaint of its check went
+}
+
+// batch is what waits for one group key.
+type batch struct {
+	group   alert.Group
+	alerts  []alert.Alert
+	tickets []*ticket
+	results []result
+	tries   int
+}
+
+// ticket waits until the alerts of one call are stored.
+type ticket struct {
+	mu      sync.Mutex
+	pending int
+	err     error
+	done    chan struct{}
+}
+
+func (t *ticket) finish(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pending--
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	if t.pending == 0 {
+		close(t.done)
+	}
+}
+
+// New returns a Pipeline that does nothing until Run.
+func New(o Options) *Pipeline {
+	p := &Pipeline{
+		Options:   o,
+		index:     NewIndex(o.Config.UID),
+		queue:     workqueue.NewTypedDelayingQueue[string](),
+		receivers: map[string]*receiver{},
+		inbox:     map[string]*batch{},
+		own:       map[string]string{},
+	}
+	for _, r := range o.Receivers {
+		p.receivers[r.Name] = &receiver{Receiver: r, gate: newGate()}
+		p.names = append(p.names, r.Name)
+	}
+	p.byLabels = slices.ContainsFunc(o.Rules.Routes, func(r v1alpha1.Route) bool { return len(r.Match.Labels) > 0 })
+	return p
+}
+
+// Index returns what is known of the Incidents.
+func (p *Pipeline) Index() *Index { return p.index }
+
+// Ingest stores alerts and returns when every one of them is in an Incident. With an error some may be missing; the
+// same alerts may be given again. The watchdog is not stored.
+func (p *Pipeline) Ingest(ctx context.Context, alerts []alert.Alert) error {
+	started := p.Now()
+	t := &ticket{done: make(chan struct{})}
+	p.put(alerts, t)
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if t.err == nil {
+		p.Metrics.storing.Observe(p.Now().Sub(started).Seconds())
+		for _, a := range alerts {
+			p.Metrics.stored.WithLabelValues(string(a.Source)).Inc()
+		}
+	}
+	return t.err
+}
+
+// put sorts alerts into the inbox by group.
+func (p *Pipeline) put(alerts []alert.Alert, t *ticket) {
+	groups := map[string]alert.Group{}
+	members := map[string][]alert.Alert{}
+	for _, a := range alerts {
+		p.Metrics.ingested.WithLabelValues(string(a.Source)).Inc()
+		if a.Name() == alert.Watchdog {
+			continue
+		}
+		g := p.group(a)
+		groups[g.Key] = g
+		members[g.Key] = append(members[g.Key], a)
+	}
+	t.pending = len(groups) + 1
+	if p.stopping.Load() {
+		t.pending = 1
+		t.finish(ErrStopping)
+		return
+	}
+	p.mu.Lock()
+	for key, g := range groups {
+		b := p.box(key)
+		b.group = g
+		b.alerts = append(b.alerts, members[key]...)
+		b.tickets = append(b.tickets, t)
+	}
+	p.mu.Unlock()
+	for key := range groups {
+		p.queue.AddAfter(key, window)
+	}
+	t.finish(nil)
+}
+
+// group returns the group of an alert: the one it is known to belong to, else the one that its labels say.
+func (p *Pipeline) group(a alert.Alert) alert.Group {
+	if list := p.index.ByKey(a.GroupKey); a.GroupKey != "" && len(list) > 0 {
+		return alert.Group{Key: a.GroupKey, Subject: list[0].Spec.Subject}
+	}
+	return groupOf(a, p.Topology)
+}
+
+// box returns the batch of a key; the lock is held.
+func (p *Pipeline) box(key string) *batch {
+	b, ok := p.inbox[key]
+	if !ok {
+		b = &batch{}
+		p.inbox[key] = b
+	}
+	return b
+}
+
+func (p *Pipeline) take(key string) *batch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, ok := p.inbox[key]
+	if !ok {
+		return &batch{}
+	}
+	delete(p.inbox, key)
+	return b
+}
+
+// Observe takes a version of an Incident that the watch shows.
+func (p *Pipeline) Observe(inc *v1alpha1.Incident) {
+	if !p.index.Put(inc) || inc.Status.State == v1alpha1.IncidentClosed && !pending(inc) {
+		return
+	}
+	// Another replica or a person wrote it. Whoever wrote it goes on with it; this replica looks a little later, in
+	// case the other one died.
+	p.queue.AddAfter(inc.Spec.GroupKey, otherReplicaDelay())
+}
+
+// Forget takes an Incident that was deleted.
+func (p *Pipeline) Forget(inc *v1alpha1.Incident) {
+	p.index.Delete(inc)
+	p.mu.Lock()
+	delete(p.own, inc.Name)
+	p.mu.Unlock()
+}
+
+// otherReplicaDelay is how long a replica leaves a change to the one that made it: 0.7 to 2 s, at random so that the
+// others do not all come at once.
+func otherReplicaDelay() time.Duration {
+	return 700*time.Millisecond + rand.N(1300*time.Millisecond)
+}
+
+// Run works until the context ends, then ends what is in flight and writes its results.
+func (p *Pipeline) Run(ctx context.Context) error {
+	var working sync.WaitGroup
+	for range workers {
+		working.Go(p.work)
+	}
+	p.tend(ctx)
+	p.sendMu.Lock()
+	p.stopping.Store(true)
+	p.sendMu.Unlock()
+	p.sends.Wait()
+	p.queue.ShutDownWithDrain()
+	working.Wait()
+	return nil
+}
+
+func (p *Pipeline) work() {
+	for {
+		key, shutdown := p.queue.Get()
+		if shutdown {
+			return
+		}
+		p.process(key)
+		p.queue.Done(key)
+	}
+}
+
+// tend runs what comes by time: gates that open, and the receivers' checks.
+func (p *Pipeline) tend(ctx context.Context) {
+	gates := time.NewTicker(500 * time.Millisecond)
+	defer gates.Stop()
+	gauges := time.NewTicker(5 * time.Second)
+	defer gauges.Stop()
+	checks := time.NewTicker(10 * time.Second)
+	defer checks.Stop()
+	go p.checkAll(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-gates.C:
+			for _, r := range p.receivers {
+				p.wake(r.gate.tick(p.Now()))
+			}
+		case <-gauges.C:
+			p.gauge()
+		case <-checks.C:
+			go p.checkAll(ctx)
+		}
+	}
+}
+
+func (p *Pipeline) wake(keys []string) {
+	for _, key := range keys {
+		p.queue.Add(key)
+	}
+}
+
+// ownerReference to the KubeBot, so that its Incidents go with it.
+func (p *Pipeline) ownerReference() metav1.OwnerReference {
+	controller := true
+	return metav1.OwnerReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: p.Config.KubeBot,
+		UID: types.UID(p.Config.UID), Controller: &controller,
+	}
+}
