@@ -144,6 +144,9 @@ func alerts(inc *v1alpha1.Incident, at time.Time) []Alert {
 			Fingerprint: a.Fingerprint, Name: a.Name, Severity: a.Severity, State: a.State, StartsAt: *utc(a.StartsAt.Time),
 			Labels: a.Labels, Summary: a.Summary, Description: a.Description, RunbookURL: a.RunbookURL,
 		}
+		if alert.Labels == nil {
+			alert.Labels = map[string]string{}
+		}
 		switch {
 		case a.EndsAt != nil && !at.IsZero() && a.EndsAt.After(at):
 			alert.State = v1alpha1.AlertFiring

@@ -1,0 +1,60 @@
+package webhook_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/notify/notifytest"
+	"github.com/kubebot/kubebot/internal/notify/secretfile"
+	"github.com/kubebot/kubebot/internal/notify/webhook"
+)
+
+const (
+	signingKey = "planted-signing-key"
+	urlPath    = "/hooks/planted-path?token=planted-token"
+)
+
+// secret writes a value where a mounted Secret would have it.
+func secret(t *testing.T, key, value string) secretfile.Ref {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), key)
+	if err := os.WriteFile(file, []byte(value+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return secretfile.Ref{File: file, Secret: "hook", Key: key}
+}
+
+func TestSinkConforms(t *testing.T) {
+	notifytest.Run(t, notifytest.Kit{
+		New: func(t *testing.T, base string, client *http.Client) notify.Sink {
+			return webhook.New(webhook.Options{
+				URLSecret: secret(t, "url", base+urlPath), SigningSecret: secret(t, "key", signingKey), HTTPClient: client,
+			})
+		},
+		Message: message(),
+		Secrets: []string{signingKey, "planted-path", "planted-token"},
+		Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
+		Want: func(s notifytest.Situation, code int) notify.Outcome {
+			switch s {
+			case notifytest.Accepting, notifytest.Garbage, notifytest.Empty, notifytest.Huge, notifytest.Truncated, notifytest.Stalled:
+				return notify.Delivered // the status was 2xx; the body means nothing
+			case notifytest.Hanging, notifytest.Reset:
+				return notify.Unknown
+			case notifytest.Refusing, notifytest.Unresolvable, notifytest.Canceled:
+				return notify.Retry
+			case notifytest.Untrusted:
+				return notify.Refused
+			}
+			switch {
+			case code < 300:
+				return notify.Delivered
+			case code == 408, code == 425, code == 429, code >= 500:
+				return notify.Retry
+			}
+			return notify.Refused
+		},
+	})
+}
