@@ -22,6 +22,7 @@ var resources = []string{
 	"cronjobs",
 	"daemonsets",
 	"deployments",
+	"endpointslices",
 	"horizontalpodautoscalers",
 	"jobs",
 	"namespaces",
@@ -32,5 +33,6 @@ var resources = []string{
 	"pods",
 	"replicasets",
 	"resourcequotas",
+	"services",
 	"statefulsets",
 }
