@@ -19,7 +19,7 @@ import (
 
 var errHelp = flag.ErrHelp
 
-// internals are the commands by which the program starts its own helpers.
+// internals are the commands by which the program starts its own parts.
 var internals = map[string]func(args []string) error{
 	cluster.RunCommand:     cluster.Run,
 	cluster.ForwardCommand: forward,

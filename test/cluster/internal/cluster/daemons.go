@@ -186,7 +186,7 @@ func schedulerArgs(p Plan, bin map[string]string) []string {
 	}
 }
 
-// daemonPath is the PATH of the daemons: their helpers first, the machine's
+// daemonPath is the PATH of the daemons: their own programs first, the machine's
 // tools after.
 func daemonPath(bin map[string]string) string {
 	return strings.Join([]string{bin["containerd"], bin["runc"], "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, ":")
