@@ -7,13 +7,18 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap/zapcore"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
+	"github.com/kubebot/kubebot/internal/cmd/responder"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
 // Version of KubeBot, set when it is built.
@@ -38,14 +43,14 @@ func New() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	logs := zap.Options{}
+	logs := zap.Options{StacktraceLevel: zapcore.PanicLevel}
 	level := root.PersistentFlags().Bool("debug", false, "log in detail")
 	root.PersistentPreRun = func(cmd *cobra.Command, _ []string) {
 		logs.Development = *level
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), cleanupCommand())
 	return root
 }
 
@@ -77,6 +82,30 @@ func managerCommand() *cobra.Command {
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
 	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let one of several managers work at a time")
+	return c
+}
+
+func responderCommand() *cobra.Command {
+	o := responder.Options{PodName: os.Getenv("POD_NAME"), PodNamespace: os.Getenv("POD_NAMESPACE")}
+	c := &cobra.Command{
+		Use:   "responder",
+		Short: "Run the alert pipeline: alerts to Incidents to messages",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.REST, err = ctrl.GetConfig(); err != nil {
+				return fmt.Errorf("find the cluster: %w", err)
+			}
+			o.Log = ctrl.LoggerFrom(cmd.Context())
+			o.Registry = prometheus.NewRegistry()
+			o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+			return responder.Run(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.ConfigFile, "config", config.Path, "configuration that the manager writes")
+	f.StringVar(&o.Listen, "listen", ":8443", "address of the webhook and the report, by TLS")
+	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
+	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
 	return c
 }
 
