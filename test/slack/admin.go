@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -22,13 +23,29 @@ type Call struct {
 // maxCalls bounds how many calls are kept; the oldest go first.
 const maxCalls = 200000
 
-func (s *Server) record(c Call) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.calls) >= maxCalls {
-		s.calls = append(s.calls[:0:0], s.calls[maxCalls/10:]...)
-	}
-	s.calls = append(s.calls, c)
+// recording is a call that is under way.
+type recording struct {
+	Call
+	server *Server
+	once   sync.Once
+}
+
+// begin starts the record of a call.
+func (s *Server) begin(method, channel string) *recording {
+	return &recording{Call: Call{At: s.now(), Method: method, Channel: channel}, server: s}
+}
+
+// end puts the call on record, once.
+func (r *recording) end() {
+	r.once.Do(func() {
+		s := r.server
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.calls) >= maxCalls {
+			s.calls = append(s.calls[:0:0], s.calls[maxCalls/10:]...)
+		}
+		s.calls = append(s.calls, r.Call)
+	})
 }
 
 // Calls returns the requests that came in.

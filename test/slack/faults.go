@@ -139,8 +139,12 @@ func (s *Server) AddFault(f Fault) (Fault, error) { return s.faults.add(f) }
 // ClearFaults switches all faults off.
 func (s *Server) ClearFaults() { s.faults.remove(0) }
 
-// fail does what the fault says. It is false if the call is to be answered as usual after that.
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, f Fault) (answered bool) {
+// fail does what the fault says. It is false if the call is to be answered as usual after that; else the call is on
+// record before it goes wrong.
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, f Fault, record *recording) (answered bool) {
+	if f.Kind != KindDelay {
+		record.end()
+	}
 	switch f.Kind {
 	case KindStatus:
 		if f.RetryAfter > 0 {

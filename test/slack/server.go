@@ -173,11 +173,11 @@ var methods = map[string]func(*Server, request) (answer, *apiError){
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	method := r.PathValue("method")
 	args, err := parseArgs(w, r)
-	record := Call{At: s.now(), Method: method, Channel: args.text("channel")}
-	defer func() { s.record(record) }()
+	record := s.begin(method, args.text("channel"))
+	defer record.end()
 	if f := s.faults.take(method, record.Channel, false); f != nil {
 		record.Fault = f.Kind
-		if s.fail(w, r, *f) {
+		if s.fail(w, r, *f, record) {
 			return
 		}
 	}
@@ -198,7 +198,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 		body = failed(fail)
 	} else if f := s.faults.take(method, record.Channel, true); f != nil {
 		record.Fault, record.Accepted = f.Kind, true
-		if s.fail(w, r, *f) {
+		if s.fail(w, r, *f, record) {
 			return
 		}
 	}

@@ -32,8 +32,8 @@ const maxAge = 5 * time.Minute
 
 // serveWebhook records a request as a receiver of webhooks would take it: 401 without a good signature.
 func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
-	record := Call{At: s.now(), Method: "webhook", Channel: r.PathValue("name")}
-	defer func() { s.record(record) }()
+	record := s.begin("webhook", r.PathValue("name"))
+	defer record.end()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err != nil {
 		record.Error = "body"
@@ -42,7 +42,7 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	}
 	if f := s.faults.take("webhook", record.Channel, false); f != nil {
 		record.Fault = f.Kind
-		if s.fail(w, r, *f) {
+		if s.fail(w, r, *f, record) {
 			return
 		}
 	}
@@ -61,7 +61,7 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 	record.Accepted = true
 	if f := s.faults.take("webhook", record.Channel, true); f != nil {
 		record.Fault = f.Kind
-		if s.fail(w, r, *f) {
+		if s.fail(w, r, *f, record) {
 			return
 		}
 	}
