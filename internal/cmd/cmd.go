@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/klog/v2"
@@ -97,7 +96,6 @@ func responderCommand() *cobra.Command {
 			}
 			o.Log = ctrl.LoggerFrom(cmd.Context())
 			o.Registry = prometheus.NewRegistry()
-			o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 			return responder.Run(cmd.Context(), o)
 		},
 	}
