@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -52,11 +53,11 @@ func TestPromtoolAcceptsTheRules(t *testing.T) {
 }
 
 // TestAlertsFireAndStaySilent runs the promtool tests under testdata/promtool, each with the groups that its group_eval_order
-// names. They compare labels; annotations are left out of the rules here, TestAnnotationsNameLabelsThatTheAlertHas
-// covers those.
+// names. They compare labels; annotations are left out of the rules unless the file expects some, and
+// TestAnnotationsNameLabelsThatTheAlertHas covers those of the others.
 func TestAlertsFireAndStaySilent(t *testing.T) {
 	tool := golden.Program(t, "promtool")
-	bare := all(t)
+	full, bare := all(t), all(t)
 	for i := range bare {
 		for j := range bare[i].Rules {
 			bare[i].Rules[j].Annotations = nil
@@ -69,8 +70,12 @@ func TestAlertsFireAndStaySilent(t *testing.T) {
 			if err != nil {
 				t.Fatalf("read the tests: %v", err)
 			}
+			groups := bare
+			if bytes.Contains(data, []byte("exp_annotations")) {
+				groups = full
+			}
 			dir := t.TempDir()
-			ruleFile(t, dir, namedIn(t, data, bare))
+			ruleFile(t, dir, namedIn(t, data, groups))
 			if err := os.WriteFile(filepath.Join(dir, "test.yaml"), data, 0o600); err != nil {
 				t.Fatalf("copy the tests: %v", err)
 			}

@@ -11,11 +11,13 @@ const (
 	podRequests       = "kubebot:pod_server_requests:rate"
 	podErrors         = "kubebot:pod_server_errors:rate"
 	podClientErrors   = "kubebot:pod_client_errors:rate"
+	podFailed         = "kubebot:pod_dependency_errors:rate"
 	workloadRequests  = "kubebot:workload_server_requests:rate"
 	workloadErrors    = "kubebot:workload_server_errors:rate"
 	workloadOwnErrors = "kubebot:workload_own_errors:rate"
 	workloadFailed    = "kubebot:workload_client_errors:rate"
 	addressDependency = "kubebot:address:dependency"
+	serviceDependency = "kubebot:dependency:workload"
 	failingDependency = "kubebot:dependency:failing"
 )
 
@@ -128,12 +130,25 @@ func workloadTraffic() []Rule {
     "dependency", "/", "namespace", "workload"), "server_address", "$1", "pod_ip", "(.+)")
 ) and on (server_address) ` + podClientErrors + `)`,
 	}, {
+		// A Service of one workload stands for it; one of several keeps its name.
+		Record: serviceDependency,
+		Expr: `label_join(label_join(
+  ` + serviceWorkload + `
+  and on (namespace, service) count by (namespace, service) (` + serviceWorkload + `) == 1,
+  "dependency", "/", "namespace", "service"), "target", "/", "namespace", "workload")`,
+	}, {
+		Record: podFailed,
+		Expr: podClientErrors + ` * on (server_address) group_left (dependency) ` + addressDependency + `
+or
+` + namedDependency(podClientErrors+` unless on (server_address) `+addressDependency),
+	}, {
 		Record: workloadFailed,
 		Expr: `sum by (` + byWorkload + `, dependency) (
   (
-    ` + podClientErrors + ` * on (server_address) group_left (dependency) ` + addressDependency + `
-    or
-    ` + namedDependency(podClientErrors+` unless on (server_address) `+addressDependency) + `
+    label_replace(
+      ` + podFailed + ` * on (dependency) group_left (target) ` + serviceDependency + `,
+      "dependency", "$1", "target", "(.+)")
+    or ` + podFailed + ` unless on (dependency) ` + serviceDependency + `
   )
   ` + joinOwner + `
 )`,
