@@ -84,7 +84,7 @@ func (e *Engine) Hypotheses(s *Snapshot) []Hypothesis {
 				}
 			}
 		}
-		out = append(out, Hypothesis{onset, combine(found), s.Steps[onset].Start > s.Alarm})
+		out = append(out, Hypothesis{onset, combine(found), s.Steps[onset].Start > s.Alarm+stepLength(s)})
 	}
 	return out
 }
@@ -113,7 +113,7 @@ func Best(weights map[string]float64, hs []Hypothesis) int {
 func onsets(s *Snapshot) []int {
 	var out []int
 	for i, w := range s.Steps {
-		if (len(s.Baseline) == 0 && i == 0) || (i > 0 && w.Start > s.Alarm+int64(60e9)) {
+		if (len(s.Baseline) == 0 && i == 0) || (i > 0 && w.Start > s.Alarm+max(int64(60e9), stepLength(s))) {
 			continue
 		}
 		if w.End-w.Start <= int64(30e9) && i%2 == 1 {
@@ -126,6 +126,8 @@ func onsets(s *Snapshot) []int {
 	}
 	return out
 }
+
+func stepLength(s *Snapshot) int64 { return s.Steps[0].End - s.Steps[0].Start }
 
 // combine joins the findings of one onset to candidates; findings without kind go to every candidate of their workload.
 func combine(found []foundBy) []Candidate {

@@ -9,8 +9,8 @@ import (
 	"github.com/kubebot/kubebot/internal/rca"
 )
 
-// minCalls is how many calls an edge needs on both sides of the onset for its traces to be trusted.
-const minCalls = 5
+// fewCalls is how many calls before an edge needs to be its own measure; with fewer the whole system's edges are.
+const fewCalls = 3
 
 // Detector compares, per edge, the caller's duration minus the callee's with the time before. A delay at one workload
 // shows on all of its edges: coverage and purity tell it from its neighbours.
@@ -35,6 +35,7 @@ type edge struct {
 	excess         float64 // seconds per call
 	base, now      float64
 	calls          uint64
+	weight         float64 // 0..1, trust by the number of calls
 }
 
 func detect(v *rca.View) []rca.Finding {
@@ -51,8 +52,8 @@ func detect(v *rca.View) []rca.Finding {
 	}
 	slices.SortFunc(list, func(a, b edge) int { return cmp.Or(cmp.Compare(a.caller, b.caller), cmp.Compare(a.callee, b.callee)) })
 	for _, e := range list {
-		total += e.excess
-		most = max(most, e.excess)
+		total += e.excess * e.weight
+		most = max(most, e.excess*e.weight)
 	}
 	if most < 0.002 {
 		return nil
@@ -68,28 +69,28 @@ func detect(v *rca.View) []rca.Finding {
 
 func judge(name string, list []edge, total, most float64) (rca.Finding, bool) {
 	var mine []edge
-	var sum, pure float64
+	var sum, pure, weights float64
 	for _, e := range list {
 		if e.caller == name || e.callee == name {
 			mine = append(mine, e)
-			sum += e.excess
-			pure += min(1, e.excess/(0.5*most))
+			sum += e.excess * e.weight
+			pure += e.weight * min(1, e.excess/(0.5*most))
+			weights += e.weight
 		}
 	}
 	if len(mine) == 0 || sum <= 0 {
 		return rca.Finding{}, false
 	}
-	slices.SortStableFunc(mine, func(a, b edge) int { return -cmp.Compare(a.excess, b.excess) })
-	delay := rca.Squash(mine[len(mine)/2].excess, halfDelay)
-	top := rca.Squash(mine[0].excess, halfDelay)
+	slices.SortStableFunc(mine, func(a, b edge) int { return -cmp.Compare(a.excess*a.weight, b.excess*b.weight) })
+	top := rca.Squash(mine[0].excess*mine[0].weight, halfDelay)
 	f := rca.Finding{Workload: name, Kind: rca.KindNetwork, Values: map[string]float64{
-		"delay": delay, "coverage": top * sum / total, "purity": top * pure / float64(len(mine)),
+		"delay": rca.Squash(sum/weights, halfDelay), "coverage": top * sum / total, "purity": top * pure / weights,
 	}}
 	for _, e := range mine[:min(3, len(mine))] {
 		if e.excess > 0.001 {
 			f.Evidence = append(f.Evidence, rca.Evidence{
-				Text: fmt.Sprintf("calls %s to %s spend %.0f ms on the way, before %.0f ms (%d calls)",
-					e.caller, e.callee, 1e3*e.now, 1e3*e.base, e.calls),
+				Text: fmt.Sprintf("calls %s to %s spend %.0f ms on the way, before %.0f ms%s",
+					e.caller, e.callee, 1e3*e.now, 1e3*e.base, counted(e.calls)),
 				Before: e.base, Now: e.now, Unit: "s",
 			})
 		}
@@ -113,15 +114,24 @@ func fromTraces(v *rca.View) map[[2]string]edge {
 		sums[k].base.Merge(b)
 		sums[k].now.Merge(n)
 	}
+	var all rca.Histogram
+	for _, p := range sums {
+		all.Merge(p.base)
+	}
 	out := map[[2]string]edge{}
 	for k, p := range sums {
-		if p.base.N < minCalls || p.now.N < minCalls {
+		base := p.base
+		if base.N < fewCalls {
+			base = all
+		}
+		if base.N < fewCalls || p.now.N == 0 {
 			continue
 		}
-		e := edge{caller: k[0], callee: k[1], base: p.base.Quantile(0.5), now: p.now.Quantile(0.5), calls: p.now.N}
+		e := edge{caller: k[0], callee: k[1], base: base.Quantile(0.5), now: p.now.Quantile(0.5), calls: p.now.N}
 		// the lower quartile must rise too: a delay hits every call, queueing only some
-		low := p.now.Quantile(0.25) - p.base.Quantile(0.25)
+		low := p.now.Quantile(0.25) - base.Quantile(0.25)
 		e.excess = max(0, min(e.now-e.base, 2*low))
+		e.weight = float64(p.now.N) / float64(p.now.N+1)
 		out[k] = e
 	}
 	return out
@@ -145,7 +155,7 @@ func fromSeries(v *rca.View) map[[2]string]edge {
 			continue
 		}
 		out[[2]string{e.Caller, e.Callee}] = edge{
-			caller: e.Caller, callee: e.Callee, base: s.Base, now: s.Now, excess: max(0, s.Now-s.Base-2*s.Spread),
+			caller: e.Caller, callee: e.Callee, base: s.Base, now: s.Now, excess: max(0, s.Now-s.Base-2*s.Spread), weight: 0.75,
 		}
 	}
 	return out
@@ -164,4 +174,11 @@ func difference(a, b []rca.Point) []rca.Point {
 		}
 	}
 	return out
+}
+
+func counted(calls uint64) string {
+	if calls == 0 { // medians from metrics
+		return ""
+	}
+	return fmt.Sprintf(" (median of %d calls)", calls)
 }

@@ -36,7 +36,8 @@ type node struct {
 	surprise float64
 	follows  float64
 	impact   float64 // seconds or errors per step
-	own      float64 // 0..1, part of the impact that no callee accounts for
+	alone    float64 // 0..1, part of the impact that no callee accounts for
+	own      float64 // the same, less when the target hardly deviates
 }
 
 func detect(v *rca.View) []rca.Finding {
@@ -54,7 +55,8 @@ func detect(v *rca.View) []rca.Finding {
 		n.follows = cosine(n.excess, target.excess)
 	}
 	for _, n := range nodes {
-		n.own = own(nodes, n)
+		n.alone = own(nodes, n)
+		n.own = n.alone * rca.Clamp(2*target.surprise) // without trouble at the target there is nothing to explain
 	}
 	var out []rca.Finding
 	for _, s := range v.Services {
@@ -79,12 +81,12 @@ func detect(v *rca.View) []rca.Finding {
 func evidence(v *rca.View, n *node) rca.Evidence {
 	if v.Target.Signal == rca.SignalAvailability {
 		return rca.Evidence{
-			Text:   fmt.Sprintf("availability fell from %.2f %% to %.2f %%, %.0f %% of it not passed on from callees", 100*n.base, 100*n.now, 100*n.own),
+			Text:   fmt.Sprintf("availability fell from %.2f %% to %.2f %%, %.0f %% of it not passed on from callees", 100*n.base, 100*n.now, 100*n.alone),
 			Before: n.base, Now: n.now, Unit: "1",
 		}
 	}
 	return rca.Evidence{
-		Text:   fmt.Sprintf("latency rose from %.1f ms to %.1f ms, %.0f %% of it not passed on from callees", 1e3*n.base, 1e3*n.now, 100*n.own),
+		Text:   fmt.Sprintf("latency rose from %.1f ms to %.1f ms, %.0f %% of it not passed on from callees", 1e3*n.base, 1e3*n.now, 100*n.alone),
 		Before: n.base, Now: n.now, Unit: "s",
 	}
 }

@@ -48,7 +48,7 @@ func petshop(folder string, c Case) (*rca.Snapshot, error) {
 	if c.quietRow > 0 {
 		base, now, c = cutQuiet(base, c)
 	}
-	b := rca.NewBuilder(petshopLayout(c, base), rca.BuilderOptions{})
+	b := rca.NewBuilder(petshopLayout(c, base, now), rca.BuilderOptions{})
 	b.SetCandidates(c.Candidates)
 	for _, s := range c.Candidates {
 		b.AddWorkload(s)
@@ -76,15 +76,18 @@ func cutQuiet(d *petshopData, c Case) (base, now *petshopData, _ Case) {
 }
 
 // petshopLayout has the fault-free recording as baseline and one step per sample of the incident.
-func petshopLayout(c Case, base *petshopData) rca.Layout {
+func petshopLayout(c Case, base, now *petshopData) rca.Layout {
 	l := rca.Layout{Alarm: unix(c.InjectTS)}
 	if n := len(base.times); n > 0 {
 		// samples of the incident itself belong to the steps, which come first
 		l.Baseline = []rca.Window{{Start: unix(base.times[0]).UnixNano(), End: unix(base.times[n-1]).Add(2 * petshopPeriod).UnixNano()}}
 	}
-	for t := c.AbnormalWindow[0]; t <= c.AbnormalWindow[1]; t += petshopPeriod.Seconds() {
-		s := unix(t).Add(time.Second)
-		l.Steps = append(l.Steps, rca.Window{Start: s.UnixNano(), End: s.Add(petshopPeriod).UnixNano()})
+	for _, t := range now.times {
+		if t > c.AbnormalWindow[1] {
+			break
+		}
+		start := unix(t).Add(time.Second)
+		l.Steps = append(l.Steps, rca.Window{Start: start.UnixNano(), End: start.Add(petshopPeriod).UnixNano()})
 	}
 	return l
 }
