@@ -127,6 +127,7 @@ func (r *KubeBotReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	kb := &v1alpha1.KubeBot{}
 	if err := r.Client.Get(ctx, req.NamespacedName, kb); err != nil {
 		if apierrors.IsNotFound(err) {
+			r.Metrics.reset()
 			return ctrl.Result{}, r.removeOutside(ctx, req.NamespacedName, nil)
 		}
 		return ctrl.Result{}, fmt.Errorf("get KubeBot %s: %w", req, err)
@@ -162,14 +163,14 @@ func (r *KubeBotReconciler) finish(ctx context.Context, s *scope) (ctrl.Result, 
 	if wrote {
 		r.tell(s)
 	}
-	r.Metrics.observe(s.kb, r.Components)
+	r.Metrics.observe(s.kb)
 	return s.next()
 }
 
 // tell writes an event for each transition.
 func (r *KubeBotReconciler) tell(s *scope) {
 	for _, n := range news(s.previous.Conditions, s.kb.Status.Conditions) {
-		r.Recorder.Eventf(s.kb, nil, n.kind, n.reason, "Reconcile", "%s", n.message)
+		r.Recorder.Eventf(s.kb, nil, n.kind, n.reason, "Reconcile", "%s", status.Cut(n.message))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/naming"
+	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
 
 func TestAppliesThenRestsWithoutWrites(t *testing.T) {
@@ -402,4 +403,30 @@ func TestVolumeClaimsStayOrGoAsTheSpecSays(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestOneOfTwoManagersWorksAndTheOtherTakesOver(t *testing.T) {
+	b := newBench(t, web())
+	b.options.LeaderElect = true
+	b.start()
+	kb := b.ready(b.kubebot(b.ns, "main"))
+	stopFirst := b.stop
+
+	first := &b.writes
+	second := apitest.Writes{}
+	b.options.Config = second.Wrap(config)
+	b.start()
+	b.quiet()
+	b.update(kb, func(kb *v1alpha1.KubeBot) { kb.Spec.ClusterName = "one" })
+	b.ready(kb)
+	if writes := second.Take(); len(writes) > 0 {
+		t.Errorf("the manager that does not lead writes: %v", writes)
+	}
+	stopFirst()
+	first.Take()
+	b.update(kb, func(kb *v1alpha1.KubeBot) { kb.Spec.ClusterName = "two" })
+	b.ready(kb)
+	if len(second.Take()) == 0 || len(first.Take()) > 0 {
+		t.Error("the second manager did not take over")
+	}
 }

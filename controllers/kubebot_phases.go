@@ -58,6 +58,7 @@ type part struct {
 	desired   []*unstructured.Unstructured
 	missing   []schema.GroupVersionKind
 	err       error
+	observed  component.Observed
 	health    component.Health
 }
 
@@ -293,7 +294,7 @@ func (r *KubeBotReconciler) prune(ctx context.Context, s *scope) error {
 	return nil
 }
 
-// observe sees what became of each component and judges it.
+// observe sees what became of each component, all at the same time, and then judges each.
 func (r *KubeBotReconciler) observe(ctx context.Context, s *scope) error {
 	for _, namespace := range r.podNamespaces(s.kb) {
 		if err := r.watcher.pods(namespace); err != nil {
@@ -303,15 +304,21 @@ func (r *KubeBotReconciler) observe(ctx context.Context, s *scope) error {
 	var wg sync.WaitGroup
 	for _, p := range s.parts {
 		if p.err == nil && len(p.missing) == 0 {
+			p.observed.Now = r.Now()
 			wg.Go(func() { p.err = r.look(ctx, s, p) })
 		}
 	}
 	wg.Wait()
+	for _, p := range s.parts {
+		if p.err == nil && len(p.missing) == 0 {
+			p.health = p.component.Health(s.input, p.observed)
+		}
+	}
 	return nil
 }
 
 func (r *KubeBotReconciler) look(ctx context.Context, s *scope, p *part) error {
-	seen := component.Observed{Now: r.Now()}
+	seen := &p.observed
 	if previous := status.Find(s.previous.Conditions, p.component.ConditionType()); previous != nil {
 		seen.Previous = previous.DeepCopy()
 	}
@@ -325,7 +332,6 @@ func (r *KubeBotReconciler) look(ctx context.Context, s *scope, p *part) error {
 	asking, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
 	seen.Answers = r.Caches.Answers(asking, r.Asker, s.input, p.component.Questions(s.input))
-	p.health = p.component.Health(s.input, seen)
 	return nil
 }
 

@@ -20,6 +20,8 @@ type Metrics struct {
 	rotations *prometheus.CounterVec
 	ready     *prometheus.GaugeVec
 	incidents *prometheus.CounterVec
+
+	components []component.Component
 }
 
 // NewMetrics registers the metrics, each known label set at zero.
@@ -57,6 +59,7 @@ func NewMetrics(registry prometheus.Registerer, components []component.Component
 	for _, c := range components {
 		m.ready.WithLabelValues(c.Name())
 	}
+	m.components = components
 	return m
 }
 
@@ -81,13 +84,20 @@ func (m *Metrics) credentials(step credentials.Step) {
 	m.rotations.WithLabelValues(string(step)).Inc()
 }
 
+// reset is called when a KubeBot is gone; if another is active, its next pass sets the gauges again.
+func (m *Metrics) reset() {
+	for _, c := range m.components {
+		m.ready.WithLabelValues(c.Name()).Set(0)
+	}
+}
+
 // observe sets the gauges of the components from the status of the active KubeBot.
-func (m *Metrics) observe(kb *v1alpha1.KubeBot, components []component.Component) {
+func (m *Metrics) observe(kb *v1alpha1.KubeBot) {
 	if ready := status.Find(kb.Status.Conditions, v1alpha1.ConditionReady); ready == nil ||
 		ready.Reason == v1alpha1.ReasonClusterScopeTaken || ready.Reason == v1alpha1.ReasonNamespaceNotServed {
 		return
 	}
-	for _, c := range components {
+	for _, c := range m.components {
 		value := 0.0
 		if found := status.Find(kb.Status.Conditions, c.ConditionType()); found != nil && found.Status == metav1.ConditionTrue {
 			value = 1

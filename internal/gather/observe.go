@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -130,7 +131,7 @@ func (c *Caches) Answers(ctx context.Context, asker Asker, in component.Input, q
 func hostPort(address, host string) string {
 	_, port, err := net.SplitHostPort(host)
 	if err != nil {
-		return address
+		return strings.TrimSuffix(net.JoinHostPort(address, ""), ":")
 	}
 	return net.JoinHostPort(address, port)
 }
