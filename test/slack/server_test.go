@@ -398,4 +398,3 @@ func TestChannelsAreListed(t *testing.T) {
 		t.Errorf("info: %+v, %v", c, err)
 	}
 }
-

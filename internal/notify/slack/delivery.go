@@ -45,7 +45,7 @@ func (d *delivery) first(ctx context.Context) notify.Result {
 	broadcast := d.msg.Transition == v1alpha1.TransitionReopened
 	ref, fail := d.api.post(ctx, target, thread.ID, head(d.msg, d.sink.options.ClusterName), metadata(d.msg), broadcast)
 	if fail != nil {
-		return fail.result()
+		return seen.failed(fail)
 	}
 	if thread == (notify.Ref{}) {
 		d.sink.learnChannel(ref.Channel)
@@ -83,7 +83,7 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 		if fail.word == "MessageGone" {
 			return d.replace(ctx, seen)
 		}
-		return fail.result()
+		return seen.failed(fail)
 	}
 	return notify.Result{Outcome: notify.Delivered, Word: "Delivered", Detail: note, Head: d.msg.Head, PossibleDuplicate: seen.duplicate}
 }
@@ -92,7 +92,7 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 func (d *delivery) replace(ctx context.Context, seen sighting) notify.Result {
 	d.msg.Head, d.msg.Thread = notify.Ref{}, notify.Ref{}
 	res := d.first(ctx)
-	if res.Outcome == notify.Delivered && res.PossibleDuplicate == "" {
+	if res.Outcome != notify.Refused && res.PossibleDuplicate == "" {
 		res.PossibleDuplicate = seen.duplicate
 	}
 	return res

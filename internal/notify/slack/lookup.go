@@ -30,7 +30,7 @@ const (
 type sighting struct {
 	// found is the message; zero when there is none.
 	found notify.Ref
-	// duplicate says why the look-up could not tell; empty if it could.
+	// duplicate says why the look-up could not tell, or that it found several; empty otherwise.
 	duplicate string
 	// wait is a failure that passes: nothing may be sent before the look-up was answered.
 	wait *failure
@@ -44,10 +44,20 @@ func (s sighting) settled() *notify.Result {
 		res.Outcome = notify.Unknown
 		return &res
 	case s.found != (notify.Ref{}):
-		return &notify.Result{Outcome: notify.Delivered, Word: "AlreadyDelivered", Head: s.found,
+		return &notify.Result{Outcome: notify.Delivered, Word: "AlreadyDelivered", Head: s.found, PossibleDuplicate: s.duplicate,
 			Detail: "An earlier attempt had arrived; it was found by its key."}
 	}
 	return nil
+}
+
+// failed returns the result of a message that went out after the look-up and whose answer was lost or bad. If it is
+// open whether it arrived, a copy of it may be there already.
+func (s sighting) failed(fail *failure) notify.Result {
+	res := fail.result()
+	if res.Outcome == notify.Unknown {
+		res.PossibleDuplicate = s.duplicate
+	}
+	return res
 }
 
 // look searches for the message of an earlier attempt whose answer was lost.
@@ -57,15 +67,15 @@ func (d *delivery) look(ctx context.Context, thread notify.Ref) sighting {
 	}
 	var fail *failure
 	for range lookups {
-		var ref notify.Ref
-		if ref, fail = d.search(ctx, thread); fail == nil {
-			return sighting{found: ref}
+		var seen sighting
+		if seen, fail = d.search(ctx, thread); fail == nil {
+			return seen
 		}
 		if fail.outcome == notify.Refused {
 			break
 		}
-		if fail.outcome == notify.Retry || ctx.Err() != nil {
-			// Told to wait, or Slack can't be reached: sending would fail too, or make a needless copy.
+		if fail.passes() || ctx.Err() != nil {
+			// Sending would fail too, or make a needless copy.
 			return sighting{wait: fail}
 		}
 	}
@@ -73,6 +83,12 @@ func (d *delivery) look(ctx context.Context, thread notify.Ref) sighting {
 		return sighting{}
 	}
 	return sighting{duplicate: shorten("An earlier attempt had no answer, and whether it arrived can't be looked up. " + fail.detail)}
+}
+
+// passes tells whether the look-up was only told to wait, or did not reach Slack. Any other error may stay for good, and
+// a message must not wait for that.
+func (f *failure) passes() bool {
+	return f.word == "RateLimited" || f.outcome == notify.Retry && f.code == ""
 }
 
 // maxDuplicate is how long the reason may be in an Incident.
@@ -88,7 +104,7 @@ func shorten(text string) string {
 }
 
 // search makes one look-up with a third of the time that is left, so that there is time to send afterwards.
-func (d *delivery) search(ctx context.Context, thread notify.Ref) (notify.Ref, *failure) {
+func (d *delivery) search(ctx context.Context, thread notify.Ref) (sighting, *failure) {
 	if deadline, ok := ctx.Deadline(); ok {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/3)
@@ -99,21 +115,25 @@ func (d *delivery) search(ctx context.Context, thread notify.Ref) (notify.Ref, *
 	}
 	channel, fail := d.sink.resolve(ctx, d.api)
 	if fail != nil {
-		return notify.Ref{}, fail
+		return sighting{}, fail
 	}
 	return d.api.findInChannel(ctx, channel, d.oldest(), d.msg.Key)
 }
 
-// oldest is the start of the window in which the message can be.
+// oldest is the start of the window in which the message can be: nothing of an incident is sent before it was made.
 func (d *delivery) oldest() string {
-	if d.msg.At.IsZero() {
+	from := d.msg.At
+	if made := d.msg.Incident.CreationTimestamp; !made.IsZero() && made.Time.Before(from) {
+		from = made.Time
+	}
+	if from.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%d.000000", d.msg.At.Add(-clockSlack).Unix())
+	return fmt.Sprintf("%d.000000", from.Add(-clockSlack).Unix())
 }
 
-// findInChannel looks for the key among the channel's messages. The zero Ref means that it is not there.
-func (a *api) findInChannel(ctx context.Context, channel, oldest, key string) (notify.Ref, *failure) {
+// findInChannel looks for the key among the channel's messages. The zero sighting means that it is not there.
+func (a *api) findInChannel(ctx context.Context, channel, oldest, key string) (sighting, *failure) {
 	params := &slackgo.GetConversationHistoryParameters{ChannelID: channel, Oldest: oldest, Limit: pageSize, IncludeAllMetadata: true, Inclusive: true}
 	for range maxPages {
 		var resp *slackgo.GetConversationHistoryResponse
@@ -125,20 +145,20 @@ func (a *api) findInChannel(ctx context.Context, channel, oldest, key string) (n
 			fail = garbage()
 		}
 		if fail != nil {
-			return notify.Ref{}, fail
+			return sighting{}, fail
 		}
-		if ref, ok := match(resp.Messages, channel, key); ok {
-			return ref, nil
+		if seen, ok := match(resp.Messages, channel, key); ok {
+			return seen, nil
 		}
 		if params.Cursor = resp.ResponseMetaData.NextCursor; params.Cursor == "" {
-			return notify.Ref{}, nil
+			return sighting{}, nil
 		}
 	}
-	return notify.Ref{}, tooLong()
+	return sighting{}, tooLong()
 }
 
 // findInThread looks for the key among the replies of a thread.
-func (a *api) findInThread(ctx context.Context, thread notify.Ref, oldest, key string) (notify.Ref, *failure) {
+func (a *api) findInThread(ctx context.Context, thread notify.Ref, oldest, key string) (sighting, *failure) {
 	params := &slackgo.GetConversationRepliesParameters{ChannelID: thread.Channel, Timestamp: thread.ID, Oldest: oldest,
 		Limit: pageSize, IncludeAllMetadata: true, Inclusive: true}
 	for range maxPages {
@@ -152,27 +172,41 @@ func (a *api) findInThread(ctx context.Context, thread notify.Ref, oldest, key s
 			fail = garbage()
 		}
 		if fail != nil {
-			return notify.Ref{}, fail
+			return sighting{}, fail
 		}
-		if ref, ok := match(messages, thread.Channel, key); ok {
-			return ref, nil
+		if seen, ok := match(messages, thread.Channel, key); ok {
+			return seen, nil
 		}
 		if params.Cursor == "" {
-			return notify.Ref{}, nil
+			return sighting{}, nil
 		}
 	}
-	return notify.Ref{}, tooLong()
+	return sighting{}, tooLong()
 }
 
-// match returns the message that carries the key.
-func match(messages []slackgo.Message, channel, key string) (notify.Ref, bool) {
+// match returns the message that carries the key: the earliest of a page, which people have seen first. Several are
+// noted, also if the record of sending the later ones was lost.
+func match(messages []slackgo.Message, channel, key string) (seen sighting, ok bool) {
+	copies := 0
 	for _, m := range messages {
 		if m.Metadata.EventType != eventType || m.Metadata.EventPayload["key"] != key || !timestampPattern.MatchString(m.Timestamp) {
 			continue
 		}
-		return notify.Ref{Channel: channel, ID: m.Timestamp}, true
+		copies++
+		if seen.found.ID == "" || earlier(m.Timestamp, seen.found.ID) {
+			seen.found = notify.Ref{Channel: channel, ID: m.Timestamp}
+		}
 	}
-	return notify.Ref{}, false
+	if copies > 1 {
+		seen.duplicate = fmt.Sprintf("The channel holds %d copies.", copies)
+	}
+	return seen, copies > 0
+}
+
+// earlier compares timestamps, of which the shorter one in front of the point is the smaller.
+func earlier(a, b string) bool {
+	pa, pb := strings.IndexByte(a, '.'), strings.IndexByte(b, '.')
+	return pa < pb || pa == pb && a < b
 }
 
 // tooLong means that the history since the change is longer than what is read.

@@ -115,6 +115,7 @@ func TestWithoutHistoryOneMoreCopyIsMarked(t *testing.T) {
 		"history broken":         {channel: channel, fault: slacktest.Fault{Kind: slacktest.KindStatus, Status: 500}, says: "500"},
 		"history is garbage":     {channel: channel, fault: slacktest.Fault{Kind: slacktest.KindGarbage}, says: "can't be looked up"},
 		"history is empty":       {channel: channel, fault: slacktest.Fault{Kind: slacktest.KindEmpty}, says: "can't be looked up"},
+		"an error nobody knows":  {channel: channel, fault: slacktest.Fault{Kind: slacktest.KindError, Error: "something_new"}, says: "something_new"},
 		"history resets":         {channel: channel, fault: slacktest.Fault{Kind: slacktest.KindReset}, says: "can't be looked up"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -197,5 +198,97 @@ func TestTheHistoryIsReadToItsEnd(t *testing.T) {
 	res := delivered(t, w.sink(t, channel), again(message()))
 	if n := count(w, message().Key); n != 1 || res.Head.ID != w.Messages(channel)[0].TS {
 		t.Errorf("%d copies, found %+v", n, res.Head)
+	}
+}
+
+// carry delivers a message as the pipeline does: until it is delivered, and with MayHaveArrived from the first attempt
+// that had no answer on. Each attempt is made by a replica that knows nothing of the others. It returns how many
+// attempts were marked as possible duplicates.
+func carry(t *testing.T, w workspace, msg notify.Message) (marked int) {
+	t.Helper()
+	for range 100 {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		res := w.sink(t, channel).Send(ctx, msg)
+		cancel()
+		if res.PossibleDuplicate != "" {
+			marked++
+		}
+		switch res.Outcome {
+		case notify.Delivered:
+			return marked
+		case notify.Unknown:
+			msg.MayHaveArrived = true
+		case notify.Retry:
+			if msg.MayHaveArrived {
+				t.Fatalf("an open attempt was forgotten: %+v", res)
+			}
+		case notify.Refused:
+			t.Fatalf("got %+v", res)
+		}
+	}
+	t.Fatal("not delivered after 100 attempts")
+	return 0
+}
+
+// With everything going wrong at random, each message arrives, and each copy too many is marked.
+func TestRandomFaults(t *testing.T) {
+	w := newWorkspace(t, func(o *slacktest.Options) { o.Seed = 11 })
+	for _, f := range []slacktest.Fault{
+		{Kind: slacktest.KindReset, Accept: true, Percent: 20}, {Kind: slacktest.KindGarbage, Accept: true, Percent: 15},
+		{Kind: slacktest.KindStatus, Status: 502, Percent: 15}, {Kind: slacktest.KindRateLimit, RetryAfter: 1, Percent: 15},
+		{Kind: slacktest.KindReset, Percent: 10}, {Kind: slacktest.KindError, Error: "service_unavailable", Percent: 5},
+		{Kind: slacktest.KindTruncated, Accept: true, Percent: 5}, {Kind: slacktest.KindEmpty, Percent: 5},
+	} {
+		f.Method = "*"
+		w.fault(t, f)
+	}
+	copies := 0
+	for i := range 80 {
+		msg := message()
+		msg.Key = fmt.Sprintf("key-%d", i)
+		marked := carry(t, w, msg)
+		n := count(w, msg.Key)
+		if n < 1 || n > 1+marked {
+			t.Errorf("%s: %d copies, %d marked", msg.Key, n, marked)
+		}
+		copies += n - 1
+	}
+	if copies == 0 {
+		t.Error("no copy was ever made, so the marks were not tested")
+	}
+}
+
+// The incident may have moved on since the message was sent, so the window starts when the incident was made.
+func TestALateLookUpFindsAnEarlyMessage(t *testing.T) {
+	w := newWorkspace(t, nil)
+	msg := message()
+	msg.Incident.CreationTimestamp.Time = opened
+	lose(t, w, channel, msg, slacktest.Fault{Kind: slacktest.KindReset})
+	msg.At = opened.Add(time.Hour)
+	delivered(t, w.sink(t, channel), again(msg))
+	if n := count(w, msg.Key); n != 1 {
+		t.Errorf("%d copies, want 1", n)
+	}
+}
+
+// A copy whose sender died before it could mark it is marked by who finds it.
+func TestCopiesThatAreFoundAreMarked(t *testing.T) {
+	w := newWorkspace(t, nil)
+	s := w.sink(t, channel)
+	first := delivered(t, s, message()).Head
+	delivered(t, s, message())
+	if res := delivered(t, s, again(message())); res.Head != first || res.PossibleDuplicate != "The channel holds 2 copies." {
+		t.Errorf("got %+v", res)
+	}
+}
+
+// A second copy is marked also when its own answer is lost and the history answers again.
+func TestACopyWithoutAnAnswerIsMarked(t *testing.T) {
+	w := newWorkspace(t, nil)
+	lose(t, w, channel, message(), slacktest.Fault{Kind: slacktest.KindReset})
+	w.fault(t, slacktest.Fault{Method: "conversations.history", Kind: slacktest.KindStatus, Status: 500, Count: 2})
+	w.fault(t, slacktest.Fault{Method: "chat.postMessage", Kind: slacktest.KindReset, Accept: true, Count: 1})
+	if res := send(t, w.sink(t, channel), again(message())); res.Outcome != notify.Unknown || res.PossibleDuplicate == "" {
+		t.Errorf("got %+v", res)
 	}
 }
