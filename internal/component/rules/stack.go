@@ -38,6 +38,14 @@ func stackGroup() Group {
 		Description:   "No replica of the responder has answered for 2 minutes: alerts are kept by Alertmanager and reach nobody.",
 		ThresholdFrom: "2 minutes are a restart of both replicas",
 	}, {
+		Alert:         "MessagesUndelivered",
+		Expr:          `max by (receiver_type) (kubebot_responder_undelivered{job="` + endpoints.JobResponder + `"}) > 0`,
+		For:           "10m",
+		Severity:      string(v1alpha1.SeverityWarning),
+		Summary:       "Messages wait for a {{ $labels.receiver_type }} receiver",
+		Description:   "{{ $value }} message(s) have found no way to receivers of type {{ $labels.receiver_type }} for 10 minutes. The responder tries again until they get through.",
+		ThresholdFrom: "10 minutes outlast a rate limit and a short outage of a chat service, over which the responder's own retries help",
+	}, {
 		Alert:         "KubeBotManagerDown",
 		Expr:          `absent(up{job="` + endpoints.JobManager + `"} == 1)`,
 		For:           "5m",
