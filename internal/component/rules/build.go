@@ -21,8 +21,9 @@ import (
 
 const (
 	name = "rules"
-	// alertWorkloadDown is named in expressions of other rules.
+	// Alerts that decide about expressions of other rules.
 	alertWorkloadDown = "WorkloadDown"
+	alertNodeNotReady = "NodeNotReady"
 	// scrapeInterval that Prometheus has by default.
 	scrapeInterval = "15s"
 	// shortestWindow of a rate, and the number of scrapes that must fit into it.

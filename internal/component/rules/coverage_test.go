@@ -146,7 +146,11 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 			continue
 		}
 		delete(sections, r.Alert)
-		for _, part := range []string{"**Severity:** " + r.Severity, "**Meaning.** ", "**Look at.** ", "**Fix.** ",
+		severity := "**Severity:** " + r.Severity + " "
+		if r.For != "" {
+			severity = "**Severity:** " + r.Severity + ", after " + r.For + " "
+		}
+		for _, part := range []string{severity, "**Meaning.** ", "**Look at.** ", "**Fix.** ",
 			"**Threshold.** " + r.ThresholdFrom + "."} {
 			if !strings.Contains(strings.Join(strings.Fields(text), " "), part) {
 				t.Errorf("docs/runbooks.md, %s: want %q", r.Alert, part)

@@ -9,11 +9,18 @@ import (
 // KubeBot's may have no label node.
 const filesystems = `{fstype!~"|tmpfs|ramfs|overlay|squashfs|iso9660|erofs|fuse.*|nfs.*|cifs", mountpoint!=""}`
 
+// nodeLost is there for each node that is not ready although nobody cordoned it.
+const nodeLost = "kubebot:node:lost"
+
 func nodeGroup() Group {
 	rules := []Rule{{
-		Alert: "NodeNotReady",
+		Record: nodeLost,
 		Expr: `max by (node) (kube_node_status_condition{condition="Ready", status="true"}) == 0
 and on (node) max by (node) (kube_node_spec_unschedulable) == 0`,
+		Needs: []Need{needKubeStateMetrics},
+	}, {
+		Alert:       alertNodeNotReady,
+		Expr:        nodeLost,
 		For:         "1m",
 		Severity:    string(v1alpha1.SeverityCritical),
 		Summary:     "Node {{ $labels.node }} is not ready",

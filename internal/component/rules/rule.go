@@ -75,8 +75,9 @@ func (r Rule) annotations() map[string]string {
 type settings struct {
 	// window is the shortest range, in PromQL, in which a rate can be computed: at least four scrapes.
 	window string
-	// downKnown tells that the alert WorkloadDown is there to tell of workloads without a ready replica.
-	downKnown bool
+	// downKnown tells that the alert WorkloadDown is there to tell of workloads without a ready replica, lostKnown that
+	// NodeNotReady is there to tell of lost nodes.
+	downKnown, lostKnown bool
 }
 
 // groups returns all rules, whatever the cluster has.
@@ -84,11 +85,11 @@ func groups(s settings) []Group {
 	return []Group{
 		watchdogGroup(),
 		ownerGroup(),
-		workloadGroup(),
+		nodeGroup(),
+		workloadGroup(s),
 		podGroup(),
 		volumeGroup(),
 		serviceGroup(s),
-		nodeGroup(),
 		controlPlaneGroup(),
 		stackGroup(),
 	}

@@ -17,7 +17,8 @@ func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 	disabled := in.KubeBot.Spec.Alerting.DefaultRules.Disabled
 	s := settings{
 		window:    window,
-		downKnown: needKubeStateMetrics.has(in) && !slices.Contains(disabled, alertWorkloadDown),
+		downKnown: !slices.Contains(disabled, alertWorkloadDown),
+		lostKnown: !slices.Contains(disabled, alertNodeNotReady),
 	}
 	var shipped []Group
 	var omitted []v1alpha1.OmittedRule

@@ -32,11 +32,11 @@ func stackGroup() Group {
 	}, {
 		Alert:         "ResponderDown",
 		Expr:          `absent(up{job="` + endpoints.JobResponder + `"} == 1)`,
-		For:           "2m",
+		For:           "5m",
 		Severity:      string(v1alpha1.SeverityCritical),
 		Summary:       "The responder is down",
-		Description:   "No replica of the responder has answered for 2 minutes: alerts are kept by Alertmanager and reach nobody.",
-		ThresholdFrom: "2 minutes are a restart of both replicas",
+		Description:   "No replica of the responder has answered for 5 minutes: alerts are kept by Alertmanager and reach nobody.",
+		ThresholdFrom: "5 minutes are a restart on another node, image pull included",
 	}, {
 		Alert:         "MessagesUndelivered",
 		Expr:          `max by (receiver_type) (kubebot_responder_undelivered{job="` + endpoints.JobResponder + `"}) > 0`,

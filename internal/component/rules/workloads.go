@@ -2,17 +2,19 @@ package rules
 
 import "github.com/kubebot/kubebot/api/v1alpha1"
 
-// Series of the replicas of Deployments, StatefulSets and DaemonSets, and of those that have none that is ready.
+// Series of the replicas of Deployments, StatefulSets and DaemonSets, and of those of the first two without a ready one.
 const (
 	workloadDesired = "kubebot:workload:desired"
 	workloadReady   = "kubebot:workload:ready"
 	workloadCreated = "kubebot:workload:created"
 	workloadDown    = "kubebot:workload:down"
+	// workloadDownHere are those of them that no lost node explains.
+	workloadDownHere = "kubebot:workload:down_here"
 )
 
 const about = "{{ $labels.workload_kind }} {{ $labels.namespace }}/{{ $labels.workload }}"
 
-func workloadGroup() Group {
+func workloadGroup(s settings) Group {
 	rules := replicaSeries()
 	rules = append(rules, Rule{
 		Record: workloadDown,
@@ -20,8 +22,11 @@ func workloadGroup() Group {
 and min_over_time(` + workloadDesired + `[5m]) > 0
 and time() - ` + workloadCreated + ` > 300`,
 	}, Rule{
+		Record: workloadDownHere,
+		Expr:   notOnLostNode(s.lostKnown),
+	}, Rule{
 		Alert:       alertWorkloadDown,
-		Expr:        workloadDown,
+		Expr:        workloadDownHere,
 		For:         "1m",
 		Severity:    string(v1alpha1.SeverityCritical),
 		Summary:     about + " has no ready replica",
@@ -84,6 +89,21 @@ unless (` + workloadReady + `{workload_kind!="DaemonSet"} == 0)`,
 		rules[i].Needs = append(rules[i].Needs, needKubeStateMetrics)
 	}
 	return Group{Name: "kubebot-workloads", Rules: rules}
+}
+
+// notOnLostNode leaves out workloads all of whose pods are on lost nodes: a message about each node tells of those. When
+// their replacements find no node or do not become ready elsewhere, they are back.
+func notOnLostNode(lostKnown bool) string {
+	if !lostKnown {
+		return workloadDown
+	}
+	return workloadDown + ` unless on (` + byWorkload + `) (
+  count by (` + byWorkload + `) (
+    (group by (namespace, pod, node) (kube_pod_info{node!=""}) and on (node) ` + nodeLost + `)
+    ` + joinOwner + `
+  )
+  == count by (` + byWorkload + `) (` + podWorkload + `)
+)`
 }
 
 // replicaSeries records the replicas of the kinds that have some, under the same names.
