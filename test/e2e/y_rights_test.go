@@ -25,6 +25,8 @@ var neverAsked = map[string]string{
 var rare = map[string]string{
 	"kubebot-manager persistentvolumeclaims delete":    "only with storage.whenDeleted: Delete",
 	"kubebot-manager persistentvolumeclaims list":      "only with storage.whenDeleted: Delete",
+	"kubebot-manager persistentvolumeclaims patch":     "only with storage.whenDeleted: Delete",
+	"kubebot-manager services list":                    "only where an exporter is switched off",
 	"kubebot-manager incidents delete":                 "retention, after 30 days",
 	"kubebot-manager kubebots/finalizers update":       "asked by the admission plug-in OwnerReferencesPermissionEnforcement where it is on",
 	"kubebot-prometheus endpoints get":                 "service discovery lists and watches; get belongs to the role that Prometheus documents",
