@@ -89,6 +89,9 @@ type SlackReceiver struct {
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https') && self.endsWith('/')",message="apiURL must be an http or https URL that ends in /, such as https://slack-gov.com/api/"
 	APIURL string `json:"apiURL,omitempty"`
+	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's, for a proxy that ends TLS.
+	// +optional
+	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
 }
 
 // WebhookReceiver is a URL that takes a JSON document by POST.

@@ -28,8 +28,8 @@ func Sinks() map[string]SinkFactory {
 
 func slackSink(r v1alpha1.Receiver, clusterName string) (notify.Sink, error) {
 	return slack.New(slack.Options{
-		Channel: r.Slack.Channel, Token: secret(&r.Slack.TokenSecret), APIURL: r.Slack.APIURL, ClusterName: clusterName,
-	})
+		Channel: r.Slack.Channel, Token: secret(&r.Slack.TokenSecret), APIURL: r.Slack.APIURL, CASecret: secret(r.Slack.CASecret), ClusterName: clusterName,
+	}), nil
 }
 
 func webhookSink(r v1alpha1.Receiver, clusterName string) (notify.Sink, error) {

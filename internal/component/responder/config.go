@@ -100,6 +100,7 @@ func secretRefs(receivers []v1alpha1.Receiver) []secretRef {
 		}
 		if r.Slack != nil {
 			add("slack.tokenSecret", &r.Slack.TokenSecret)
+			add("slack.caSecret", r.Slack.CASecret)
 		}
 		if r.Webhook != nil {
 			add("webhook.urlSecret", r.Webhook.URLSecret)

@@ -18,8 +18,12 @@ func (s *Sink) Check(ctx context.Context) (reason, message string) {
 	ctx, cancel := transport.WithMargin(ctx)
 	defer cancel()
 	api, fail := s.open()
-	if fail != nil {
+	switch {
+	case fail == nil:
+	case fail.word == "SecretMissing":
 		return v1alpha1.ReasonSecretMissing, fail.detail
+	default:
+		return v1alpha1.ReasonInvalidSpec, fail.detail
 	}
 	reason, message = s.check(ctx, api)
 	return reason, strings.ReplaceAll(message, api.token, "[token]")

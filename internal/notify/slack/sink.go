@@ -5,7 +5,6 @@ package slack
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,7 +28,10 @@ type Options struct {
 	APIURL string
 	// ClusterName stands in messages of incidents that name no cluster.
 	ClusterName string
-	// HTTPClient makes the calls; nil for one of package transport.
+	// CASecret holds certificate authorities that are trusted besides the system's, for a proxy that ends TLS; without
+	// a file, none. It is read at each use.
+	CASecret secretfile.Ref
+	// HTTPClient makes the calls; nil for one of package transport, which then trusts CASecret.
 	HTTPClient *http.Client
 	// Now is the clock that Retry-After dates are compared with; nil for time.Now.
 	Now func() time.Time
@@ -38,6 +40,7 @@ type Options struct {
 // Sink delivers to one channel. It is safe for concurrent use.
 type Sink struct {
 	options Options
+	source  transport.Source
 
 	mu sync.Mutex
 	// channelID is the ID behind Options.Channel, once known.
@@ -46,36 +49,36 @@ type Sink struct {
 
 var _ notify.Sink = (*Sink)(nil)
 
-// New makes a sink. It fails only if the default HTTP client can't be made.
-func New(options Options) (*Sink, error) {
+// New makes a sink.
+func New(options Options) *Sink {
 	if options.APIURL == "" {
 		options.APIURL = DefaultAPIURL
-	}
-	if options.HTTPClient == nil {
-		client, err := transport.New(transport.Options{})
-		if err != nil {
-			return nil, fmt.Errorf("make the HTTP client for Slack: %w", err)
-		}
-		options.HTTPClient = client
 	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	s := &Sink{options: options}
+	s := &Sink{options: options, source: transport.Source{CA: options.CASecret}}
 	if channelPattern.MatchString(options.Channel) {
 		s.channelID = options.Channel
 	}
-	return s, nil
+	return s
 }
 
-// open reads the token and makes the API with it.
+// open reads the token and the authorities and makes the API with them.
 func (s *Sink) open() (*api, *failure) {
 	token, err := secretfile.Read(s.options.Token)
 	if err != nil {
 		return nil, &failure{outcome: notify.Refused, word: "SecretMissing",
 			detail: secretfile.Missing(s.options.Token, "the bot token (xoxb-…) of the Slack app")}
 	}
-	return newAPI(s.options.HTTPClient, s.options.APIURL, token, s.options.Now), nil
+	client := s.options.HTTPClient
+	if client == nil {
+		if client, err = s.source.Client(); err != nil {
+			word, detail := s.source.Problem(err)
+			return nil, &failure{outcome: notify.Refused, word: word, detail: detail}
+		}
+	}
+	return newAPI(client, s.options.APIURL, token, s.options.Now), nil
 }
 
 // Send makes one attempt. After a lost answer (msg.MayHaveArrived) it first looks for the key; as long as the look-up is

@@ -2,6 +2,8 @@ package slack_test
 
 import (
 	"context"
+	"encoding/pem"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -241,5 +243,32 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 				t.Errorf("Check sent %d messages", n)
 			}
 		})
+	}
+}
+
+// A proxy that ends TLS is trusted by slack.caSecret, which works as soon as it is there.
+func TestAnExtraAuthority(t *testing.T) {
+	w := newWorkspace(t, nil)
+	web := httptest.NewTLSServer(w.Handler())
+	defer web.Close()
+	ca := secretfile.Ref{File: filepath.Join(t.TempDir(), "ca.crt"), Secret: "proxy", Key: "ca.crt"}
+	s := newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: web.URL + "/api/", CASecret: ca})
+	if res := send(t, s, message()); res.Outcome != notify.Refused || res.Word != "SecretMissing" || !strings.Contains(res.Detail, `"proxy"`) {
+		t.Errorf("without the file: %+v", res)
+	}
+	if err := os.WriteFile(ca.File, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if reason, message := s.Check(context.Background()); reason != v1alpha1.ReasonInvalidSpec || !strings.Contains(message, `"proxy"`) {
+		t.Errorf("with a file that holds none, Check gives %s: %s", reason, message)
+	}
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: web.Certificate().Raw})
+	if err := os.WriteFile(ca.File, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	delivered(t, s, message())
+	plain := newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: web.URL + "/api/"})
+	if res := send(t, plain, message()); res.Outcome != notify.Refused || res.Word != "CertificateUntrusted" {
+		t.Errorf("without caSecret: %+v", res)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/transport"
 )
 
@@ -85,7 +86,7 @@ func TestTheClientChangesWithItsAuthorities(t *testing.T) {
 	defer first.Close()
 	defer second.Close()
 	file := filepath.Join(t.TempDir(), "ca.crt")
-	source := transport.Source{Options: transport.Options{CAFiles: []string{file}}}
+	source := transport.Source{CA: secretfile.Ref{File: file}}
 	if _, err := source.Client(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file gives %v", err)
 	}

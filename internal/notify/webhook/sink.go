@@ -6,10 +6,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -57,9 +55,7 @@ func New(options Options) *Sink {
 		options.Now = time.Now
 	}
 	s := &Sink{options: options}
-	if options.CASecret.File != "" {
-		s.source.Options.CAFiles = []string{options.CASecret.File}
-	}
+	s.source.CA = options.CASecret
 	return s
 }
 
@@ -97,13 +93,8 @@ func (s *Sink) open() (target, *notify.Result) {
 	if t.client != nil {
 		return t, nil
 	}
-	t.client, err = s.source.Client()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return t, refused("SecretMissing", secretfile.Missing(s.options.CASecret, "the certificate authorities in PEM"))
-	case err != nil:
-		return t, refused("InvalidCA", fmt.Sprintf("Key %q of Secret %q holds no certificate in PEM that can be used: correct it.",
-			s.options.CASecret.Key, s.options.CASecret.Secret))
+	if t.client, err = s.source.Client(); err != nil {
+		return t, refused(s.source.Problem(err))
 	}
 	return t, nil
 }
