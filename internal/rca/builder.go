@@ -15,14 +15,14 @@ const (
 	maxShapes        = 128     // per operation and shard
 	maxFlows         = 20_000  // per shard
 	maxSeriesPoints  = 20_000  // per series
-	defaultSpanLimit = 400_000 // buffered spans, all shards together
+	defaultSpanLimit = 200_000 // buffered spans, all shards together
 	otherOperation   = "(other operations)"
 )
 
 // BuilderOptions tune a Builder; the zero value is good.
 type BuilderOptions struct {
 	// BufferedSpans bounds how many spans wait for the rest of their trace; the oldest traces are counted as they are
-	// when it is reached. Default 400,000, about 40 MB.
+	// when it is reached. Default 200,000, about 20 MB.
 	BufferedSpans int
 }
 

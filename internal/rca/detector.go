@@ -23,7 +23,9 @@ type Finding struct {
 	Workload string
 	// Kind is the kind of cause that the finding speaks for; empty means that it speaks for the workload whatever the
 	// kind.
-	Kind   Kind
+	Kind Kind
+	// Except lists the kinds that a finding without kind does not speak for.
+	Except []Kind
 	Values map[string]float64
 	// Evidence is for people, most telling first.
 	Evidence []Evidence

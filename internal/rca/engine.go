@@ -127,6 +127,13 @@ func onsets(s *Snapshot) []int {
 	return out
 }
 
+// speaksFor says whether any candidate can take a finding without kind.
+func speaksFor(order []candidateKey, f foundBy) bool {
+	return slices.ContainsFunc(order, func(k candidateKey) bool {
+		return k.workload == f.Workload && !slices.Contains(f.Except, k.kind)
+	})
+}
+
 func stepLength(s *Snapshot) int64 { return s.Steps[0].End - s.Steps[0].Start }
 
 // combine joins the findings of one onset to candidates; findings without kind go to every candidate of their workload.
@@ -136,14 +143,12 @@ func combine(found []foundBy) []Candidate {
 	})
 	byKey := map[candidateKey]*Candidate{}
 	var order []candidateKey
-	kinds := map[string]int{}
 	get := func(k candidateKey) *Candidate {
 		c := byKey[k]
 		if c == nil {
 			c = &Candidate{Workload: k.workload, Kind: k.kind, Values: map[string]float64{}}
 			byKey[k] = c
 			order = append(order, k)
-			kinds[k.workload]++
 		}
 		return c
 	}
@@ -156,11 +161,11 @@ func combine(found []foundBy) []Candidate {
 		if f.Kind != "" {
 			continue
 		}
-		if kinds[f.Workload] == 0 {
+		if !speaksFor(order, f) {
 			get(candidateKey{f.Workload, KindUnknown})
 		}
 		for _, o := range order {
-			if o.workload == f.Workload {
+			if o.workload == f.Workload && !slices.Contains(f.Except, o.kind) {
 				byKey[o].add(f)
 			}
 		}

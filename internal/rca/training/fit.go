@@ -32,6 +32,8 @@ type Options struct {
 	Penalty float64
 	// Iterations of the gradient descent.
 	Iterations int
+	// Prior are the weights that few data leave as they are; nil counts every feature alike.
+	Prior map[string]float64
 }
 
 // DefaultOptions are what `make train` uses.
@@ -67,7 +69,7 @@ func Fit(examples []Example, detectors []rca.Detector, o Options) map[string]flo
 }
 
 func fitOnce(examples []Example, choose map[string]float64, detectors []rca.Detector, o Options) map[string]float64 {
-	p := newProblem(examples, choose, detectors)
+	p := newProblem(examples, choose, detectors, o.Prior)
 	w := slices.Clone(p.prior)
 	best := slices.Clone(w)
 	grad := make([]float64, len(w))
@@ -94,7 +96,7 @@ func fitOnce(examples []Example, choose map[string]float64, detectors []rca.Dete
 	return out
 }
 
-func newProblem(examples []Example, choose map[string]float64, detectors []rca.Detector) *problem {
+func newProblem(examples []Example, choose map[string]float64, detectors []rca.Detector, priors map[string]float64) *problem {
 	p := &problem{}
 	index := map[string]int{}
 	for _, d := range detectors {
@@ -104,6 +106,9 @@ func newProblem(examples []Example, choose map[string]float64, detectors []rca.D
 			sign, prior := 1.0, float64(priorFor)
 			if f.Against {
 				sign, prior = -1, priorAgainst
+			}
+			if w, ok := priors[d.Name+"."+f.Name]; ok {
+				prior = w
 			}
 			p.sign = append(p.sign, sign)
 			p.prior = append(p.prior, prior)

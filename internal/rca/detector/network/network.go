@@ -21,6 +21,7 @@ func Detector() rca.Detector {
 		Features: []rca.Feature{
 			{Name: "delay", Doc: "typical extra delay per call on the workload's edges; 1/2 at 50 ms"},
 			{Name: "coverage", Doc: "share of the whole system's extra delay that touches the workload, times delay"},
+			{Name: "inbound", Doc: "share of it on calls that the workload answers, times delay; its own calls may be measured inside it"},
 			{Name: "purity", Doc: "share of the workload's edges that are delayed, times delay"},
 		},
 		Detect: detect,
@@ -69,11 +70,14 @@ func detect(v *rca.View) []rca.Finding {
 
 func judge(name string, list []edge, total, most float64) (rca.Finding, bool) {
 	var mine []edge
-	var sum, pure, weights float64
+	var sum, inbound, pure, weights float64
 	for _, e := range list {
 		if e.caller == name || e.callee == name {
 			mine = append(mine, e)
 			sum += e.excess * e.weight
+			if e.callee == name {
+				inbound += e.excess * e.weight
+			}
 			pure += e.weight * min(1, e.excess/(0.5*most))
 			weights += e.weight
 		}
@@ -84,7 +88,8 @@ func judge(name string, list []edge, total, most float64) (rca.Finding, bool) {
 	slices.SortStableFunc(mine, func(a, b edge) int { return -cmp.Compare(a.excess*a.weight, b.excess*b.weight) })
 	top := rca.Squash(mine[0].excess*mine[0].weight, halfDelay)
 	f := rca.Finding{Workload: name, Kind: rca.KindNetwork, Values: map[string]float64{
-		"delay": rca.Squash(sum/weights, halfDelay), "coverage": top * sum / total, "purity": top * pure / weights,
+		"delay": rca.Squash(sum/weights, halfDelay), "coverage": top * sum / total, "inbound": top * inbound / total,
+		"purity": top * pure / weights,
 	}}
 	for _, e := range mine[:min(3, len(mine))] {
 		if e.excess > 0.001 {

@@ -63,7 +63,7 @@ func detect(v *rca.View) []rca.Finding {
 	var out []rca.Finding
 	for _, f := range all {
 		out = append(out, rca.Finding{
-			Workload: f.name,
+			Workload: f.name, Except: []rca.Kind{rca.KindNetwork, rca.KindDNS},
 			Values:   map[string]float64{"share": f.excess / total * rca.Squash(f.ratio, 0.3), "ratio": f.ratio},
 			Evidence: []rca.Evidence{f.ev},
 		})
