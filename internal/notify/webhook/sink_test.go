@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +102,13 @@ func (r *receiver) serve(w http.ResponseWriter, req *http.Request) {
 	w.WriteHeader(status)
 }
 
+// got returns the bodies and headers that have arrived.
+func (r *receiver) got() ([]string, []http.Header) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bodies), slices.Clone(r.headers)
+}
+
 func TestBodyIsTheDocumentedOne(t *testing.T) {
 	for name, msg := range map[string]notify.Message{"opened": message(), "resolved": resolved()} {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +116,8 @@ func TestBodyIsTheDocumentedOne(t *testing.T) {
 			webhook.New(webhook.Options{URL: r.URL}).Send(context.Background(), msg)
 			var indented strings.Builder
 			var doc any
-			if err := json.Unmarshal([]byte(r.bodies[0]), &doc); err != nil {
+			bodies, _ := r.got()
+			if err := json.Unmarshal([]byte(bodies[0]), &doc); err != nil {
 				t.Fatal(err)
 			}
 			enc := json.NewEncoder(&indented)
@@ -146,7 +155,8 @@ func TestRequestIsSignedAndKeyed(t *testing.T) {
 	if res := sink.Send(context.Background(), message()); res.Outcome != notify.Delivered {
 		t.Fatalf("got %+v", res)
 	}
-	h, body := r.headers[0], []byte(r.bodies[0])
+	bodies, headers := r.got()
+	h, body := headers[0], []byte(bodies[0])
 	if got := h.Get("Idempotency-Key"); got != message().Key {
 		t.Errorf("Idempotency-Key %q, want the delivery's key", got)
 	}
@@ -217,13 +227,14 @@ func TestRepeatHasTheSameBody(t *testing.T) {
 				sink = webhook.New(webhook.Options{URL: r.URL})
 			}
 			second := sink.Send(context.Background(), msg)
-			if second.Outcome != notify.Delivered || len(r.bodies) != 2 {
-				t.Fatalf("the repeat gives %+v after %d requests", second, len(r.bodies))
+			bodies, headers := r.got()
+			if second.Outcome != notify.Delivered || len(bodies) != 2 {
+				t.Fatalf("the repeat gives %+v after %d requests", second, len(bodies))
 			}
-			if same := r.bodies[0] == r.bodies[1]; same != c.same || same != (second.PossibleDuplicate == "") {
+			if same := bodies[0] == bodies[1]; same != c.same || same != (second.PossibleDuplicate == "") {
 				t.Errorf("same body: %t, want %t; noted: %q", same, c.same, second.PossibleDuplicate)
 			}
-			if r.headers[0].Get("Idempotency-Key") != r.headers[1].Get("Idempotency-Key") {
+			if headers[0].Get("Idempotency-Key") != headers[1].Get("Idempotency-Key") {
 				t.Error("the repeat has another Idempotency-Key")
 			}
 		})
@@ -240,8 +251,8 @@ func TestOneAttemptIsOneRequest(t *testing.T) {
 	if res := sink.Send(context.Background(), resolved()); res.Outcome != notify.Unknown {
 		t.Errorf("a broken connection gives %+v", res)
 	}
-	if len(r.bodies) != 2 {
-		t.Errorf("%d requests for two attempts", len(r.bodies))
+	if bodies, _ := r.got(); len(bodies) != 2 {
+		t.Errorf("%d requests for two attempts", len(bodies))
 	}
 }
 
@@ -271,8 +282,8 @@ func TestFilesThatAreMissing(t *testing.T) {
 			}
 		})
 	}
-	if len(r.bodies) != 0 {
-		t.Errorf("%d unsigned or unchecked requests went out", len(r.bodies))
+	if bodies, _ := r.got(); len(bodies) != 0 {
+		t.Errorf("%d unsigned or unchecked requests went out", len(bodies))
 	}
 }
 
