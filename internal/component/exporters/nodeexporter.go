@@ -16,7 +16,7 @@ import (
 
 // Patterns of what is no disk or network card of the node but of its pods; they would make series for every pod.
 const (
-	podMounts  = `^/(dev|proc|sys|run/k3s/containerd/.+|run/containerd/.+|var/lib/docker/.+|var/lib/containers/storage/.+|var/lib/kubelet/pods/.+)($|/)`
+	podMounts  = `^/(dev|proc|sys|run/credentials/.+|run/k3s/containerd/.+|run/containerd/.+|var/lib/docker/.+|var/lib/containers/storage/.+|var/lib/kubelet/pods/.+)($|/)`
 	podDevices = `^(veth.*|cali.*|lxc.*|cni.*|flannel.*|[a-f0-9]{15})$`
 )
 

@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 // namespaces of the golden cases, with the level of Pod Security that the chart and a careful owner give them.
 var namespaces = map[string]string{"kubebot": "restricted", "team-a": "restricted", "kubebot-nodes": "privileged"}
 
-func TestTheAPIServerTakesEveryGoldenCase(t *testing.T) {
+func newClient(t *testing.T) client.Client {
+	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, monitoringv1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -43,6 +44,11 @@ func TestTheAPIServerTakesEveryGoldenCase(t *testing.T) {
 	if err != nil {
 		t.Fatalf("make a client: %v", err)
 	}
+	return c
+}
+
+func TestTheAPIServerTakesEveryGoldenCase(t *testing.T) {
+	c := newClient(t)
 	for name, level := range namespaces {
 		ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"pod-security.kubernetes.io/enforce": level}}}
 		if err := c.Create(t.Context(), ns); err != nil {
@@ -64,7 +70,7 @@ func TestTheAPIServerTakesEveryGoldenCase(t *testing.T) {
 func applyCases(t *testing.T, c client.Client, part component.Component) {
 	golden.Each(t, filepath.Join("..", part.Name(), "testdata"), part, func(t *testing.T, objects []client.Object) {
 		for _, o := range objects {
-			if err := apply(t.Context(), c, o); err != nil {
+			if err := apply(t.Context(), c, o, client.DryRunAll); err != nil {
 				t.Errorf("apply %s %s: %v", o.GetObjectKind().GroupVersionKind().Kind, o.GetName(), err)
 			}
 			if pod := podOf(o); pod != nil {
@@ -76,15 +82,15 @@ func applyCases(t *testing.T, c client.Client, part component.Component) {
 	})
 }
 
-// apply applies an object as a dry run; server-side apply refuses unknown fields.
-func apply(ctx context.Context, c client.Client, o client.Object) error {
+// apply applies an object; server-side apply refuses unknown fields.
+func apply(ctx context.Context, c client.Client, o client.Object, opts ...client.ApplyOption) error {
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
 	if err != nil {
 		return err
 	}
 	u := &unstructured.Unstructured{Object: content}
 	unstructured.RemoveNestedField(u.Object, "status")
-	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(naming.FieldManager), client.DryRunAll)
+	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), append(opts, client.FieldOwner(naming.FieldManager))...)
 }
 
 // podOf returns a pod of a workload, or nil when the object is none.
