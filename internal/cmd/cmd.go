@@ -17,6 +17,7 @@ import (
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
 	"github.com/kubebot/kubebot/internal/cmd/responder"
+	"github.com/kubebot/kubebot/internal/cmd/waitapi"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -49,7 +50,7 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), responderCommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), waitAPICommand(), cleanupCommand())
 	return root
 }
 
@@ -104,6 +105,24 @@ func responderCommand() *cobra.Command {
 	f.StringVar(&o.Listen, "listen", ":8443", "address of the webhook and the report, by TLS")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
+	return c
+}
+
+func waitAPICommand() *cobra.Command {
+	o := waitapi.Options{Timeout: time.Minute}
+	c := &cobra.Command{
+		Use:   "wait-api GROUP/VERSION/RESOURCE...",
+		Short: "Wait until the API server serves some resources (the chart runs it before the Prometheus Operator)",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if o.Config, err = ctrl.GetConfig(); err != nil {
+				return fmt.Errorf("find the cluster: %w", err)
+			}
+			o.Resources = args
+			return waitapi.Run(cmd.Context(), o)
+		},
+	}
+	c.Flags().DurationVar(&o.Timeout, "timeout", o.Timeout, "how long to wait")
 	return c
 }
 

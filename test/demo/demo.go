@@ -82,10 +82,9 @@ func (d *demo) play(ctx context.Context, log io.Writer) error {
 		{"Start a Slack and a webhook to talk to", d.receivers},
 		{"kubectl apply -f config/samples/kubebot-demo.yaml, until Ready", d.apply},
 		{"Deploy the shop and its load", func(ctx context.Context) error { return d.cluster.DeployShop(ctx) }},
-		{"Count the targets", d.targets},
 		{"Roll out a bad configuration, until the message is in Slack", d.bad},
 		{"Roll back, until the message says resolved", d.good},
-		{"Count the messages", d.count},
+		{"Count targets and messages", d.count},
 	}
 	for _, s := range steps {
 		if err := d.step(ctx, s.name, s.run); err != nil {
@@ -145,13 +144,12 @@ func (d *demo) message(ctx context.Context, text *string, want func(stack.Messag
 	})
 }
 
-func (d *demo) targets(ctx context.Context) error {
-	up, down, err := d.cluster.Targets(ctx, "main")
-	d.report.TargetsUp, d.report.TargetsDown = up, down
-	return err
-}
-
 func (d *demo) count(ctx context.Context) error {
+	up, down, err := d.cluster.Targets(ctx, "main")
+	if err != nil {
+		return err
+	}
+	d.report.TargetsUp, d.report.TargetsDown = up, down
 	messages, err := d.cluster.SlackMessages(ctx)
 	if err != nil {
 		return err

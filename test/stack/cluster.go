@@ -230,8 +230,11 @@ func (c *Cluster) ServicePost(ctx context.Context, namespace, name, path string,
 func Eventually(ctx context.Context, timeout, interval time.Duration, ask func(context.Context) error) error {
 	var last error
 	err := wait.PollUntilContextTimeout(ctx, interval, timeout, true, func(ctx context.Context) (bool, error) {
-		last = ask(ctx)
-		return last == nil, nil
+		err := ask(ctx)
+		if err == nil || last == nil || ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+			last = err
+		}
+		return err == nil, nil
 	})
 	if err != nil && last != nil {
 		return fmt.Errorf("after %s: %w", timeout, last)
