@@ -80,7 +80,8 @@ func (p *Pipeline) settle(ctx context.Context, key string, b *batch, stored func
 			return err
 		case n == len(rest):
 			stored()
-			alerts = nil
+			p.queue.Add(key) // in a storm every alert is made durable before the first decision
+			return nil
 		}
 	}
 	return errTooManyConflicts

@@ -28,7 +28,7 @@ type Options struct {
 	PodName, PodNamespace string
 	// REST configures the connection to the API server.
 	REST *rest.Config
-	// Registry takes the metrics and serves them.
+	// Registry takes the metrics and serves them; nil for a new one.
 	Registry *prometheus.Registry
 	// Sinks by type of receiver; nil for Sinks().
 	Sinks map[string]SinkFactory

@@ -10,6 +10,8 @@ import (
 	"time"
 	_ "time/tzdata" // mute times name time zones, and the image holds no others
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
@@ -57,6 +59,10 @@ func build(o Options) (*process, error) {
 	if o.Sinks == nil {
 		o.Sinks = Sinks()
 	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	o.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	c, rules, problems, err := load(o.ConfigFile)
 	if err != nil {
 		return nil, err

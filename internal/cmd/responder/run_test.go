@@ -1,7 +1,12 @@
 package responder
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -9,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/credentials"
+	"github.com/kubebot/kubebot/internal/ingest"
 )
 
 func TestCriticalAlertIsStoredBeforeTheAnswerAndPushedThenResolved(t *testing.T) {
@@ -30,4 +37,115 @@ func TestCriticalAlertIsStoredBeforeTheAnswerAndPushedThenResolved(t *testing.T)
 		inc := r.incidents()[0]
 		return inc.Status.State == v1alpha1.IncidentResolved && inc.Status.Receivers == "oncall:Delivered"
 	}, 5*time.Second, 20*time.Millisecond)
+}
+
+func TestWebhookRefusesWhatItCannotTake(t *testing.T) {
+	p := newRig(t, nil).start("a")
+	for name, c := range map[string]struct {
+		token string
+		body  []byte
+		want  int
+	}{
+		"a wrong token":          {"wrong", body(t, down("a", "firing")), http.StatusUnauthorized},
+		"no JSON":                {token, []byte("{"), http.StatusBadRequest},
+		"another version":        {token, []byte(`{"version":"5"}`), http.StatusBadRequest},
+		"a body beyond the size": {token, bytes.Repeat([]byte(" "), ingest.MaxBody+1), http.StatusRequestEntityTooLarge},
+		"no alerts":              {token, []byte(`{"version":"4","alerts":[]}`), http.StatusOK},
+	} {
+		assert.Equal(t, c.want, p.post(c.token, c.body), name)
+	}
+	assert.Empty(t, p.rig.incidents())
+}
+
+func TestPreviousTokenIsAcceptedAfterARotation(t *testing.T) {
+	r := newRig(t, nil)
+	p := r.start("a")
+	r.write(credentials.KeyToken, []byte("new"))
+	require.Equal(t, http.StatusUnauthorized, p.post(token, body(t, down("a", "firing"))))
+	r.write(credentials.KeyTokenPrevious, []byte(token))
+	assert.Equal(t, http.StatusOK, p.post(token, body(t, down("a", "firing"))))
+	assert.Equal(t, http.StatusOK, p.post("new", body(t, down("a", "firing"))))
+}
+
+func TestTwoReplicasMakeOneIncidentAndOneMessage(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.start("a"), r.start("b")
+	var calls sync.WaitGroup
+	for i := range 40 {
+		p := []*replica{a, b}[i%2]
+		one := down("checkout", "firing")
+		one.Labels["replica"] = fmt.Sprint(i)
+		calls.Go(func() { assert.Equal(t, http.StatusOK, p.post(token, body(t, one))) })
+	}
+	calls.Wait()
+	require.Len(t, r.incidents(), 1)
+	require.Eventually(t, func() bool {
+		inc := r.incidents()[0]
+		return len(inc.Status.Alerts) == 40 && inc.Status.Receivers == "oncall:Delivered"
+	}, 10*time.Second, 20*time.Millisecond)
+	time.Sleep(2500 * time.Millisecond) // the other replica looks a little later; it must find nothing to do
+	assert.Len(t, r.sink.messages(), 1)
+}
+
+func TestStormIsStoredWithOneIncidentPerWorkload(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.start("a"), r.start("b")
+	const workloads, each = 50, 200
+	var calls sync.WaitGroup
+	for half := range 2 {
+		var alerts []alert
+		for w := half; w < workloads; w += 2 {
+			for i := range each {
+				one := down(fmt.Sprintf("w%d", w), "firing")
+				one.Labels["instance"] = fmt.Sprint(i)
+				alerts = append(alerts, one)
+			}
+		}
+		p := []*replica{a, b}[half]
+		data := body(t, alerts...)
+		calls.Go(func() {
+			for p.post(token, data) != http.StatusOK { // Alertmanager sends again after a 503
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	}
+	calls.Wait()
+	incidents := r.incidents()
+	require.Len(t, incidents, workloads)
+	stored := 0
+	for _, inc := range incidents {
+		stored += len(inc.Spec.OpeningAlerts)
+	}
+	assert.Equal(t, workloads*each, stored)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == workloads }, 2*time.Minute, 50*time.Millisecond)
+}
+
+func TestWorkloadWithManyAlertsContinuesInFurtherIncidents(t *testing.T) {
+	r := newRig(t, nil)
+	p := r.start("a")
+	var alerts []alert
+	for i := range 1200 {
+		one := down("checkout", "firing")
+		one.Labels["instance"] = fmt.Sprintf("10.0.%d.%d:8080", i/256, i%256)
+		one.Annotations["description"] = strings.Repeat("long text ", 200)
+		alerts = append(alerts, one)
+	}
+	data := body(t, alerts...)
+	require.Eventually(t, func() bool { return p.post(token, data) == http.StatusOK }, 30*time.Second, 100*time.Millisecond)
+	stored := map[string]bool{}
+	for _, inc := range r.incidents() {
+		size, err := json.Marshal(inc)
+		require.NoError(t, err)
+		assert.Less(t, len(size), 256<<10)
+		assert.LessOrEqual(t, len(inc.Status.Alerts), 500)
+		if inc.Spec.Number > 1 {
+			assert.NotEmpty(t, inc.Spec.Continues)
+		}
+		for _, list := range [][]v1alpha1.IncidentAlert{inc.Status.Alerts, inc.Spec.OpeningAlerts} {
+			for _, a := range list {
+				stored[a.Fingerprint] = true
+			}
+		}
+	}
+	assert.Len(t, stored, 1200)
 }
