@@ -59,8 +59,7 @@ type IncidentSpec struct {
 	// Subject is what is affected.
 	Subject Subject `json:"subject"`
 	// OpeningAlerts are the alerts that opened the incident.
-	// +listType=map
-	// +listMapKey=fingerprint
+	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=500
 	OpeningAlerts []IncidentAlert `json:"openingAlerts"`
@@ -239,8 +238,7 @@ type IncidentStatus struct {
 	ClosedAt *metav1.Time `json:"closedAt,omitempty"`
 	// Alerts are all alerts of the incident, at most 500.
 	// +optional
-	// +listType=map
-	// +listMapKey=fingerprint
+	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=500
 	Alerts []IncidentAlert `json:"alerts,omitempty"`
 	// Decision is whether the incident is pushed, and why.
