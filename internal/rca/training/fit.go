@@ -37,7 +37,7 @@ type Options struct {
 }
 
 // DefaultOptions are what `make train` uses.
-var DefaultOptions = Options{Penalty: 0.02, Iterations: 3000}
+var DefaultOptions = Options{Penalty: 0.02, Iterations: 1000}
 
 // Prior weights: without data every feature that speaks for a cause counts alike.
 const (
