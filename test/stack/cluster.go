@@ -266,3 +266,9 @@ func fileExists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
 }
+
+// PauseAPIServer takes the API server of a local cluster away for a while.
+func (c *Cluster) PauseAPIServer(ctx context.Context, pause time.Duration) error {
+	_, err := c.run(ctx, "kubebot-cluster", "pause-apiserver", "--name", c.Name, "--seconds", fmt.Sprint(int(pause.Seconds())))
+	return err
+}
