@@ -3,8 +3,10 @@ package detectors
 
 import (
 	"github.com/kubebot/kubebot/internal/rca"
+	"github.com/kubebot/kubebot/internal/rca/detector/change"
 	"github.com/kubebot/kubebot/internal/rca/detector/cpu"
 	"github.com/kubebot/kubebot/internal/rca/detector/disk"
+	"github.com/kubebot/kubebot/internal/rca/detector/event"
 	"github.com/kubebot/kubebot/internal/rca/detector/flow"
 	"github.com/kubebot/kubebot/internal/rca/detector/memory"
 	"github.com/kubebot/kubebot/internal/rca/detector/network"
@@ -15,8 +17,10 @@ import (
 // All lists every detector, one line each.
 func All() []rca.Detector {
 	return []rca.Detector{
+		change.Detector(),
 		cpu.Detector(),
 		disk.Detector(),
+		event.Detector(),
 		flow.Detector(),
 		memory.Detector(),
 		network.Detector(),

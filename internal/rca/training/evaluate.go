@@ -140,11 +140,12 @@ func wilson(p, n float64) (low, high float64) {
 }
 
 // calibrationDepth is how many of the leading candidates of an incident calibration looks at.
-const calibrationDepth = 3
+const calibrationDepth = 2
 
 type sample struct {
-	share, raw, weight float64
-	right              bool
+	x      [3]float64 // 1, share, raw
+	weight float64
+	right  bool
 }
 
 // Calibrate fits the logistic map from raw scores to probabilities (Platt scaling) on outcomes of weights that had not
@@ -153,32 +154,75 @@ func Calibrate(outcomes []Outcome) rca.Calibration {
 	var xs []sample
 	for _, o := range outcomes {
 		for i := range min(calibrationDepth, len(o.Raw)) {
-			xs = append(xs, sample{rca.ShareLogit(o.Raw[i], o.Raw), o.Raw[i], o.Example.Weight, o.Example.Right(&o.Ranked[i])})
+			xs = append(xs, sample{[3]float64{1, rca.ShareLogit(o.Raw[i], o.Raw), o.Raw[i]}, o.Example.Weight, o.Example.Right(&o.Ranked[i])})
 		}
 	}
-	c := rca.Calibration{Share: 0.5, Raw: 0.3}
-	const rate, penalty = 0.05, 0.01
-	for range 20000 {
-		var gb, gs, gr, n float64
-		for _, x := range xs {
-			d := 1 / (1 + math.Exp(-(c.Bias + c.Share*x.share + c.Raw*x.raw)))
-			if x.right {
-				d--
-			}
-			gb += x.weight * d
-			gs += x.weight * d * x.share
-			gr += x.weight * d * x.raw
-			n += x.weight
-		}
-		if n == 0 {
-			return c
-		}
-		c.Bias -= rate * gb / n
-		c.Share = math.Max(0, c.Share-rate*(gs/n+penalty*c.Share))
-		c.Raw = math.Max(0, c.Raw-rate*(gr/n+penalty*c.Raw))
+	c := newton(xs, [3]bool{true, true, true})
+	// more raw score or share must never mean less
+	if c[1] < 0 {
+		c = newton(xs, [3]bool{true, false, true})
+	}
+	if c[2] < 0 {
+		c = newton(xs, [3]bool{true, c[1] > 0, false})
 	}
 	r := func(x float64) float64 { return math.Round(x*1e4) / 1e4 }
-	return rca.Calibration{Bias: r(c.Bias), Share: r(c.Share), Raw: r(c.Raw)}
+	return rca.Calibration{Bias: r(c[0]), Share: r(math.Max(0, c[1])), Raw: r(math.Max(0, c[2]))}
+}
+
+// newton maximises the likelihood of a logistic regression with a small ridge by Newton's method.
+func newton(xs []sample, use [3]bool) (c [3]float64) {
+	const ridge = 0.1
+	for range 50 {
+		var g [3]float64
+		var h [3][3]float64
+		for j := range 3 {
+			h[j][j] = ridge
+			g[j] = ridge * c[j]
+		}
+		for _, s := range xs {
+			p := 1 / (1 + math.Exp(-(c[0]*s.x[0] + c[1]*s.x[1] + c[2]*s.x[2])))
+			d := p
+			if s.right {
+				d--
+			}
+			for j := range 3 {
+				g[j] += s.weight * d * s.x[j]
+				for k := range 3 {
+					h[j][k] += s.weight * p * (1 - p) * s.x[j] * s.x[k]
+				}
+			}
+		}
+		for j := range 3 {
+			if !use[j] {
+				g[j], h[j] = 0, [3]float64{}
+				h[0][j], h[1][j], h[2][j], h[j][j] = 0, 0, 0, 1
+			}
+		}
+		for j, d := range solve(h, g) {
+			c[j] -= d
+		}
+	}
+	return c
+}
+
+// solve does Gauss elimination on a positive definite system.
+func solve(a [3][3]float64, b [3]float64) [3]float64 {
+	for i := range 3 {
+		for j := i + 1; j < 3; j++ {
+			f := a[j][i] / a[i][i]
+			for k := i; k < 3; k++ {
+				a[j][k] -= f * a[i][k]
+			}
+			b[j] -= f * b[i]
+		}
+	}
+	for i := 2; i >= 0; i-- {
+		for k := i + 1; k < 3; k++ {
+			b[i] -= a[i][k] * b[k]
+		}
+		b[i] /= a[i][i]
+	}
+	return b
 }
 
 // Reliability is the top score against how often it is right.
