@@ -1,13 +1,17 @@
 package slack_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/notify/slack"
 	slacktest "github.com/kubebot/kubebot/test/slack"
 )
 
@@ -289,6 +293,49 @@ func TestACopyWithoutAnAnswerIsMarked(t *testing.T) {
 	w.fault(t, slacktest.Fault{Method: "conversations.history", Kind: slacktest.KindStatus, Status: 500, Count: 2})
 	w.fault(t, slacktest.Fault{Method: "chat.postMessage", Kind: slacktest.KindReset, Accept: true, Count: 1})
 	if res := send(t, w.sink(t, channel), again(message())); res.Outcome != notify.Unknown || res.PossibleDuplicate == "" {
+		t.Errorf("got %+v", res)
+	}
+}
+
+// An answer that says nothing is not an empty history.
+func TestAnAnswerThatSaysNothingIsNoHistory(t *testing.T) {
+	head := notify.Ref{Channel: channel, ID: "1795231200.000100"}
+	for name, c := range map[string]struct {
+		msg    notify.Message
+		answer string
+	}{
+		"history without ok":      {message(), `{}`},
+		"thread without ok":       {resolved(head), `{}`},
+		"thread without its head": {resolved(head), `{"ok":true,"messages":[]}`},
+	} {
+		web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "conversations.") {
+				_, _ = w.Write([]byte(c.answer))
+				return
+			}
+			_, _ = fmt.Fprintf(w, `{"ok":true,"channel":%q,"ts":%q}`, head.Channel, head.ID)
+		}))
+		s := newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: web.URL + "/api/"})
+		if res := delivered(t, s, again(c.msg)); res.PossibleDuplicate == "" {
+			t.Errorf("%s: taken for a history without the message: %+v", name, res)
+		}
+		web.Close()
+	}
+}
+
+// An answer without an end is cut off, not read until the deadline.
+func TestAnEndlessAnswerIsCutOff(t *testing.T) {
+	chunk := bytes.Repeat([]byte(" "), 1<<20)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	}))
+	defer web.Close()
+	s := newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: web.URL + "/api/"})
+	if res := send(t, s, message()); res.Outcome != notify.Unknown || res.Word == "Timeout" {
 		t.Errorf("got %+v", res)
 	}
 }
