@@ -240,3 +240,17 @@ func (r *rig) incidents() []v1alpha1.Incident {
 	require.NoError(r.t, api.List(context.Background(), &list, client.InNamespace(r.namespace)))
 	return list.Items
 }
+
+// report asks the replica about itself, as the manager does.
+func (p *replica) report(t *testing.T) config.Report {
+	request, err := http.NewRequest(http.MethodGet, p.url+"/api/v1/status", nil)
+	require.NoError(t, err)
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := p.client().Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	var report config.Report
+	require.NoError(t, json.NewDecoder(response.Body).Decode(&report))
+	return report
+}

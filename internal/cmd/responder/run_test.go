@@ -16,6 +16,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/ingest"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
 func TestCriticalAlertIsStoredBeforeTheAnswerAndPushedThenResolved(t *testing.T) {
@@ -148,4 +149,30 @@ func TestWorkloadWithManyAlertsContinuesInFurtherIncidents(t *testing.T) {
 		}
 	}
 	assert.Len(t, stored, 1200)
+}
+
+func TestEveryReplicaReportsTheWatchdog(t *testing.T) {
+	r := newRig(t, nil)
+	a, b := r.start("a"), r.start("b")
+	require.True(t, b.report(t).WatchdogSeen.IsZero())
+	watchdog := alert{Status: "firing", Labels: map[string]string{"alertname": "Watchdog"}, StartsAt: time.Now()}
+	require.Equal(t, http.StatusOK, a.post(token, body(t, watchdog)))
+	require.Eventually(t, func() bool { return time.Since(b.report(t).WatchdogSeen) < time.Minute }, 15*time.Second, 100*time.Millisecond)
+	assert.Equal(t, "b", b.report(t).Replica)
+	assert.Empty(t, r.incidents())
+}
+
+func TestConfigurationThatCannotBeUsedIsReportedAndWorkedAround(t *testing.T) {
+	r := newRig(t, func(c *config.Config) {
+		c.MuteTimes = []v1alpha1.MuteTime{{Name: "night", TimeZone: "Mars/Base"}}
+		c.Routes = []v1alpha1.Route{{Receivers: []string{"oncall"}, MuteTimes: []string{"night"}}}
+		c.Receivers = append(c.Receivers, v1alpha1.Receiver{Name: "pigeon"})
+	})
+	p := r.start("a")
+	problems := p.report(t).Problems
+	require.Len(t, problems, 2)
+	assert.Contains(t, problems[0], "Mars/Base")
+	assert.Contains(t, problems[1], "pigeon")
+	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 5*time.Second, 10*time.Millisecond)
 }
