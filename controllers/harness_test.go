@@ -18,9 +18,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
@@ -228,7 +231,7 @@ func web() *fake {
 			Name: "web", Image: "web:1", Env: []corev1.EnvVar{{Name: "A", Value: "1"}},
 			Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 80}},
 		}}
-		ports := []corev1.ServicePort{{Name: "http", Port: 80}}
+		ports := []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}}
 		return []client.Object{
 			&appsv1.Deployment{
 				ObjectMeta: meta(in, in.KubeBot.Namespace, "web", "web"),
@@ -262,3 +265,31 @@ func agent() *fake {
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
 func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// installOperator makes the API server have the Prometheus Operator's resources until the returned function was called.
+func (b *bench) installOperator() (remove func()) {
+	b.t.Helper()
+	crds, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{
+		Paths: []string{apitest.CRDs("prometheus-operator")}, ErrorIfPathMissing: true, MaxTime: time.Minute,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return func() {
+		if err := envtest.UninstallCRDs(config, envtest.CRDInstallOptions{CRDs: crds}); err != nil {
+			b.t.Error(err)
+		}
+		for _, crd := range crds { // one that is being removed can't be made anew
+			u := &unstructured.Unstructured{}
+			u.SetAPIVersion("apiextensions.k8s.io/v1")
+			u.SetKind("CustomResourceDefinition")
+			b.eventually(crd.Name+" to be gone", func() error {
+				err := b.client.Get(context.Background(), client.ObjectKey{Name: crd.Name}, u)
+				if !apierrors.IsNotFound(err) {
+					return fmt.Errorf("still there (%v)", err)
+				}
+				return nil
+			})
+		}
+	}
+}

@@ -41,9 +41,22 @@ func TestAppliesThenRestsWithoutWrites(t *testing.T) {
 	b.rests(kb)
 
 	b.stop()
-	b.writes.Take()
-	b.start()
+	b.start() // a manager that starts anew remembers nothing
+	time.Sleep(2 * time.Second)
+	if writes := b.writes.Take(); len(writes) > 0 {
+		t.Errorf("writes of a manager that starts anew: %v", writes)
+	}
 	b.rests(kb)
+}
+
+func TestValueThatTheAPIServerWritesInAnotherFormIsNotWrittenAgainAndAgain(t *testing.T) {
+	odd := &fake{name: "odd", build: func(in component.Input) ([]client.Object, error) {
+		// A target port of 0 becomes the port.
+		spec := corev1.ServiceSpec{Selector: naming.Selector(in.KubeBot, "odd"), Ports: []corev1.ServicePort{{Port: 80}}}
+		return []client.Object{&corev1.Service{ObjectMeta: meta(in, in.KubeBot.Namespace, "odd", "odd"), Spec: spec}}, nil
+	}}
+	b := newBench(t, odd, web()).start()
+	b.rests(b.ready(b.kubebot(b.ns, "main")))
 }
 
 // rests makes passes happen and checks that none writes.

@@ -8,12 +8,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/status"
-	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
 
 // rules is a component of the Prometheus Operator's types.
@@ -43,29 +41,18 @@ func TestMissingPrometheusOperator(t *testing.T) {
 	b.condition(kb, "WebReady", metav1.ConditionTrue, v1alpha1.ReasonReady)
 	b.get(&appsv1.Deployment{}, b.ns, "main-web")
 
-	options := envtest.CRDInstallOptions{Paths: []string{apitest.CRDs("prometheus-operator")}, ErrorIfPathMissing: true}
-	crds, err := envtest.InstallCRDs(config, options)
-	if err != nil {
-		t.Fatal(err)
-	}
+	remove := b.installOperator()
 	b.ready(kb)
 	b.get(&monitoringv1.PrometheusRule{}, b.ns, "main-rules")
 	b.rests(kb)
 
-	installed := envtest.CRDInstallOptions{CRDs: crds}
-	if err := envtest.UninstallCRDs(config, installed); err != nil {
-		t.Fatal(err)
-	}
+	remove()
 	b.condition(kb, "RulesReady", metav1.ConditionFalse, v1alpha1.ReasonCRDsMissing)
-	if _, err := envtest.InstallCRDs(config, options); err != nil {
-		t.Fatal(err)
-	}
+	remove = b.installOperator()
 	b.ready(kb)
 	b.get(&monitoringv1.PrometheusRule{}, b.ns, "main-rules")
 
-	if err := envtest.UninstallCRDs(config, installed); err != nil {
-		t.Fatal(err)
-	}
+	remove()
 	if err := b.client.Delete(t.Context(), kb); err != nil {
 		t.Fatal(err)
 	}

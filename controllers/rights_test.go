@@ -16,13 +16,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/registry"
 	"github.com/kubebot/kubebot/internal/naming"
-	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
 
 // refusals records what the API server forbids.
@@ -75,12 +73,8 @@ func (b *bench) shipped() {
 
 // TestManagerAsksForNoMoreThanItsRoleGives runs the real components as the ServiceAccount of the manager.
 func TestManagerAsksForNoMoreThanItsRoleGives(t *testing.T) {
-	crds, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{Paths: []string{apitest.CRDs("prometheus-operator")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = envtest.UninstallCRDs(config, envtest.CRDInstallOptions{CRDs: crds}) })
 	b := newBench(t, registry.All()...)
+	t.Cleanup(b.installOperator())
 	b.ns, b.nodes, b.release = "kubebot", "kubebot-nodes", "kubebot"
 	b.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.ns}})
 	b.shipped()

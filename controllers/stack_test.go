@@ -5,29 +5,17 @@ import (
 	"testing"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component/registry"
 	"github.com/kubebot/kubebot/internal/status"
-	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
 
 // TestWholeStackIsAppliedAndRests applies the real components. Nothing runs their pods, so none answers; but every
 // object must be accepted by the API server, and the passes that follow must not write.
 func TestWholeStackIsAppliedAndRests(t *testing.T) {
-	crds, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{
-		Paths: []string{apitest.CRDs("prometheus-operator")}, ErrorIfPathMissing: true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := envtest.UninstallCRDs(config, envtest.CRDInstallOptions{CRDs: crds}); err != nil {
-			t.Error(err)
-		}
-	})
-	b := newBench(t, registry.All()...).start()
+	b := newBench(t, registry.All()...)
+	t.Cleanup(b.installOperator())
+	b.start()
 	kb := b.kubebot(b.ns, "main")
 	live := &v1alpha1.KubeBot{}
 	b.eventually("a condition of every component", func() error {
