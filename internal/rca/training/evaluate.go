@@ -127,14 +127,17 @@ func Measure(ranks []int) Figures {
 	}
 	n := float64(f.N)
 	f.AC1, f.AC3, f.AC5, f.MRR = f.AC1/n, f.AC3/n, f.AC5/n, f.MRR/n
-	f.Low, f.High = wilson(f.AC1, n)
+	f.Low, f.High = Wilson(f.AC1, n)
 	return f
 }
 
-// wilson gives the 95 % score interval of a share (Wilson 1927).
-func wilson(p, n float64) (low, high float64) {
+// Wilson gives the 95 % score interval of a share (Wilson 1927).
+func Wilson(p, n float64) (low, high float64) {
 	const z = 1.96
 	mid := (p + z*z/(2*n)) / (1 + z*z/n)
+	if n == 0 {
+		return 0, 1
+	}
 	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	return math.Max(0, mid-half), math.Min(1, mid+half)
 }
@@ -229,9 +232,13 @@ func solve(a [3][3]float64, b [3]float64) [3]float64 {
 type Reliability struct {
 	// Error is the expected calibration error over five bins; Brier the mean squared error.
 	Error, Brier float64
+	Bins         []Bin
 }
 
-// Check measures how well the scores of the leading candidates fit the truth.
+// Bin is the mean score of some incidents beside the share of them where the leading candidate was right.
+type Bin struct{ Score, Right, N float64 }
+
+// Check measures how well the scores of the leading candidates fit the truth, incidents weighed as in training.
 func Check(outcomes []Outcome, c rca.Calibration) Reliability {
 	const bins = 5
 	var score, right, n [bins]float64
@@ -241,17 +248,22 @@ func Check(outcomes []Outcome, c rca.Calibration) Reliability {
 		if len(o.Raw) == 0 {
 			continue
 		}
-		p := c.Probability(o.Raw[0], o.Raw)
+		p, w := c.Probability(o.Raw[0], o.Raw), o.Example.Weight
 		b := min(bins-1, int(p*bins))
 		y := 0.0
 		if o.Example.Right(&o.Ranked[0]) {
 			y = 1
 		}
-		score[b] += p
-		right[b] += y
-		n[b]++
-		r.Brier += (p - y) * (p - y)
-		total++
+		score[b] += w * p
+		right[b] += w * y
+		n[b] += w
+		r.Brier += w * (p - y) * (p - y)
+		total += w
+	}
+	for b := range bins {
+		if n[b] > 0 {
+			r.Bins = append(r.Bins, Bin{score[b] / n[b], right[b] / n[b], n[b]})
+		}
 	}
 	for b := range n {
 		r.Error += math.Abs(score[b]-right[b]) / math.Max(1, total)

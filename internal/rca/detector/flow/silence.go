@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/kubebot/kubebot/internal/rca"
 )
@@ -9,6 +10,7 @@ import (
 // silence finds edges that a workload no longer uses while it still uses others: seen in metrics, without any trace.
 func silence(v *rca.View, s *rca.Service) []change {
 	slots := len(v.Baseline) + len(v.Steps)
+	half := halfSpacing(v, s.Name)
 	present := map[string][]uint64{}
 	var order []string
 	seen := make([]map[int64]bool, slots)
@@ -22,7 +24,7 @@ func silence(v *rca.View, s *rca.Service) []change {
 			}
 			k := make([]uint64, slots)
 			for _, p := range sr.Points {
-				if i := v.SlotOf(p.T); i >= 0 {
+				if i := v.SlotOf(p.T - half); i >= 0 {
 					k[i]++
 					if seen[i] == nil {
 						seen[i] = map[int64]bool{}
@@ -66,4 +68,24 @@ func silence(v *rca.View, s *rca.Service) []change {
 		delete(c.reached, callee)
 	}
 	return []change{c}
+}
+
+// halfSpacing gives half the shortest time between samples: a sample describes the time up to it, on average that far
+// back. Longer gaps are samples left out.
+func halfSpacing(v *rca.View, caller string) float64 {
+	shortest := math.Inf(1)
+	for _, e := range v.Edges {
+		if e.Caller != caller {
+			continue
+		}
+		for _, sr := range e.Series {
+			for i := 1; i < len(sr.Points); i++ {
+				shortest = min(shortest, sr.Points[i].T-sr.Points[i-1].T)
+			}
+		}
+	}
+	if math.IsInf(shortest, 1) {
+		return 0
+	}
+	return shortest / 2
 }

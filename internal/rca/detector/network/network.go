@@ -62,10 +62,26 @@ func detect(v *rca.View) []rca.Finding {
 	var out []rca.Finding
 	for _, s := range v.Services {
 		if f, ok := judge(s.Name, list, total, most); ok {
+			idle := 1 - queueing*saturation(v, s)
+			for n := range f.Values {
+				f.Values[n] *= idle
+			}
 			out = append(out, f)
 		}
 	}
 	return out
+}
+
+// queueing is how much of a delay a saturated processor explains: calls wait before their span begins.
+const queueing = 0.6
+
+// saturation says how far the workload's processor is at its limit, if that is new.
+func saturation(v *rca.View, s *rca.Service) float64 {
+	u := v.ShiftUp(s.Series, rca.SeriesCPUUtilization)
+	if !u.OK || u.Now < u.Base+max(0.03, 3*u.Spread) {
+		return 0
+	}
+	return rca.Clamp((u.Now - 0.6) / 0.4)
 }
 
 func judge(name string, list []edge, total, most float64) (rca.Finding, bool) {
@@ -160,10 +176,29 @@ func fromSeries(v *rca.View) map[[2]string]edge {
 			continue
 		}
 		out[[2]string{e.Caller, e.Callee}] = edge{
-			caller: e.Caller, callee: e.Callee, base: s.Base, now: s.Now, excess: max(0, s.Now-s.Base-2*s.Spread), weight: 0.75,
+			caller: e.Caller, callee: e.Callee, base: s.Base, now: s.Now, weight: 0.75,
+			excess: max(0, s.Now-s.Base-2*s.Spread-bucketError*level(v, server)),
 		}
 	}
 	return out
+}
+
+// bucketError is how far a median may be off that was interpolated in histogram buckets.
+const bucketError = 0.15
+
+// level gives the median of the samples since the onset.
+func level(v *rca.View, points []rca.Point) float64 {
+	var since []float64
+	for _, p := range points {
+		if p.T > v.From && p.T <= v.Until {
+			since = append(since, p.V)
+		}
+	}
+	if len(since) == 0 {
+		return 0
+	}
+	m, _ := rca.MedianSpread(since)
+	return m
 }
 
 // difference subtracts b from a at times that lie within half a minute of each other.
