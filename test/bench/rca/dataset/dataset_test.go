@@ -165,6 +165,27 @@ func TestFilesOutsideTheFolderAreRefused(t *testing.T) {
 	}
 }
 
+func TestMissingFilesLeaveAPartialSnapshot(t *testing.T) {
+	dir, c := nezhaFolder(t)
+	c.LogFiles.Abnormal = append(c.LogFiles.Abnormal, "day/log/gone.csv.gz")
+	s, err := Load(dir, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Missing) != 1 || s.Missing[0] != "logs" {
+		t.Errorf("missing %v, want logs", s.Missing)
+	}
+}
+
+func TestEdgeNamesWithUnderscores(t *testing.T) {
+	known := []string{"a_b", "c"}
+	for column, want := range map[string][2]string{"a_b_c": {"a_b", "c"}, "c_a_b": {"c", "a_b"}, "x_y": {"x", "y"}} {
+		if caller, callee, ok := edgeOf(column, known); !ok || caller != want[0] || callee != want[1] {
+			t.Errorf("%s: %s, %s", column, caller, callee)
+		}
+	}
+}
+
 func TestBlindReadingDropsTheTruth(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "cases.json"), `{"cases":[{"id":"a","truth":{"service":"s"}}]}`)

@@ -3,10 +3,12 @@ package dataset
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -31,7 +33,7 @@ func nezha(folder string, c Case) (*rca.Snapshot, error) {
 	traces := unique(c.TraceFiles)
 	logs := unique(c.LogFiles)
 	for _, name := range traces {
-		if err := readFile(folder, name, func(f string) error { return readTraces(f, b) }); err != nil {
+		if err := orMissing(b, "traces", readFile(folder, name, func(f string) error { return readTraces(f, b) })); err != nil {
 			return nil, err
 		}
 	}
@@ -40,14 +42,14 @@ func nezha(folder string, c Case) (*rca.Snapshot, error) {
 	}
 	seen := map[uint64]bool{}
 	for _, name := range logs {
-		if err := readFile(folder, name, func(f string) error { return readLogs(f, seen, b) }); err != nil {
+		if err := orMissing(b, "logs", readFile(folder, name, func(f string) error { return readLogs(f, seen, b) })); err != nil {
 			return nil, err
 		}
 	}
 	if len(logs) == 0 {
 		b.AddMissing("logs")
 	}
-	if err := readFile(folder, c.MetricDir, func(d string) error { return readMetricDir(d, c, b) }); err != nil {
+	if err := orMissing(b, "metrics", readFile(folder, c.MetricDir, func(d string) error { return readMetricDir(d, c, b) })); err != nil {
 		return nil, err
 	}
 	return b.Snapshot(), nil
@@ -79,6 +81,15 @@ func readFile(folder, name string, fn func(string) error) error {
 		return fmt.Errorf("read %s: %w", name, err)
 	}
 	return nil
+}
+
+// orMissing notes a file that is not there and goes on: a partial answer beats none.
+func orMissing(b *rca.Builder, source string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		b.AddMissing(source)
+		return nil
+	}
+	return err
 }
 
 // unique lists the files of a case once each, in order.
@@ -366,7 +377,7 @@ func readEdgeLatency(file, metric string, c Case, b *rca.Builder) error {
 			return nil
 		}
 		for i := 2; i < len(row); i++ {
-			caller, callee, ok := strings.Cut(header[i], "_")
+			caller, callee, ok := edgeOf(header[i], c.Candidates)
 			if !ok {
 				continue
 			}
@@ -379,6 +390,16 @@ func readEdgeLatency(file, metric string, c Case, b *rca.Builder) error {
 	})
 	b.AddMetrics(md)
 	return err
+}
+
+// edgeOf splits "caller_callee"; when names hold underscores themselves, where both sides are candidates.
+func edgeOf(column string, candidates []string) (caller, callee string, ok bool) {
+	for i := range len(column) {
+		if column[i] == '_' && slices.Contains(candidates, column[:i]) && slices.Contains(candidates, column[i+1:]) {
+			return column[:i], column[i+1:], true
+		}
+	}
+	return strings.Cut(column, "_")
 }
 
 func readDependency(file string, b *rca.Builder) error {
