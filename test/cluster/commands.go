@@ -54,8 +54,12 @@ func up(ctx context.Context, args []string) error {
 	kubeconfig := flags.String("kubeconfig", "", "also write the kubeconfig to this file")
 	flags.StringVar(&o.AuditLog, "audit-log", "", "the API server's audit log (default audit.log in the cluster's folder)")
 	flags.DurationVar(&o.RestartMax, "restart-max", 0, "longest pause between restarts of a failing container, at least 1s (default Kubernetes' 5m)")
+	flags.DurationVar(&o.SyncFrequency, "sync-frequency", 0, "how late a mounted ConfigMap or Secret follows, at most (default Kubernetes' 1m)")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if o.SyncFrequency < 0 || o.RestartMax < 0 {
+		return errors.New("--sync-frequency and --restart-max can't be negative")
 	}
 	if o.RestartMax != 0 && (o.RestartMax < time.Second || o.RestartMax > 5*time.Minute) {
 		return fmt.Errorf("--restart-max %s: want between 1s and 5m", o.RestartMax)

@@ -24,7 +24,7 @@ var order = []string{"up", "down", "status", "kubeconfig", "exec", "load", "load
 
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
-		"up":              {"[--name N] [--kubeconfig FILE] [--audit-log FILE] [--restart-max 10s]", "start a cluster, or leave a running one alone", up},
+		"up":              {"[--name N] [--kubeconfig FILE] [--audit-log FILE] [--restart-max 10s] [--sync-frequency 10s]", "start a cluster, or leave a running one alone", up},
 		"down":            {"[--name N | --all] [--logs DIR]", "end a cluster and remove every trace of it", down},
 		"status":          {"[--name N]", "what runs; fails when the named cluster is not whole", status},
 		"kubeconfig":      {"[--name N] [--inside] [--path]", "print the kubeconfig, or where it is", kubeconfig},

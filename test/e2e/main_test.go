@@ -42,7 +42,8 @@ func runAll(m *testing.M) (int, error) {
 	defer func() { _ = log.Close() }()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	cluster, err = stack.Up(ctx, "e2e", log)
+	// Quicker than a usual kubelet where only waiting is saved: restarts of killed containers, and changed Secrets.
+	cluster, err = stack.Up(ctx, "e2e", log, "--restart-max", "10s", "--sync-frequency", "10s")
 	if err != nil {
 		return 1, err
 	}

@@ -82,8 +82,9 @@ func Root() (string, error) {
 	}
 }
 
-// Up boots a local cluster under the name, or takes the one of KUBECONFIG with CLUSTER=existing.
-func Up(ctx context.Context, name string, log io.Writer) (*Cluster, error) {
+// Up boots a local cluster under the name, or takes the one of KUBECONFIG with CLUSTER=existing. Further options go to
+// kubebot-cluster up.
+func Up(ctx context.Context, name string, log io.Writer, options ...string) (*Cluster, error) {
 	root, err := Root()
 	if err != nil {
 		return nil, err
@@ -98,7 +99,8 @@ func Up(ctx context.Context, name string, log io.Writer) (*Cluster, error) {
 	}
 	c.Name = name
 	c.Kubeconfig = filepath.Join(root, "bin", name+".kubeconfig")
-	if _, err := c.run(ctx, "kubebot-cluster", "up", "--name", name, "--kubeconfig", c.Kubeconfig, "--audit-log", c.AuditLog()); err != nil {
+	args := append([]string{"up", "--name", name, "--kubeconfig", c.Kubeconfig, "--audit-log", c.AuditLog()}, options...)
+	if _, err := c.run(ctx, "kubebot-cluster", args...); err != nil {
 		return nil, err
 	}
 	return c, c.connect()

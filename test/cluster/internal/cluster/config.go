@@ -97,6 +97,9 @@ func kubeletConfig(p Plan, o Options, m machine) object {
 	if !m.mayRaiseOOM {
 		config["oomScoreAdj"] = 0
 	}
+	if o.SyncFrequency > 0 {
+		config["syncFrequency"] = o.SyncFrequency.String()
+	}
 	if o.RestartMax > 0 {
 		config["crashLoopBackOff"] = object{"maxContainerRestartPeriod": o.RestartMax.String()}
 	}

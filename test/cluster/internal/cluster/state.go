@@ -23,6 +23,10 @@ type Options struct {
 	// RestartMax bounds kubelet's back-off between restarts of a container;
 	// zero is Kubernetes' own 5 minutes. At least 1 s.
 	RestartMax time.Duration `json:"restartMax"`
+	// SyncFrequency is how often kubelet looks at a pod again without being
+	// told, and so how late a mounted ConfigMap or Secret follows; zero leaves
+	// Kubernetes' minute.
+	SyncFrequency time.Duration `json:"syncFrequency,omitempty"`
 }
 
 // State is the record of one cluster, kept in its folder.
