@@ -209,7 +209,7 @@ func (b *bench) gone(obj client.Object, namespace, name string) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("still there (%v)", err)
+		return fmt.Errorf("still there (%w)", err)
 	})
 }
 
@@ -286,7 +286,7 @@ func (b *bench) installOperator() (remove func()) {
 			b.eventually(crd.Name+" to be gone", func() error {
 				err := b.client.Get(context.Background(), client.ObjectKey{Name: crd.Name}, u)
 				if !apierrors.IsNotFound(err) {
-					return fmt.Errorf("still there (%v)", err)
+					return fmt.Errorf("still there (%w)", err)
 				}
 				return nil
 			})

@@ -155,7 +155,7 @@ func version(live *unstructured.Unstructured) string {
 
 func ownFields(live *unstructured.Unstructured) string {
 	if entry := ownEntry(live); entry != nil {
-		return string(live.GetUID()) + string(entry.FieldsV1.Raw)
+		return string(live.GetUID()) + entry.FieldsV1.GetRawString()
 	}
 	return ""
 }

@@ -21,7 +21,7 @@ func Drifted(desired, live *unstructured.Unstructured) bool {
 		return true
 	}
 	var fields map[string]any
-	if err := json.Unmarshal(entry.FieldsV1.Raw, &fields); err != nil {
+	if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields); err != nil {
 		return true
 	}
 	return !sameMap(content(desired), live.Object, fields)

@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"mime"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -293,7 +292,7 @@ func parseArgs(w http.ResponseWriter, r *http.Request) (args, error) {
 	if err := r.ParseForm(); err != nil {
 		return a, fmt.Errorf("read the form: %w", err)
 	}
-	for name, list := range map[string][]string(url.Values(r.Form)) {
+	for name, list := range r.Form {
 		a.values[name] = list[0]
 	}
 	a.token = a.values["token"]

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -230,8 +231,8 @@ func TestBadScrapeIntervalIsRefused(t *testing.T) {
 	in := defaultInput()
 	in.KubeBot.Spec.Metrics.Prometheus.ScrapeInterval = "1m30"
 	_, err := Component{}.Build(in)
-	invalid, ok := err.(*component.InvalidError)
-	if !ok || invalid.Field != "spec.metrics.prometheus.scrapeInterval" {
+	var invalid *component.InvalidError
+	if !errors.As(err, &invalid) || invalid.Field != "spec.metrics.prometheus.scrapeInterval" {
 		t.Errorf("error %v; want an InvalidError of the scrape interval", err)
 	}
 }

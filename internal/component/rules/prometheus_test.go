@@ -76,7 +76,7 @@ func ask(ctx context.Context, q component.Question, base string) component.Answe
 	if err != nil {
 		return component.Answer{Err: err.Error()}
 	}
-	defer response.Body.Close() //nolint:errcheck // only read
+	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		return component.Answer{Err: fmt.Sprintf("read the answer: %v", err)}
@@ -91,6 +91,6 @@ func freeAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatalf("find a free port: %v", err)
 	}
-	defer l.Close() //nolint:errcheck // only its address is wanted
+	defer l.Close()
 	return l.Addr().String()
 }

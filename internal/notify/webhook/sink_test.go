@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -173,7 +174,7 @@ func TestRequestIsSignedAndKeyed(t *testing.T) {
 		"from the future":   {signingKey, now.Add(-6 * time.Minute), body, webhook.ErrStale},
 		"four minutes late": {signingKey, now.Add(4 * time.Minute), body, nil},
 	} {
-		if err := webhook.Verify([]byte(c.key), h, c.body, c.now); err != c.want {
+		if err := webhook.Verify([]byte(c.key), h, c.body, c.now); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
