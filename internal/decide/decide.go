@@ -64,6 +64,11 @@ type Outcome struct {
 	Again time.Time
 }
 
+// Timed tells whether a decision for this reason may change by time or by other incidents alone.
+func Timed(reason string) bool {
+	return reason == ReasonMuted || reason == ReasonInhibited || reason == ReasonRepeated
+}
+
 // question is what the checks look at.
 type question struct {
 	rules Rules

@@ -23,6 +23,9 @@ const (
 	maxBackoff = time.Minute
 	// giveUpAfter is how long after its end an Incident's messages are still tried.
 	giveUpAfter = 24 * time.Hour
+	// removedAfter is how long a receiver must be gone from the configuration: replicas with the old and the new one run
+	// side by side while it is rolled out.
+	removedAfter = time.Hour
 	// keptDeliveries per receiver that are done; older ones are dropped.
 	keptDeliveries = 3
 	// maxAttempts kept per delivery, and fewer once an Incident has many deliveries.
@@ -223,9 +226,10 @@ func backoffAfter(n int64, scatter float64) time.Duration {
 // expire gives up on deliveries of an Incident that ended long ago, and on receivers that are no longer configured.
 func expire(inc *v1alpha1.Incident, receivers []string, now time.Time) {
 	late := inc.Status.ResolvedAt != nil && now.After(inc.Status.ResolvedAt.Add(giveUpAfter))
+	old := inc.Status.Transition != nil && now.After(inc.Status.Transition.At.Add(removedAfter))
 	for i := range inc.Status.Deliveries {
 		d := &inc.Status.Deliveries[i]
-		gone := !slices.Contains(receivers, d.Receiver)
+		gone := old && !slices.Contains(receivers, d.Receiver)
 		if !waits(d) || !late && !gone || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time) {
 			continue
 		}

@@ -73,6 +73,8 @@ type Pipeline struct {
 	mu    sync.Mutex
 	inbox map[string]*batch
 	own   map[string]string // Incident to the resource version of this replica's last write
+	// decided are the Incidents that this process has decided about.
+	decided map[types.UID]bool
 }
 
 // receiver is a Receiver with what is known of it.
@@ -123,6 +125,7 @@ func New(o Options) *Pipeline {
 		receivers: map[string]*receiver{},
 		inbox:     map[string]*batch{},
 		own:       map[string]string{},
+		decided:   map[types.UID]bool{},
 	}
 	for _, r := range o.Receivers {
 		p.receivers[r.Name] = &receiver{Receiver: r, gate: newGate()}
@@ -232,6 +235,7 @@ func (p *Pipeline) Forget(inc *v1alpha1.Incident) {
 	p.index.Delete(inc)
 	p.mu.Lock()
 	delete(p.own, inc.Name)
+	delete(p.decided, inc.UID)
 	p.mu.Unlock()
 }
 

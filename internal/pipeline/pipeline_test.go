@@ -174,3 +174,29 @@ func TestIndexKeepsTheNewestAndOnlyItsOwn(t *testing.T) {
 	x.Delete(version("11"))
 	assert.Empty(t, x.ByKey("k"))
 }
+
+// TestReplicasWithOldAndNewRulesDoNotUndoEachOther plays a rollout of a second receiver.
+func TestReplicasWithOldAndNewRulesDoNotUndoEachOther(t *testing.T) {
+	with := func(names ...string) *Pipeline {
+		o := Options{Config: config.Config{UID: "uid"}, Rules: decide.Rules{Receivers: names}, Topology: shop{}, Replica: "r",
+			Metrics: NewMetrics(prometheus.NewRegistry(), nil), Now: func() time.Time { return noon }}
+		for _, name := range names {
+			o.Receivers = append(o.Receivers, Receiver{Name: name, Type: "webhook", Sink: &counter{}})
+		}
+		return New(o)
+	}
+	old, renewed := with("oncall"), with("oncall", "second")
+	inc := opened(fired("A", "1", v1alpha1.SeverityCritical, noon))
+	inc = old.compute(inc, nil, nil).out
+	require.Len(t, inc.Status.Deliveries, 1)
+	inc = renewed.compute(inc, nil, nil).out
+	require.Len(t, inc.Status.Deliveries, 2, "a new receiver hears of what is open")
+	for range 3 {
+		for _, p := range []*Pipeline{old, renewed} {
+			p.settled(inc)
+			next := p.compute(inc, nil, nil).out
+			assert.Equal(t, inc.Status, next.Status)
+			inc = next
+		}
+	}
+}

@@ -226,6 +226,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 	for range maxConflicts {
 		next := p.compute(inc, alerts, results)
 		if equality.Semantic.DeepEqual(inc.Status, next.out.Status) {
+			p.settled(inc)
 			p.later(inc, next.outcome)
 			return next.rest, nil
 		}
@@ -234,6 +235,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 		p.count("update", err)
 		if err == nil {
 			p.wrote(written)
+			p.settled(written)
 			p.dispatch(written, next.claims)
 			p.later(written, next.outcome)
 			p.widen(inc, written)
@@ -277,7 +279,7 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, results
 		}
 	}
 	first := out.Status.Decision == nil
-	outcome := p.decide(out, now)
+	outcome := p.decide(out, first || sequenceOf(out) != sequenceOf(inc), now)
 	decision := outcome.Decision
 	out.Status.Decision = &decision
 	plan(out, outcome, p.names, first)
@@ -297,10 +299,14 @@ func attemptsOf(inc *v1alpha1.Incident, key string) int64 {
 	return 0
 }
 
-// decide asks for the decision. A closed Incident keeps the one it has.
-func (p *Pipeline) decide(inc *v1alpha1.Incident, now time.Time) decide.Outcome {
-	if inc.Status.State == v1alpha1.IncidentClosed && inc.Status.Decision != nil && inc.Status.Decision.Reason != decide.ReasonMuted {
-		return decide.Outcome{Decision: *inc.Status.Decision}
+// decide asks for the decision when something changed, when it depends on time, and when this process sees the Incident
+// for the first time, because its rules may be new. Else the stored one is kept: while a change of the rules is rolled
+// out, replicas with the old and the new ones must not undo each other's decisions.
+func (p *Pipeline) decide(inc *v1alpha1.Incident, changed bool, now time.Time) decide.Outcome {
+	if d := inc.Status.Decision; d != nil && !decide.Timed(d.Reason) {
+		if !changed && !p.firstSight(inc) || inc.Status.State == v1alpha1.IncidentClosed {
+			return decide.Outcome{Decision: *d}
+		}
 	}
 	facts := decide.Facts{Severity: inc.Status.Severity, Namespace: inc.Spec.Subject.Namespace}
 	if p.byLabels {
@@ -321,6 +327,27 @@ func (p *Pipeline) decide(inc *v1alpha1.Incident, now time.Time) decide.Outcome 
 		}
 	}
 	return decide.Decide(p.Rules, facts, now)
+}
+
+func sequenceOf(inc *v1alpha1.Incident) int64 {
+	if inc.Status.Transition == nil {
+		return 0
+	}
+	return inc.Status.Transition.Sequence
+}
+
+// firstSight tells whether this process has not decided about an Incident before.
+func (p *Pipeline) firstSight(inc *v1alpha1.Incident) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.decided[inc.UID]
+}
+
+// settled notes that this process's decision about an Incident is stored.
+func (p *Pipeline) settled(inc *v1alpha1.Incident) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.decided[inc.UID] = true
 }
 
 // labelsOf returns the labels of a stored alert with those that have fields of their own.
