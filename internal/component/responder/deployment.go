@@ -23,10 +23,6 @@ import (
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
-// trustDir is where the user's ConfigMap <kubebot>-trusted-ca is mounted, if there is one: certificate authorities in
-// PEM that every outgoing call trusts besides the system's, for proxies that open TLS. They are read at start.
-const trustDir = "/etc/kubebot/trusted-ca"
-
 // deployment runs the responder. Secrets are files that it reads anew, so that a new token needs no new pod; only
 // another configuration rolls the pods.
 func deployment(in component.Input, data string) (*appsv1.Deployment, error) {
@@ -121,7 +117,6 @@ func environment(in component.Input) []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		field("POD_NAME", "metadata.name"),
 		field("POD_NAMESPACE", "metadata.namespace"),
-		{Name: "SSL_CERT_DIR", Value: "/etc/ssl/certs:" + trustDir},
 	}
 	proxied := false
 	for _, key := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
@@ -149,14 +144,10 @@ func mounts(kb *v1alpha1.KubeBot) ([]corev1.Volume, []corev1.VolumeMount) {
 		{Name: "credentials", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 			SecretName: naming.Object(kb, credentials.SecretSuffix),
 		}}},
-		{Name: "trusted-ca", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-			LocalObjectReference: corev1.LocalObjectReference{Name: naming.Object(kb, "trusted-ca")}, Optional: new(true),
-		}}},
 	}
 	mounts := []corev1.VolumeMount{
 		{Name: "config", MountPath: path.Dir(config.Path), ReadOnly: true},
 		{Name: "credentials", MountPath: config.CredentialsDir, ReadOnly: true},
-		{Name: "trusted-ca", MountPath: trustDir, ReadOnly: true},
 	}
 	for _, secret := range receiverSecrets(kb.Spec.Alerting.Receivers) {
 		volume := volumeName(secret.name)
