@@ -45,12 +45,18 @@ const (
 	priorAgainst = -1
 )
 
-// problem is the examples as dense matrices.
+// entry is one feature of a candidate that is not 0.
+type entry struct {
+	feature int
+	value   float64
+}
+
+// problem is the examples as sparse rows.
 type problem struct {
 	names   []string
 	sign    []float64
 	prior   []float64
-	rows    [][][]float64 // example, candidate, feature
+	rows    [][][]entry // example, candidate
 	right   [][]bool
 	weights []float64
 }
@@ -98,10 +104,8 @@ func fitOnce(examples []Example, choose map[string]float64, detectors []rca.Dete
 
 func newProblem(examples []Example, choose map[string]float64, detectors []rca.Detector, priors map[string]float64) *problem {
 	p := &problem{}
-	index := map[string]int{}
 	for _, d := range detectors {
 		for _, f := range d.Features {
-			index[d.Name+"."+f.Name] = len(p.names)
 			p.names = append(p.names, d.Name+"."+f.Name)
 			sign, prior := 1.0, float64(priorFor)
 			if f.Against {
@@ -123,14 +127,15 @@ func newProblem(examples []Example, choose map[string]float64, detectors []rca.D
 	for i := range examples {
 		e := &examples[i]
 		candidates := e.Hypotheses[rca.Best(choose, e.Hypotheses)].Candidates
-		var rows [][]float64
+		var rows [][]entry
 		var right []bool
 		any := false
 		for j := range candidates {
-			x := make([]float64, len(p.names))
-			for n, v := range candidates[j].Values {
-				if k, ok := index[n]; ok {
-					x[k] = v
+			values := candidates[j].Values
+			var x []entry
+			for j, n := range p.names { // in order, so that sums are the same every time
+				if v := values[n]; v != 0 {
+					x = append(x, entry{j, v})
 				}
 			}
 			rows = append(rows, x)
@@ -139,7 +144,7 @@ func newProblem(examples []Example, choose map[string]float64, detectors []rca.D
 			any = any || r
 		}
 		if !any { // found by no detector: it competes with nothing to show
-			rows = append(rows, make([]float64, len(p.names)))
+			rows = append(rows, nil)
 			right = append(right, true)
 		}
 		p.rows = append(p.rows, rows)
@@ -176,8 +181,8 @@ func (p *problem) gradient(w, grad []float64, penalty float64) {
 				d -= raw[c] / good
 			}
 			if d *= p.weights[i]; d != 0 {
-				for j, v := range x {
-					grad[j] += d * v
+				for _, f := range x {
+					grad[f.feature] += d * f.value
 				}
 			}
 		}
@@ -188,12 +193,10 @@ func (p *problem) gradient(w, grad []float64, penalty float64) {
 	}
 }
 
-func dot(a, b []float64) float64 {
+func dot(w []float64, x []entry) float64 {
 	var s float64
-	for i, x := range b {
-		if x != 0 {
-			s += a[i] * x
-		}
+	for _, f := range x {
+		s += w[f.feature] * f.value
 	}
 	return s
 }
