@@ -16,7 +16,9 @@ import (
 
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
+	"github.com/kubebot/kubebot/internal/cmd/rca"
 	"github.com/kubebot/kubebot/internal/cmd/responder"
+	"github.com/kubebot/kubebot/internal/cmd/train"
 	"github.com/kubebot/kubebot/internal/cmd/waitapi"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
@@ -50,7 +52,7 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), responderCommand(), waitAPICommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
 	return root
 }
 
@@ -79,10 +81,27 @@ func managerCommand() *cobra.Command {
 	f.StringVar(&o.Install.ServiceAccountPrefix, "service-account-prefix", "kubebot", "what the names of the components' service accounts begin with")
 	f.StringVar(&o.Install.Image, "image", "", "KubeBot's own image, for the responder")
 	f.StringVar(&o.Install.PrometheusOperatorID, "prometheus-operator-id", "", "controller ID of the Prometheus Operator that came with KubeBot; empty for another one")
+	o.Install.Proxy = map[string]string{}
+	f.Var(proxy{o.Install.Proxy, "HTTPS_PROXY"}, "https-proxy", "proxy for the responder's HTTPS calls to receivers")
+	f.Var(proxy{o.Install.Proxy, "HTTP_PROXY"}, "http-proxy", "proxy for the responder's HTTP calls to receivers")
+	f.Var(proxy{o.Install.Proxy, "NO_PROXY"}, "no-proxy", "hosts that the responder calls without proxy, separated by commas; the cluster's own need not be named")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
 	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let one of several managers work at a time")
 	return c
+}
+
+// proxy is a flag that sets one of the responder's proxy variables.
+type proxy struct {
+	into map[string]string
+	name string
+}
+
+func (p proxy) String() string { return p.into[p.name] }
+func (p proxy) Type() string   { return "string" }
+func (p proxy) Set(value string) error {
+	p.into[p.name] = value
+	return nil
 }
 
 func responderCommand() *cobra.Command {
@@ -105,6 +124,54 @@ func responderCommand() *cobra.Command {
 	f.StringVar(&o.Listen, "listen", ":8443", "address of the webhook and the report, by TLS")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
+	return c
+}
+
+func rcaCommand() *cobra.Command {
+	var o rca.Options
+	var alarm string
+	c := &cobra.Command{
+		Use:   "rca",
+		Short: "Analyse a recorded snapshot, or telemetry that the OpenTelemetry Collector wrote to files",
+		Example: `  kubebot rca --snapshot incident.json
+  kubebot rca --telemetry otlp/ --alarm 2026-11-21T04:05:00Z --save incident.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if alarm != "" {
+				if o.Alarm, err = time.Parse(time.RFC3339, alarm); err != nil {
+					return fmt.Errorf("--alarm: %w; write it as 2026-11-21T04:05:00Z", err)
+				}
+			}
+			return rca.Run(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Snapshot, "snapshot", "", "snapshot file; - for standard input")
+	f.StringVar(&o.Telemetry, "telemetry", "", "folder or file with OTLP that the Collector's file exporter wrote")
+	f.StringVar(&alarm, "alarm", "", "when the trouble was noticed, such as 2026-11-21T04:05:00Z; needed with --telemetry")
+	f.DurationVar(&o.Baseline, "baseline", rca.DefaultBaseline, "how long before the alarm normal operation is looked for")
+	f.DurationVar(&o.Length, "length", rca.DefaultLength, "how long after the alarm the trouble is looked at")
+	f.StringVar(&o.Target, "target", "", "workload that raised the alarm, if known")
+	f.StringVar(&o.Signal, "signal", "", "signal that raised the alarm: latency or availability, if known")
+	f.StringVar(&o.Save, "save", "", "write the snapshot to this file, to be replayed")
+	f.StringVar(&o.Weights, "weights", "", "weights file; the built-in one when left out")
+	f.BoolVar(&o.JSON, "json", false, "print JSON")
+	return c
+}
+
+func trainCommand() *cobra.Command {
+	var o train.Options
+	c := &cobra.Command{
+		Use:   "train",
+		Short: "Refit the analysis from incidents whose cause people confirmed or corrected",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return train.Run(cmd.Context(), o) },
+	}
+	f := c.Flags()
+	f.StringVar(&o.Folder, "incidents", "", "folder with one <name>.json per incident: snapshot, workload, kind")
+	f.StringVar(&o.Weights, "weights", "", "weights file in use; the built-in one when left out")
+	f.StringVar(&o.Output, "output", "", "where new weights are written if they are better")
+	_ = c.MarkFlagRequired("incidents")
 	return c
 }
 
