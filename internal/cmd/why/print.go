@@ -1,0 +1,144 @@
+package why
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+func printJSON(out io.Writer, a Answer) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	if err := e.Encode(a); err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
+
+// print writes the answer as text, 100 columns wide.
+func print(out io.Writer, a Answer, all bool) error {
+	var b strings.Builder
+	b.WriteString(heading(a) + "\n")
+	shown := choose(a.Findings, all)
+	if len(shown) == 0 {
+		b.WriteString("\nNothing stands out: objects, events and the last log lines show no trouble.\n")
+	}
+	for i, f := range shown {
+		writeFinding(&b, i+1, f, a.Checks)
+	}
+	if hidden := len(a.Findings) - len(shown); hidden > 0 {
+		fmt.Fprintf(&b, "\n%s more with --all.\n", diagnosis.Plural(hidden, "finding"))
+	}
+	if len(a.Unread) > 0 {
+		b.WriteString("\nCould not be read (a cause may hide there):\n")
+		for _, u := range a.Unread {
+			fmt.Fprintf(&b, "  %s: %s\n", what(u), u.Reason)
+		}
+	}
+	if _, err := io.WriteString(out, b.String()); err != nil {
+		return fmt.Errorf("write the answer: %w", err)
+	}
+	return nil
+}
+
+func heading(a Answer) string {
+	text := a.Object.String()
+	if a.Object.Namespace != "" {
+		text += " in namespace " + a.Object.Namespace
+	}
+	w := a.Workload
+	if w == nil {
+		return text
+	}
+	if *w != a.Object {
+		text += ", of " + w.String()
+	}
+	switch w.Kind {
+	case "CronJob", "Job":
+		return text + ": " + diagnosis.Plural(a.pods, "pod")
+	}
+	return text + fmt.Sprintf(": %d of %s ready", a.ready, diagnosis.Plural(int(a.desired), "pod"))
+}
+
+// choose leaves out symptoms that a cause explains: all of them behind a cause that is likely, else all but the first.
+func choose(findings []diagnosis.Finding, all bool) []diagnosis.Finding {
+	if all {
+		return findings
+	}
+	var out []diagnosis.Finding
+	for _, f := range findings {
+		explained := len(out) > 0 && out[0].Score >= diagnosis.ScoreLikely
+		if f.Symptom && (explained || len(out) > 0 && out[len(out)-1].Symptom) || explained && f.Score < diagnosis.ScorePossible || len(out) == 5 {
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+func writeFinding(b *strings.Builder, n int, f diagnosis.Finding, checks []Check) {
+	title := fmt.Sprintf("%s, score %.2f", f.Kind, f.Score)
+	if f.Symptom {
+		title = "symptom"
+	}
+	fmt.Fprintf(b, "\n%d. %s\n", n, wrap(f.Sentence+". ["+title+"]", 3))
+	for _, e := range f.Evidence {
+		fmt.Fprintf(b, "   - %s\n", wrap(e, 5))
+	}
+	fmt.Fprintf(b, "   Fix: %s\n", wrap(f.Fix.Explanation, 8))
+	for _, c := range f.Fix.Commands {
+		fmt.Fprintf(b, "     %s\n", c) // one line, to be copied
+		for _, check := range checks {
+			switch {
+			case check.Command != c:
+			case check.OK:
+				b.WriteString("       (the API server would accept it)\n")
+			default:
+				fmt.Fprintf(b, "       (the API server refuses it: %s)\n", check.Error)
+			}
+		}
+	}
+}
+
+// width of the text in columns.
+const width = 100
+
+// wrap breaks a text at blanks and indents what follows the first line.
+func wrap(text string, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > width:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
+
+func what(u diagnosis.Unread) string {
+	text := u.Kind
+	if u.Name != "" {
+		text += " " + u.Name
+	} else {
+		text += "s"
+	}
+	if u.Kind == "NetworkPolicy" || u.Kind == "StorageClass" || u.Kind == "IngressClass" || u.Kind == "Ingress" {
+		text = strings.NewReplacer("Policys", "Policies", "Classs", "Classes", "Ingresss", "Ingresses").Replace(text)
+	}
+	if u.Namespace != "" && u.Name == "" {
+		text += " of namespace " + u.Namespace
+	}
+	return text
+}

@@ -1,0 +1,156 @@
+// Package why answers why a workload is in trouble, from what the Kubernetes API shows with the user's own rights.
+package why
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/detectors"
+	"github.com/kubebot/kubebot/internal/diagnosis/gather"
+)
+
+// Options of the command.
+type Options struct {
+	// Config reaches the cluster with the user's rights.
+	Config *rest.Config
+	// Object is what is asked about: kind, namespace and name.
+	Object diagnosis.Object
+	// Output is text or json.
+	Output string
+	// All shows every finding; otherwise the text shows the causes and the most telling symptom.
+	All bool
+	// Check runs the patches of the fixes as server-side dry runs.
+	Check bool
+	// Timeout bounds the whole answer.
+	Timeout time.Duration
+	Out     io.Writer
+}
+
+// Answer is what the command found.
+type Answer struct {
+	Object   diagnosis.Object    `json:"object"`
+	Workload *diagnosis.Object   `json:"workload,omitempty"`
+	Findings []diagnosis.Finding `json:"findings"`
+	// Unread is what could not be read: a cause may hide there.
+	Unread []diagnosis.Unread `json:"unread,omitempty"`
+	// Checks are the dry runs of the fixes' patches.
+	Checks []Check `json:"checks,omitempty"`
+
+	ready, desired int32
+	pods           int
+}
+
+// Command returns the command `kubebot why`.
+func Command() *cobra.Command {
+	var kubeconfig, context, namespace string
+	o := Options{Output: "text", Timeout: 5 * time.Second}
+	c := &cobra.Command{
+		Use:   "why KIND/NAME",
+		Short: "Say why a workload is in trouble, and what mends it",
+		Long: "Say why a workload is in trouble, and what mends it, from what the Kubernetes API shows with your own rights.\n" +
+			"It changes nothing. Installed as kubectl-kubebot it is also `kubectl kubebot why`.",
+		Example: "  kubebot why deploy/checkout -n shop\n  kubectl kubebot why pod web-0 -o json",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			rules := clientcmd.NewDefaultClientConfigLoadingRules()
+			rules.ExplicitPath = kubeconfig
+			loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: context})
+			config, err := loader.ClientConfig()
+			if err != nil {
+				return fmt.Errorf("find the cluster: %w", err)
+			}
+			if namespace == "" {
+				if namespace, _, err = loader.Namespace(); err != nil {
+					return fmt.Errorf("find the namespace: %w", err)
+				}
+			}
+			if o.Object, err = parse(args, namespace); err != nil {
+				return err
+			}
+			o.Config, o.Out = config, cmd.OutOrStdout()
+			return Run(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&namespace, "namespace", "n", "", "namespace (default that of the kubeconfig's context)")
+	f.StringVarP(&o.Output, "output", "o", o.Output, "text or json")
+	f.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig file (default as kubectl finds it)")
+	f.StringVar(&context, "context", "", "context of the kubeconfig")
+	f.DurationVar(&o.Timeout, "timeout", o.Timeout, "how long the answer may take")
+	f.BoolVar(&o.All, "all", false, "show every symptom too")
+	f.BoolVar(&o.Check, "check", false, "check the fixes by server-side dry runs with your own rights")
+	return c
+}
+
+// parse reads KIND/NAME or KIND NAME.
+func parse(args []string, namespace string) (diagnosis.Object, error) {
+	kind, name, ok := strings.Cut(args[0], "/")
+	if len(args) == 2 {
+		if ok {
+			return diagnosis.Object{}, errors.New("say KIND/NAME or KIND NAME, not both")
+		}
+		name = args[1]
+	}
+	if name == "" || strings.Contains(name, "/") {
+		return diagnosis.Object{}, fmt.Errorf("%q is not KIND/NAME, such as deploy/checkout", strings.Join(args, " "))
+	}
+	kind, err := gather.Kind(kind)
+	if err != nil {
+		return diagnosis.Object{}, err
+	}
+	return diagnosis.Object{Kind: kind, Namespace: namespace, Name: name}, nil
+}
+
+// Run reads the facts, diagnoses them and prints the answer. It returns an error if the cluster or the object can't be
+// read; to find nothing is no error.
+func Run(ctx context.Context, o Options) error {
+	if o.Output != "text" && o.Output != "json" {
+		return fmt.Errorf("output %q is not text or json", o.Output)
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	config := rest.CopyConfig(o.Config)
+	config.QPS, config.Burst = -1, -1 // some thirty requests, once: the API server's own fairness is enough
+	config.UserAgent = "kubebot-why"
+	config.WarningHandler = rest.NoWarnings{}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
+	facts, err := gather.Facts(ctx, client, o.Object, gather.Options{SourceTimeout: o.Timeout * 2 / 5})
+	if err != nil {
+		return err
+	}
+	a := answer(facts)
+	if o.Check {
+		if a.Checks, err = check(ctx, config, a.Findings); err != nil {
+			return err
+		}
+	}
+	if o.Output == "json" {
+		return printJSON(o.Out, a)
+	}
+	return print(o.Out, a, o.All)
+}
+
+func answer(f *diagnosis.Facts) Answer {
+	a := Answer{Object: f.Subject, Findings: diagnosis.Run(f, detectors.All()), Unread: f.Unread, pods: len(f.Pods)}
+	if a.Findings == nil {
+		a.Findings = []diagnosis.Finding{}
+	}
+	if f.Workload.Exists() {
+		w := f.Workload.Object
+		a.Workload, a.ready, a.desired = &w, f.Workload.Ready, f.Workload.Desired
+	}
+	return a
+}

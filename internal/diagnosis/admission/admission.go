@@ -1,0 +1,61 @@
+// Package admission finds pods that an admission webhook or policy rejects, and webhooks that can't be reached.
+package admission
+
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds rejections by admission.
+var Detector = diagnosis.Detector{Name: "admission", Doc: "admission webhooks and policies that reject pods, or that can't be reached", Detect: detect}
+
+var (
+	unreached = regexp.MustCompile(`failed calling webhook "([^"]+)": (.*)$`)
+	webhook   = regexp.MustCompile(`https?://([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+)?:(\d+)[^"]*"?: (.*)$`)
+	denied    = regexp.MustCompile(`admission webhook "([^"]+)" denied the request(?: without explanation)?:? ?(.*)$`)
+	policy    = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'.* denied request: (.*)$`)
+)
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	for _, e := range f.Creations() {
+		base := diagnosis.Finding{Kind: diagnosis.KindConfig, Score: diagnosis.ScoreCertain, Evidence: []string{diagnosis.EventEvidence(&e)}}
+		if m := unreached.FindStringSubmatch(e.Message); m != nil {
+			out = append(out, unreachable(f, base, m[1], m[2]))
+		} else if m := denied.FindStringSubmatch(e.Message); m != nil {
+			out = append(out, refused(f, base, "Admission webhook "+m[1], m[2]))
+		} else if m := policy.FindStringSubmatch(e.Message); m != nil {
+			out = append(out, refused(f, base, "ValidatingAdmissionPolicy "+m[1], m[2]))
+		}
+	}
+	return out
+}
+
+func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) diagnosis.Finding {
+	out.Kind = diagnosis.KindDependency
+	out.Object = diagnosis.Object{APIVersion: "admissionregistration.k8s.io/v1", Kind: "WebhookConfiguration", Name: name}
+	out.Field, out.Value = "webhooks["+name+"].clientConfig", name
+	out.Fix = diagnosis.Fix{Explanation: "Bring the webhook's service up; if it is gone for good, delete its webhook configuration.",
+		Commands: []string{diagnosis.Kubectl("", "get", "validatingwebhookconfigurations,mutatingwebhookconfigurations", "-o", "custom-columns=KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name")}}
+	where := ""
+	if m := webhook.FindStringSubmatch(why); m != nil {
+		where = fmt.Sprintf(" at Service %s/%s port %s", m[2], m[1], m[3])
+		why = m[4]
+		out.Object = diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: m[2], Name: m[1]}
+		out.Fix.Commands = append([]string{diagnosis.Kubectl(m[2], "get", "service,endpointslices", "-l", "kubernetes.io/service-name="+m[1])}, out.Fix.Commands...)
+	}
+	out.Sentence = fmt.Sprintf("Admission webhook %s can't be reached%s (%s), so %s can't make its pods", name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
+	return out
+}
+
+func refused(f *diagnosis.Facts, out diagnosis.Finding, who, why string) diagnosis.Finding {
+	out.Object, out.Field, out.Value = f.Workload.Object, "spec.template", who
+	if why == "" {
+		why = "it gives no reason"
+	}
+	out.Sentence = fmt.Sprintf("%s rejects the pods of %s: %s", who, f.Workload.Object, diagnosis.Shorten(why, 240))
+	out.Fix = diagnosis.Fix{Explanation: "Change the pod template as the message asks.", Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
+	return out
+}

@@ -1,0 +1,98 @@
+// Package dependency finds calls that are refused or not answered, from log lines, and what is wrong at their other end.
+package dependency
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/calls"
+	"github.com/kubebot/kubebot/internal/diagnosis/logline"
+	"github.com/kubebot/kubebot/internal/diagnosis/service"
+	"github.com/kubebot/kubebot/internal/mask"
+)
+
+// Detector finds dependencies that fail.
+var Detector = diagnosis.Detector{Name: "dependency", Doc: "calls that are refused or not answered, followed to their other end", Detect: detect}
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	for _, c := range calls.Of(f, logline.ClassRefused, logline.ClassTimeout) {
+		if c.Endpoint.Host != "" {
+			out = append(out, explain(f, c))
+		}
+	}
+	return out
+}
+
+func explain(f *diagnosis.Facts, c calls.Call) diagnosis.Finding {
+	does := "refuses the connection"
+	if c.Class == logline.ClassTimeout {
+		does = "does not answer"
+	}
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindDependency, Object: f.Workload.Object, Field: "call", Value: c.Endpoint.String(), Score: diagnosis.ScoreLikely,
+		Sentence: fmt.Sprintf("%s calls %s, which %s", f.Workload.Object, c.Endpoint, does), Evidence: []string{c.Evidence()},
+		Fix: diagnosis.Fix{Explanation: "Bring the dependency up, or correct its address.", Commands: []string{diagnosis.Kubectl(f.NS(), "logs", "pod/"+c.Pod, "--tail=50")}},
+	}
+	if s, ok := calls.SettingOf(f, c.Endpoint.Host); ok {
+		out.Field, out.Value = fmt.Sprintf("containers[%s].env[%s]", s.Container, s.Name), mask.Value(s.Name, s.Value)
+		out.Sentence += fmt.Sprintf(" (environment variable %s)", s.Name)
+	}
+	if c.Endpoint.Host == "localhost" || c.Endpoint.Host == "127.0.0.1" || c.Endpoint.Host == "::1" {
+		out.Kind = diagnosis.KindConfig
+		out.Sentence += ": nothing in the pod itself listens there"
+		out.Fix.Explanation = "localhost is the pod itself; give the program the name of the Service that it means."
+		return out
+	}
+	s := calls.Service(f, c.Endpoint.Host)
+	if s == nil {
+		return out
+	}
+	return otherEnd(f, out, c, s)
+}
+
+// otherEnd looks at the Service that is called, and at its pods.
+func otherEnd(f *diagnosis.Facts, out diagnosis.Finding, c calls.Call, s *corev1.Service) diagnosis.Finding {
+	if c.Endpoint.Port != 0 && !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == c.Endpoint.Port }) && s.Spec.ClusterIP != corev1.ClusterIPNone {
+		var ports string
+		for i, p := range s.Spec.Ports {
+			if i > 0 {
+				ports += ", "
+			}
+			ports += strconv.Itoa(int(p.Port))
+		}
+		out.Kind, out.Score = diagnosis.KindConfig, diagnosis.ScoreStrong
+		out.Sentence += fmt.Sprintf(": Service %s has no port %d, it has %s", s.Name, c.Endpoint.Port, ports)
+		out.Fix.Explanation = "Call a port that the Service has."
+		return out
+	}
+	var pods, ready int
+	for _, list := range [][]corev1.Pod{f.Neighbours, f.Pods} {
+		for i := range list {
+			if service.Matches(s, list[i].Labels) {
+				pods++
+				if diagnosis.PodReady(&list[i]) {
+					ready++
+				}
+			}
+		}
+	}
+	if ready > 0 || !f.Knows("Pod") || len(s.Spec.Selector) == 0 {
+		return out
+	}
+	out.Object, out.Field, out.Value, out.Score = service.Object(s), "endpoints", "0", diagnosis.ScoreStrong
+	switch pods {
+	case 0:
+		out.Sentence += fmt.Sprintf(": Service %s has no pod behind it", s.Name)
+	case 1:
+		out.Sentence += fmt.Sprintf(": the only pod behind Service %s is not ready", s.Name)
+	default:
+		out.Sentence += fmt.Sprintf(": none of the %s behind Service %s is ready", diagnosis.Plural(pods, "pod"), s.Name)
+	}
+	out.Fix = diagnosis.Fix{Explanation: "Ask the same question of the dependency.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}}
+	return out
+}

@@ -1,0 +1,100 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// EventTime is when the event was last seen.
+func EventTime(e *corev1.Event) time.Time {
+	switch {
+	case e.Series != nil && !e.Series.LastObservedTime.IsZero():
+		return e.Series.LastObservedTime.Time
+	case !e.LastTimestamp.IsZero():
+		return e.LastTimestamp.Time
+	case !e.EventTime.IsZero():
+		return e.EventTime.Time
+	}
+	return e.CreationTimestamp.Time
+}
+
+// EventsOf returns the events of an object, newest first. An event of an earlier object of the same name is left out
+// where the UID is known.
+func (f *Facts) EventsOf(kind, name, uid string) []corev1.Event {
+	var out []corev1.Event
+	for _, e := range f.Events {
+		o := e.InvolvedObject
+		if o.Kind != kind || o.Name != name || (uid != "" && o.UID != "" && string(o.UID) != uid && kind != "Node") {
+			continue
+		}
+		out = append(out, e)
+	}
+	slices.SortStableFunc(out, func(a, b corev1.Event) int { return EventTime(&b).Compare(EventTime(&a)) })
+	return out
+}
+
+// PodEvents returns the events of a pod, newest first, of the given reasons (all without any). The pod of a healthy
+// workload keeps its old events, so a pod that is ready has none.
+func (f *Facts) PodEvents(p *corev1.Pod, reasons ...string) []corev1.Event {
+	if PodReady(p) || p.DeletionTimestamp != nil {
+		return nil
+	}
+	return withReason(f.EventsOf("Pod", p.Name, string(p.UID)), reasons)
+}
+
+// ControllerEvents returns the events of what makes the workload's pods (the workload, its ReplicaSets and Jobs) while
+// pods are missing, newest first.
+func (f *Facts) ControllerEvents(reasons ...string) []corev1.Event {
+	w := f.Workload
+	if !w.Exists() || w.Kind == "Pod" {
+		return nil
+	}
+	var out []corev1.Event
+	if w.Kind == "CronJob" || len(f.Pods) < int(w.Desired) || !w.Satisfied() {
+		out = f.EventsOf(w.Kind, w.Name, w.UID)
+	}
+	for i := range f.ReplicaSets {
+		if rs := &f.ReplicaSets[i]; rs.Spec.Replicas != nil && rs.Status.Replicas < *rs.Spec.Replicas {
+			out = append(out, f.EventsOf("ReplicaSet", rs.Name, string(rs.UID))...)
+		}
+	}
+	for i := range f.Jobs {
+		if job := &f.Jobs[i]; job.Status.CompletionTime == nil {
+			out = append(out, f.EventsOf("Job", job.Name, string(job.UID))...)
+		}
+	}
+	return withReason(out, reasons)
+}
+
+func withReason(events []corev1.Event, reasons []string) []corev1.Event {
+	if len(reasons) == 0 {
+		return events
+	}
+	return slices.DeleteFunc(events, func(e corev1.Event) bool { return !slices.Contains(reasons, e.Reason) })
+}
+
+// EventEvidence is an event as evidence.
+func EventEvidence(e *corev1.Event) string {
+	count := max(e.Count, 1)
+	if e.Series != nil {
+		count = max(count, e.Series.Count)
+	}
+	times := ""
+	if count > 1 {
+		times = fmt.Sprintf(" (%d times)", count)
+	}
+	return fmt.Sprintf("event %s of %s %s%s: %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, times, Shorten(e.Message, 300))
+}
+
+// Shorten cuts a text to at most n bytes at a rune's border and puts it on one line.
+func Shorten(text string, n int) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) <= n {
+		return text
+	}
+	return strings.ToValidUTF8(text[:n], "") + "…"
+}

@@ -1,0 +1,135 @@
+// Package gather reads the Facts of a diagnosis from a cluster with the caller's rights. Sources are read in parallel,
+// each with a deadline; what could not be read is recorded by name, so that an answer can say it. It never reads a
+// Secret.
+package gather
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Options of Facts.
+type Options struct {
+	// SourceTimeout is how long one source may take; 2 seconds when zero.
+	SourceTimeout time.Duration
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Facts reads what is to know about an object. The object's APIVersion may be empty. It returns an error only if the
+// object itself can't be read.
+func Facts(ctx context.Context, client kubernetes.Interface, subject diagnosis.Object, o Options) (*diagnosis.Facts, error) {
+	if o.SourceTimeout == 0 {
+		o.SourceTimeout = 2 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	r := &reader{client: client, timeout: o.SourceTimeout, facts: &diagnosis.Facts{Now: o.Now(), Subject: subject}}
+	if err := r.resolve(ctx); err != nil {
+		return nil, err
+	}
+	r.lists(ctx)
+	r.choosePods()
+	r.details(ctx)
+	r.sort()
+	return r.facts, nil
+}
+
+// reader reads one set of facts.
+type reader struct {
+	client  kubernetes.Interface
+	timeout time.Duration
+
+	mu    sync.Mutex
+	facts *diagnosis.Facts
+	// serviceSelector is set when a Service was asked about.
+	serviceSelector map[string]string
+}
+
+// source is one read. It may write to the fields of facts that no other source writes.
+type source struct {
+	kind, name string
+	read       func(context.Context) error
+}
+
+// parallel bounds how many requests are under way at once.
+const parallel = 12
+
+// all runs sources in parallel and records which failed. A source whose object does not exist is no failure.
+func (r *reader) all(ctx context.Context, sources []source) {
+	slots := make(chan struct{}, parallel)
+	var wg sync.WaitGroup
+	for _, s := range sources {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			ctx, cancel := context.WithTimeout(ctx, r.timeout)
+			defer cancel()
+			if err := s.read(ctx); err != nil && !apierrors.IsNotFound(err) {
+				r.unread(s.kind, s.name, err)
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func (r *reader) unread(kind, name string, err error) {
+	u := diagnosis.Unread{Kind: kind, Namespace: r.facts.Subject.Namespace, Name: name, Reason: reason(err, r.timeout)}
+	if clusterScoped[kind] {
+		u.Namespace = ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.facts.Unread, u) {
+		r.facts.Unread = append(r.facts.Unread, u)
+	}
+}
+
+var clusterScoped = map[string]bool{"Namespace": true, "Node": true, "PersistentVolume": true, "StorageClass": true, "IngressClass": true}
+
+func reason(err error, timeout time.Duration) string {
+	switch {
+	case apierrors.IsForbidden(err):
+		return "forbidden"
+	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err), strings.Contains(err.Error(), "would exceed context deadline"):
+		return fmt.Sprintf("no answer within %s", timeout)
+	}
+	return diagnosis.Shorten(err.Error(), 200)
+}
+
+// sort puts everything into an order that does not depend on the order of answers.
+func (r *reader) sort() {
+	f := r.facts
+	slices.SortFunc(f.Unread, func(a, b diagnosis.Unread) int {
+		return strings.Compare(a.Kind+"/"+a.Name, b.Kind+"/"+b.Name)
+	})
+	slices.SortFunc(f.Logs, func(a, b diagnosis.Log) int {
+		return strings.Compare(logKey(a), logKey(b))
+	})
+	byName(f.Pods)
+	byName(f.Neighbours)
+	byName(f.ConfigMaps)
+	byName(f.Volumes)
+	byName(f.ServiceAccounts)
+}
+
+func logKey(l diagnosis.Log) string { return fmt.Sprintf("%s/%s/%t", l.Pod, l.Container, l.Previous) }
+
+func byName[T any, P interface {
+	*T
+	GetName() string
+}](list []T) {
+	slices.SortFunc(list, func(a, b T) int { return strings.Compare(P(&a).GetName(), P(&b).GetName()) })
+}

@@ -1,0 +1,196 @@
+package gather
+
+import (
+	"context"
+	"fmt"
+
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/mask"
+)
+
+// behind finds the workload behind an object that is none: what a Service selects, what an autoscaler scales.
+func (r *reader) behind(ctx context.Context, o runtime.Object) {
+	switch s := o.(type) {
+	case *corev1.Service:
+		r.serviceSelector = s.Spec.Selector
+		r.workloadOfSelected(ctx)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		target := s.Spec.ScaleTargetRef
+		o, err := r.get(ctx, target.Kind, s.Namespace, target.Name)
+		if err != nil {
+			r.unread(target.Kind, target.Name, err)
+			return
+		}
+		if w, ok := diagnosis.WorkloadOf(o); ok {
+			r.facts.Workload = w
+		}
+	}
+}
+
+func (r *reader) workloadOfSelected(ctx context.Context) {
+	if len(r.serviceSelector) == 0 {
+		return
+	}
+	listCtx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	pods, err := r.client.CoreV1().Pods(r.facts.Subject.Namespace).List(listCtx, metav1.ListOptions{LabelSelector: labels.Set(r.serviceSelector).String(), Limit: 1})
+	if err != nil {
+		r.unread("Pod", "", err)
+		return
+	}
+	if len(pods.Items) > 0 {
+		if w, ok := diagnosis.WorkloadOf(&pods.Items[0]); ok {
+			r.facts.Workload = r.climb(ctx, w)
+		}
+	}
+}
+
+// page is how many objects one request lists at most, and maxObjects how many are read of a kind.
+const (
+	page       = 500
+	maxObjects = 5000
+)
+
+// listAll reads the pages of a list.
+func listAll[T any](ctx context.Context, list func(context.Context, metav1.ListOptions) ([]T, string, error)) ([]T, error) {
+	var out []T
+	o := metav1.ListOptions{Limit: page}
+	for {
+		items, next, err := list(ctx, o)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, items...)
+		if next == "" {
+			return out, nil
+		}
+		if len(out) >= maxObjects {
+			return out, fmt.Errorf("more than %d: the rest was not read", maxObjects)
+		}
+		o.Continue = next
+	}
+}
+
+// into makes a source that lists a kind into a field.
+func into[T any](kind string, field *[]T, list func(context.Context, metav1.ListOptions) ([]T, string, error)) source {
+	return source{kind: kind, read: func(ctx context.Context) error {
+		items, err := listAll(ctx, list)
+		*field = items
+		return err
+	}}
+}
+
+// lists reads the lists of the namespace and of the cluster.
+func (r *reader) lists(ctx context.Context) {
+	f, c := r.facts, r.client
+	cluster := []source{into("Node", &f.Nodes, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Node, string, error) {
+		l, err := c.CoreV1().Nodes().List(ctx, o)
+		if err != nil {
+			return nil, "", err
+		}
+		return l.Items, l.Continue, nil
+	})}
+	ns := f.Subject.Namespace
+	if ns == "" {
+		var events []corev1.Event
+		cluster = append(cluster, r.nodeEvents(&events))
+		r.all(ctx, cluster)
+		f.Events = masked(events)
+		return
+	}
+	sources := append(cluster, r.namespaceSources(ns)...)
+	var events, nodeEvents []corev1.Event
+	sources = append(sources, r.nodeEvents(&nodeEvents), into("Event", &events, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Event, string, error) {
+		l, err := c.CoreV1().Events(ns).List(ctx, o)
+		if err != nil {
+			return nil, "", err
+		}
+		return l.Items, l.Continue, nil
+	}))
+	sources = append(sources, r.networkSources(ns)...)
+	r.all(ctx, sources)
+	if ns == metav1.NamespaceDefault {
+		nodeEvents = nil // they are among the namespace's
+	}
+	f.Events = masked(append(events, nodeEvents...))
+}
+
+// nodeEvents reads the events of nodes, which are kept in the namespace default. Without the right to read them the
+// answer is complete enough not to mention it.
+func (r *reader) nodeEvents(field *[]corev1.Event) source {
+	return source{kind: "Event", name: "of nodes", read: func(ctx context.Context) error {
+		l, err := r.client.CoreV1().Events(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Node", Limit: page})
+		if err != nil {
+			return err
+		}
+		*field = l.Items
+		return nil
+	}}
+}
+
+func masked(events []corev1.Event) []corev1.Event {
+	for i := range events {
+		events[i].Message = mask.Text(events[i].Message)
+		events[i].ManagedFields = nil
+	}
+	return events
+}
+
+// choosePods tells the workload's own pods, revisions and Jobs from the namespace's others.
+func (r *reader) choosePods() {
+	f := r.facts
+	owners := map[string]bool{f.Workload.UID: f.Workload.Exists()}
+	f.Jobs = keep(f.Jobs, func(m metav1.Object) bool {
+		return controlledBy(m, owners) || f.Workload.Kind == "Job" && m.GetName() == f.Workload.Name
+	})
+	f.ReplicaSets = keep(f.ReplicaSets, func(m metav1.Object) bool {
+		return controlledBy(m, owners) || f.Workload.Kind == "ReplicaSet" && m.GetName() == f.Workload.Name
+	})
+	f.CronJobs = keep(f.CronJobs, func(m metav1.Object) bool {
+		return f.Workload.Kind == "CronJob" && m.GetName() == f.Workload.Name
+	})
+	for i := range f.Jobs {
+		owners[string(f.Jobs[i].UID)] = true
+	}
+	for i := range f.ReplicaSets {
+		owners[string(f.ReplicaSets[i].UID)] = true
+	}
+	all := f.Pods
+	f.Pods, f.Neighbours = nil, nil
+	for _, p := range all {
+		p.ManagedFields = nil
+		switch own := controlledBy(&p, owners) || f.Workload.Kind == "Pod" && p.Name == f.Workload.Name; {
+		case own && f.Subject.Kind == "Pod" && p.Name != f.Subject.Name:
+			f.Neighbours = append(f.Neighbours, p)
+		case own:
+			f.Pods = append(f.Pods, p)
+		default:
+			f.Neighbours = append(f.Neighbours, p)
+		}
+	}
+}
+
+func controlledBy(m metav1.Object, owners map[string]bool) bool {
+	owner := metav1.GetControllerOfNoCopy(m)
+	return owner != nil && owners[string(owner.UID)]
+}
+
+func keep[T any, P interface {
+	*T
+	metav1.Object
+}](list []T, wanted func(metav1.Object) bool) []T {
+	var out []T
+	for i := range list {
+		if wanted(P(&list[i])) {
+			P(&list[i]).SetManagedFields(nil)
+			out = append(out, list[i])
+		}
+	}
+	return out
+}

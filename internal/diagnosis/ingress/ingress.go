@@ -1,0 +1,151 @@
+// Package ingress finds Ingresses whose backends do not exist.
+package ingress
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds wrong backends.
+var Detector = diagnosis.Detector{Name: "ingress", Doc: "Ingresses whose Service, port or class does not exist", Detect: detect}
+
+// backend is one backend with where it stands.
+type backend struct {
+	service *networkingv1.IngressServiceBackend
+	field   string
+	pointer string
+	route   string
+}
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	if !f.Knows("Service") {
+		return nil
+	}
+	var out []diagnosis.Finding
+	for i := range f.Ingresses {
+		in := &f.Ingresses[i]
+		list := backends(in)
+		if !concerns(f, in, list) {
+			continue
+		}
+		for _, b := range list {
+			if x, ok := check(f, in, b); ok {
+				out = append(out, x)
+			}
+		}
+		if x, ok := class(f, in); ok {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+func backends(in *networkingv1.Ingress) []backend {
+	var out []backend
+	if b := in.Spec.DefaultBackend; b != nil && b.Service != nil {
+		out = append(out, backend{b.Service, "spec.defaultBackend.service", "/spec/defaultBackend/service", "everything else"})
+	}
+	for i, r := range in.Spec.Rules {
+		if r.HTTP == nil {
+			continue
+		}
+		for j, p := range r.HTTP.Paths {
+			if p.Backend.Service != nil {
+				out = append(out, backend{p.Backend.Service, fmt.Sprintf("spec.rules[%d].http.paths[%d].backend.service", i, j),
+					fmt.Sprintf("/spec/rules/%d/http/paths/%d/backend/service", i, j), r.Host + p.Path})
+			}
+		}
+	}
+	return out
+}
+
+// concerns tells whether the Ingress leads to what was asked: it is the subject, or a backend of it is a Service of the
+// workload or has a name like the workload's.
+func concerns(f *diagnosis.Facts, in *networkingv1.Ingress, list []backend) bool {
+	if f.Subject.Kind == "Ingress" {
+		return f.Subject.Name == in.Name
+	}
+	return slices.ContainsFunc(list, func(b backend) bool {
+		if b.service.Name == f.Subject.Name || b.service.Name == f.Workload.Name {
+			return true
+		}
+		near := diagnosis.Near(b.service.Name, serviceNames(f))
+		return f.Service(b.service.Name) == nil && near != "" && (near == f.Subject.Name || near == f.Workload.Name)
+	})
+}
+
+func serviceNames(f *diagnosis.Facts) []string {
+	var out []string
+	for _, s := range f.Services {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+func object(in *networkingv1.Ingress) diagnosis.Object {
+	return diagnosis.Object{APIVersion: "networking.k8s.io/v1", Kind: "Ingress", Namespace: in.Namespace, Name: in.Name}
+}
+
+func check(f *diagnosis.Facts, in *networkingv1.Ingress, b backend) (diagnosis.Finding, bool) {
+	out := diagnosis.Finding{Kind: diagnosis.KindConfig, Object: object(in), Score: diagnosis.ScoreCertain}
+	s := f.Service(b.service.Name)
+	if s == nil {
+		out.Field, out.Value = b.field+".name", b.service.Name
+		out.Sentence = fmt.Sprintf("Service %s does not exist in namespace %s; Ingress %s sends %s to it", b.service.Name, in.Namespace, in.Name, b.route)
+		out.Fix = diagnosis.Fix{Explanation: "Make the Service, or name one that exists.", Commands: []string{diagnosis.Kubectl(in.Namespace, "get", "services")}}
+		if near := diagnosis.Near(b.service.Name, serviceNames(f)); near != "" {
+			out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Service, or name the like-named %s, which exists.", near),
+				[]diagnosis.Patch{diagnosis.JSONPatch(object(in), diagnosis.Operation{Op: "replace", Path: b.pointer + "/name", Value: near})})
+		}
+		return out, true
+	}
+	port := b.service.Port
+	if slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool {
+		return port.Name != "" && p.Name == port.Name || port.Name == "" && p.Port == port.Number
+	}) || len(s.Spec.Ports) == 0 {
+		return out, false
+	}
+	asked := port.Name
+	if asked == "" {
+		asked = fmt.Sprint(port.Number)
+	}
+	var has string
+	for i, p := range s.Spec.Ports {
+		if i > 0 {
+			has += ", "
+		}
+		has += fmt.Sprint(p.Port)
+	}
+	out.Field, out.Value = b.field+".port", asked
+	out.Sentence = fmt.Sprintf("Service %s has no port %s, it has %s; Ingress %s sends %s to it", s.Name, asked, has, in.Name, b.route)
+	out.Fix = diagnosis.FixBy("Name a port that the Service has.", []diagnosis.Patch{diagnosis.JSONPatch(object(in),
+		diagnosis.Operation{Op: "replace", Path: b.pointer + "/port", Value: map[string]any{"number": s.Spec.Ports[0].Port}})})
+	return out, true
+}
+
+// class finds an Ingress that no controller serves.
+func class(f *diagnosis.Facts, in *networkingv1.Ingress) (diagnosis.Finding, bool) {
+	name := in.Spec.IngressClassName
+	if name == nil || !f.Knows("IngressClass") || slices.ContainsFunc(f.IngressClasses, func(c networkingv1.IngressClass) bool { return c.Name == *name }) {
+		return diagnosis.Finding{}, false
+	}
+	var names []string
+	for _, c := range f.IngressClasses {
+		names = append(names, c.Name)
+	}
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: object(in), Field: "spec.ingressClassName", Value: *name, Score: diagnosis.ScoreStrong,
+		Sentence: fmt.Sprintf("IngressClass %s does not exist, so no controller serves Ingress %s", *name, in.Name),
+		Fix:      diagnosis.Fix{Explanation: "Install the ingress controller, or name a class that exists.", Commands: []string{diagnosis.Kubectl("", "get", "ingressclasses")}},
+	}
+	if len(names) == 1 {
+		out.Fix = diagnosis.FixBy("Install the ingress controller, or name the class that exists.", []diagnosis.Patch{diagnosis.JSONPatch(object(in),
+			diagnosis.Operation{Op: "replace", Path: "/spec/ingressClassName", Value: names[0]})})
+	}
+	return out, true
+}

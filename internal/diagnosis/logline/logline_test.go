@@ -1,0 +1,84 @@
+package logline
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+func lines(text string) []diagnosis.Line {
+	var out []diagnosis.Line
+	for _, l := range strings.Split(text, "\n") {
+		out = append(out, diagnosis.Line{Text: l})
+	}
+	return out
+}
+
+func TestFindTakesTheLineThatTellsWhy(t *testing.T) {
+	for _, c := range []struct{ why, log, want string }{
+		{"Go panic before its dump", "starting\npanic: runtime error: index out of range [5]\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:7 +0x1d\nexit status 2", "panic: runtime error: index out of range [5]"},
+		{"Java's last cause", "Exception in thread \"main\" java.lang.IllegalStateException: boot\n\tat a.B.c(B.java:1)\nCaused by: java.io.IOException: x\n\tat d\nCaused by: java.net.ConnectException: Connection refused\n\t... 3 more", "Caused by: java.net.ConnectException: Connection refused"},
+		{"Python's last line", "Traceback (most recent call last):\n  File \"a.py\", line 1, in <module>\n    x()\nKeyError: 'DB_HOST'", "KeyError: 'DB_HOST'"},
+		{"JSON with error field", `{"level":"info","msg":"hi"}` + "\n" + `{"level":"error","msg":"connect","err":"dial tcp 10.0.0.1:5432: connect: connection refused"}` + "\n" + `{"level":"info","msg":"bye"}`, "connect: dial tcp 10.0.0.1:5432: connect: connection refused"},
+		{"logfmt", `level=info msg=start` + "\n" + `ts=1 level=error msg="open config" err="no such file"`, "open config: no such file"},
+		{"fatal above error", "2026/01/02 10:00:00 ERROR: one\n2026/01/02 10:00:01 FATAL: two\n2026/01/02 10:00:02 ERROR: three", "FATAL: two"},
+		{"plain", "booting\nkubebot: unknown flag: --x", "kubebot: unknown flag: --x"},
+		{"nothing said", "booting\nlistening", "listening"},
+		{"Rust", "thread 'main' panicked at src/main.rs:3:5:\nno database\nnote: run with `RUST_BACKTRACE=1`", "thread 'main' panicked at src/main.rs:3:5: no database"},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			got, ok := Find(lines(c.log))
+			if !ok || got.Message != c.want {
+				t.Errorf("got %q (%t), want %q", got.Message, ok, c.want)
+			}
+		})
+	}
+	if _, ok := Find(lines("\n  \n")); ok {
+		t.Error("an empty log has a decisive line")
+	}
+}
+
+func TestClassifyAndEndpoint(t *testing.T) {
+	for _, c := range []struct {
+		line     string
+		class    Class
+		endpoint string
+	}{
+		{`Get "http://cart:8080/items": dial tcp: lookup cart on 10.96.0.10:53: no such host`, ClassDNS, "cart:8080"},
+		{`dial tcp: lookup db.shop.svc.cluster.local on 10.96.0.10:53: no such host`, ClassDNS, "db.shop.svc.cluster.local"},
+		{`getaddrinfo ENOTFOUND redis`, ClassDNS, "redis"},
+		{`dial tcp 10.96.3.4:5432: connect: connection refused`, ClassRefused, "10.96.3.4:5432"},
+		{`Error: connect ECONNREFUSED 127.0.0.1:6379`, ClassRefused, "127.0.0.1:6379"},
+		{`connection to server at "db" (10.1.2.3), port 5432 failed: Connection refused`, ClassRefused, "db:5432"},
+		{`Post "https://pay:8443/x": dial tcp 10.0.0.9:8443: i/o timeout`, ClassTimeout, "pay:8443"},
+		{`Get "https://api.example.com/": tls: failed to verify certificate: x509: certificate has expired or is not yet valid`, ClassCertificate, "api.example.com:443"},
+		{`write /data/x: no space left on device`, ClassDisk, ""},
+		{`open /etc/app/config.yaml: no such file or directory`, ClassFile, ""},
+		{`environment variable DB_HOST is not set`, ClassConfig, ""},
+		{`listen tcp: lookup tcp/99999: unknown port`, ClassConfig, ""},
+		{`pods is forbidden: User "system:serviceaccount:shop:default" cannot list resource "pods"`, ClassForbidden, ""},
+		{`served 200 in 3 ms`, ClassNone, ""},
+	} {
+		e, ok := EndpointOf(c.line)
+		if got := Classify(c.line); got != c.class || (c.endpoint != "" && e.String() != c.endpoint) || (c.endpoint == "" && c.class == ClassNone && ok) {
+			t.Errorf("%s\n got %q %q, want %q %q", c.line, got, e, c.class, c.endpoint)
+		}
+	}
+}
+
+func FuzzFind(f *testing.F) {
+	f.Add("panic: x\n\n{\"level\":\"error\",\"msg\":\"a\",\"err\":{\"x\":\"y\"}}")
+	f.Add("level=error msg=\"a\\\"b\" err=c\nthread 'a' panicked at b")
+	f.Fuzz(func(t *testing.T, text string) {
+		in := lines(text)
+		d, ok := Find(in)
+		if ok && (d.Index >= len(in) || len(d.Message) > 320) {
+			t.Errorf("line %d of %d, message of %d bytes", d.Index, len(in), len(d.Message))
+		}
+		Classify(text)
+		if e, ok := EndpointOf(text); ok && (e.Host == "" || e.Port < 0 || e.Port > 65535) {
+			t.Errorf("endpoint %+v of %q", e, text)
+		}
+	})
+}

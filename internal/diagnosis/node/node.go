@@ -1,0 +1,124 @@
+// Package node finds nodes that are not ready, gone or short of something, under the workload's pods.
+package node
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds nodes in trouble.
+var Detector = diagnosis.Detector{Name: "node", Doc: "nodes that are not ready, gone or under pressure, and evictions", Detect: detect}
+
+var pressures = map[corev1.NodeConditionType]struct {
+	what string
+	kind diagnosis.Kind
+}{
+	corev1.NodeMemoryPressure: {"memory", diagnosis.KindMemory},
+	corev1.NodeDiskPressure:   {"disk space", diagnosis.KindDisk},
+	corev1.NodePIDPressure:    {"process ids", diagnosis.KindNode},
+}
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	var names []string
+	if f.Subject.Kind == "Node" {
+		names = append(names, f.Subject.Name)
+	}
+	for i := range f.Pods {
+		p := &f.Pods[i]
+		if n := p.Spec.NodeName; n != "" && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
+			names = append(names, n)
+		}
+		if p.Status.Reason == "Evicted" {
+			out = append(out, evicted(f, p))
+		}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		n := f.Node(name)
+		if n == nil {
+			if f.Knows("Node") {
+				out = append(out, gone(f, name))
+			}
+			continue
+		}
+		out = append(out, conditions(f, n)...)
+	}
+	return out
+}
+
+func object(name string) diagnosis.Object {
+	return diagnosis.Object{APIVersion: "v1", Kind: "Node", Name: name}
+}
+
+// whose says whose pods run there.
+func whose(f *diagnosis.Facts) string {
+	if !f.Workload.Exists() {
+		return ""
+	}
+	return fmt.Sprintf("; pods of %s run on it", f.Workload.Object)
+}
+
+func gone(f *diagnosis.Facts, name string) diagnosis.Finding {
+	return diagnosis.Finding{
+		Kind: diagnosis.KindNode, Object: object(name), Field: "metadata.name", Value: name, Score: diagnosis.ScoreCertain,
+		Sentence: fmt.Sprintf("Node %s does not exist any more%s", name, whose(f)),
+		Fix: diagnosis.Fix{Explanation: "Delete the pods that are still bound to the node, so that they are made elsewhere.",
+			Commands: []string{diagnosis.Kubectl(f.NS(), "delete", "pods", "--field-selector=spec.nodeName="+name, "--force", "--grace-period=0")}},
+	}
+}
+
+func conditions(f *diagnosis.Facts, n *corev1.Node) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	for _, c := range n.Status.Conditions {
+		x := diagnosis.Finding{
+			Kind: diagnosis.KindNode, Object: object(n.Name), Field: "status.conditions[" + string(c.Type) + "]", Value: string(c.Status), Score: diagnosis.ScoreCertain,
+			Evidence: []string{fmt.Sprintf("condition %s=%s since %s: %s: %s", c.Type, c.Status, f.Age(c.LastTransitionTime.Time), c.Reason, diagnosis.Shorten(c.Message, 200))},
+			Fix:      diagnosis.Fix{Commands: []string{diagnosis.Kubectl("", "describe", "node", n.Name)}},
+		}
+		pressure, known := pressures[c.Type]
+		switch {
+		case c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown:
+			x.Sentence = fmt.Sprintf("Node %s has stopped reporting%s", n.Name, whose(f))
+			x.Fix.Explanation = "See whether the machine and its kubelet run; delete the node if it is gone for good."
+		case c.Type == corev1.NodeReady && c.Status == corev1.ConditionFalse:
+			x.Sentence = fmt.Sprintf("Node %s is not ready (%s)%s", n.Name, c.Reason, whose(f))
+			x.Fix.Explanation = "See what its kubelet says."
+		case known && c.Status == corev1.ConditionTrue:
+			x.Kind, x.Score = pressure.kind, diagnosis.ScoreStrong
+			if f.Subject.Kind != "Node" && f.Workload.Satisfied() {
+				x.Score = diagnosis.ScorePossible
+			}
+			x.Sentence = fmt.Sprintf("Node %s is short of %s (condition %s)%s", n.Name, pressure.what, c.Type, whose(f))
+			x.Fix.Explanation = "Free some on the node, or move pods away from it."
+			x.Fix.Commands = append(x.Fix.Commands, diagnosis.Kubectl("", "cordon", n.Name))
+		case c.Type == corev1.NodeNetworkUnavailable && c.Status == corev1.ConditionTrue:
+			x.Kind = diagnosis.KindNetwork
+			x.Sentence = fmt.Sprintf("Node %s has no pod network (condition NetworkUnavailable)%s", n.Name, whose(f))
+			x.Fix.Explanation = "See that the network plugin's pod runs on the node."
+		default:
+			continue
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func evicted(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
+	score := diagnosis.ScoreLikely
+	if f.Workload.Satisfied() {
+		score = diagnosis.ScoreSymptom
+	}
+	return diagnosis.Finding{
+		Kind: diagnosis.KindNode, Object: object(p.Spec.NodeName), Field: "status.conditions", Value: "Evicted", Score: score, Symptom: f.Workload.Satisfied(),
+		Sentence: fmt.Sprintf("Node %s evicted pods of %s: %s", p.Spec.NodeName, f.Owner(p).Object, strings.TrimRight(diagnosis.Shorten(p.Status.Message, 200), ". ")),
+		Evidence: []string{"pod " + p.Name + " is Evicted"},
+		Fix: diagnosis.Fix{Explanation: "Request as much as the pods use (requests), so that they are put where there is room and are evicted last.",
+			Commands: []string{diagnosis.Kubectl("", "describe", "node", p.Spec.NodeName)}},
+	}
+}

@@ -1,0 +1,65 @@
+// Package oom finds containers that were killed for using more memory than they may.
+package oom
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds kills for lack of memory.
+var Detector = diagnosis.Detector{Name: "oom", Doc: "containers killed for lack of memory, against their limits", Detect: detect}
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	for _, c := range f.Containers() {
+		if !c.Failing(f.Now) {
+			continue
+		}
+		if ended := c.Ended(); ended.Reason == "OOMKilled" || ended.ExitCode == 137 && f.KilledByProbe(c) == nil && c.Status.LastTerminationState.Terminated != nil && c.Status.LastTerminationState.Terminated.Reason == "OOMKilled" {
+			out = append(out, explain(f, c))
+		}
+	}
+	return out
+}
+
+func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
+	owner := f.Owner(c.Pod)
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindMemory, Object: owner.Object, Field: "containers[" + c.Spec.Name + "].resources.limits.memory", Score: diagnosis.ScoreCertain,
+		Evidence: []string{fmt.Sprintf("pod %s: container %s was OOMKilled %s ago, %s", c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time), diagnosis.Plural(int(c.Status.RestartCount), "restart"))},
+	}
+	limit, limited := c.Spec.Resources.Limits["memory"]
+	if !limited {
+		out.Sentence = fmt.Sprintf("%s of %s has no memory limit and was killed because node %s had no memory left", c.Noun(), owner.Object, c.Pod.Spec.NodeName)
+		out.Sentence = "C" + out.Sentence[1:]
+		out.Fix = diagnosis.Fix{Explanation: "Set a memory request that says what the container needs, so that it is put on a node that has it.",
+			Commands: []string{diagnosis.Kubectl("", "describe", "node", c.Pod.Spec.NodeName)}}
+		return out
+	}
+	out.Value = limit.String()
+	out.Sentence = fmt.Sprintf("%s %s of %s was killed because it used more memory than its limit of %s (resources.limits.memory)", noun(c), c.Spec.Name, owner.Object, limit.String())
+	raised := double(limit)
+	out.Fix.Explanation = fmt.Sprintf("Raise the limit if the work needs it, here to %s; if its memory grows without end, look for the leak first.", raised)
+	if owner.Kind == "Pod" {
+		out.Fix.Explanation += " The limit of a pod without a controller is changed by making the pod anew."
+		return out
+	}
+	out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "set", "resources", owner.Arg(), "-c", c.Spec.Name, "--limits=memory="+raised)}
+	return out
+}
+
+func noun(c diagnosis.Container) string {
+	if c.Init {
+		return "Init container"
+	}
+	return "Container"
+}
+
+// double gives twice a limit in the same unit, and at least 64Mi: below, hardly any runtime starts.
+func double(limit resource.Quantity) string {
+	twice := resource.NewQuantity(max(2*limit.Value(), 64<<20), limit.Format)
+	return twice.String()
+}

@@ -1,0 +1,143 @@
+package diagnosis
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// PodReady tells whether the pod is ready or has done its work.
+func PodReady(p *corev1.Pod) bool {
+	if p.Status.Phase == corev1.PodSucceeded {
+		return true
+	}
+	return PodCondition(p, corev1.PodReady).Status == corev1.ConditionTrue
+}
+
+// PodCondition returns the condition of a type, or an empty one.
+func PodCondition(p *corev1.Pod, kind corev1.PodConditionType) corev1.PodCondition {
+	for _, c := range p.Status.Conditions {
+		if c.Type == kind {
+			return c
+		}
+	}
+	return corev1.PodCondition{}
+}
+
+// Container is a container of a pod with its specification and state.
+type Container struct {
+	Pod    *corev1.Pod
+	Spec   *corev1.Container
+	Status *corev1.ContainerStatus // nil before the kubelet reports one
+	Init   bool
+	// Index in its list of the pod's specification.
+	Index int
+}
+
+// Containers lists the containers of the workload's pods, init containers first.
+func (f *Facts) Containers() []Container {
+	var out []Container
+	for i := range f.Pods {
+		out = append(out, ContainersOf(&f.Pods[i])...)
+	}
+	return out
+}
+
+// ContainersOf lists the containers of a pod, init containers first.
+func ContainersOf(p *corev1.Pod) []Container {
+	var out []Container
+	add := func(specs []corev1.Container, statuses []corev1.ContainerStatus, init bool) {
+		for i := range specs {
+			c := Container{Pod: p, Spec: &specs[i], Init: init, Index: i}
+			for j := range statuses {
+				if statuses[j].Name == specs[i].Name {
+					c.Status = &statuses[j]
+				}
+			}
+			out = append(out, c)
+		}
+	}
+	add(p.Spec.InitContainers, p.Status.InitContainerStatuses, true)
+	add(p.Spec.Containers, p.Status.ContainerStatuses, false)
+	return out
+}
+
+// Waiting returns why the container waits, and an empty string if it does not.
+func (c Container) Waiting() (reason, message string) {
+	if c.Status == nil || c.Status.State.Waiting == nil {
+		return "", ""
+	}
+	return c.Status.State.Waiting.Reason, c.Status.State.Waiting.Message
+}
+
+// Ended returns how the container ended: now if it is terminated, else the last time. Nil means it never did.
+func (c Container) Ended() *corev1.ContainerStateTerminated {
+	switch {
+	case c.Status == nil:
+		return nil
+	case c.Status.State.Terminated != nil:
+		return c.Status.State.Terminated
+	}
+	return c.Status.LastTerminationState.Terminated
+}
+
+// settled is how long a container must have run since its last end to count as well again: the longest pause that the
+// kubelet makes between restarts is 5 minutes, and it forgets the failures after 10.
+const settled = 10 * time.Minute
+
+// Failing tells whether the container is ended by failure now, waits to be restarted, or has been restarted so lately
+// that it may fail again. A container of a pod that was told to end does not fail.
+func (c Container) Failing(now time.Time) bool {
+	if c.Status == nil || c.Pod.DeletionTimestamp != nil {
+		return false
+	}
+	ended := c.Ended()
+	if ended == nil || (ended.ExitCode == 0 && (c.Init || c.Status.State.Terminated != nil || c.Pod.Spec.RestartPolicy != corev1.RestartPolicyAlways)) {
+		return false
+	}
+	if run := c.Status.State.Running; run != nil {
+		return now.Sub(ended.FinishedAt.Time) < settled
+	}
+	return true
+}
+
+// Path is the JSON pointer of the container in its workload.
+func (c Container) Path(w Workload) string {
+	list := "/containers/"
+	if c.Init {
+		list = "/initContainers/"
+	}
+	return w.SpecPath(list) + strconv.Itoa(c.Index)
+}
+
+// Noun is what a sentence calls the container.
+func (c Container) Noun() string {
+	if c.Init {
+		return "init container " + c.Spec.Name
+	}
+	return "container " + c.Spec.Name
+}
+
+// LogOf returns the lines that tell how the container ended: the log of its last instance if it runs again, else the
+// present one.
+func (f *Facts) LogOf(c Container) []Line {
+	present, previous := f.Log(c.Pod.Name, c.Spec.Name, false), f.Log(c.Pod.Name, c.Spec.Name, true)
+	if c.Status != nil && c.Status.State.Terminated != nil && len(present) > 0 {
+		return present
+	}
+	if len(previous) > 0 {
+		return previous
+	}
+	return present
+}
+
+// Log returns the lines of one log.
+func (f *Facts) Log(pod, container string, previous bool) []Line {
+	i := slices.IndexFunc(f.Logs, func(l Log) bool { return l.Pod == pod && l.Container == container && l.Previous == previous })
+	if i < 0 {
+		return nil
+	}
+	return f.Logs[i].Lines
+}

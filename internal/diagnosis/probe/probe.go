@@ -1,0 +1,235 @@
+// Package probe finds probes that fail because they are wrong: another port, another path, too little time.
+package probe
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds failing probes.
+var Detector = diagnosis.Detector{Name: "probe", Doc: "probes with a wrong port or path, or too little time", Detect: detect}
+
+// failure is a probe that failed, from an event.
+type failure struct {
+	c         diagnosis.Container
+	name      string // readiness, liveness or startup
+	probe     *corev1.Probe
+	message   string
+	evidence  string
+	killed    bool
+	field, at string
+	owner     diagnosis.Workload
+}
+
+var (
+	prefix = regexp.MustCompile(`^(Readiness|Liveness|Startup) probe (?:failed|errored)[^:]*:? ?`)
+	status = regexp.MustCompile(`statuscode: (\d+)`)
+)
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	for _, c := range f.Containers() {
+		if c.Init || c.Status == nil {
+			continue
+		}
+		killed := c.Failing(f.Now) && f.KilledByProbe(c) != nil
+		if diagnosis.PodReady(c.Pod) && !killed || c.Failing(f.Now) && !killed {
+			continue // a container that ends by itself can't answer either
+		}
+		seen := map[string]bool{}
+		for _, e := range f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID)) {
+			m := prefix.FindStringSubmatch(e.Message)
+			if e.Reason != "Unhealthy" || m == nil || seen[m[1]] || !strings.Contains(e.InvolvedObject.FieldPath, "{"+c.Spec.Name+"}") {
+				continue
+			}
+			seen[m[1]] = true
+			if x, ok := newFailure(f, c, strings.ToLower(m[1]), strings.TrimPrefix(e.Message, m[0]), diagnosis.EventEvidence(&e), killed); ok {
+				out = append(out, x.explain(f))
+			}
+		}
+	}
+	return out
+}
+
+func newFailure(f *diagnosis.Facts, c diagnosis.Container, name, message, evidence string, killed bool) (failure, bool) {
+	x := failure{c: c, name: name, message: message, evidence: evidence, killed: killed && name != "readiness", owner: f.Owner(c.Pod), field: name + "Probe"}
+	switch name {
+	case "readiness":
+		x.probe = c.Spec.ReadinessProbe
+	case "liveness":
+		x.probe = c.Spec.LivenessProbe
+	case "startup":
+		x.probe = c.Spec.StartupProbe
+	}
+	x.at = c.Path(x.owner) + "/" + x.field
+	return x, x.probe != nil
+}
+
+// target is the port that the probe asks, its JSON pointer below the probe, and the path.
+func (x failure) target() (port intstr.IntOrString, pointer, path string) {
+	switch p := x.probe; {
+	case p.HTTPGet != nil:
+		return p.HTTPGet.Port, "/httpGet/port", p.HTTPGet.Path
+	case p.TCPSocket != nil:
+		return p.TCPSocket.Port, "/tcpSocket/port", ""
+	case p.GRPC != nil:
+		return intstr.FromInt32(p.GRPC.Port), "/grpc/port", ""
+	}
+	return intstr.IntOrString{}, "", ""
+}
+
+func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: x.owner.Object, Score: diagnosis.ScoreStrong,
+		Field: "containers[" + x.c.Spec.Name + "]." + x.field, Evidence: []string{x.evidence},
+	}
+	who := fmt.Sprintf("The %s probe of container %s of %s", x.name, x.c.Spec.Name, x.owner.Object)
+	effect := "its pods do not become ready"
+	if x.killed {
+		effect = "the kubelet restarts the container each time"
+	}
+	port, pointer, path := x.target()
+	code := status.FindStringSubmatch(x.message)
+	switch {
+	case pointer != "" && port.Type == intstr.String && !declared(x.c.Spec, port):
+		out.Score, out.Value = diagnosis.ScoreCertain, port.StrVal
+		out.Sentence = fmt.Sprintf("%s asks port %q, and the container has no port of that name; %s", who, port.StrVal, effect)
+		x.portFix(&out, pointer)
+	case strings.Contains(x.message, "refused"):
+		x.refused(&out, who, effect, port, pointer)
+	case code != nil && code[1][0] == '4':
+		out.Value = path
+		out.Sentence = fmt.Sprintf("%s asks %s and gets %s, so that path is wrong or needs a login; %s", who, path, code[1], effect)
+		x.pathFix(f, &out, path)
+	case code != nil:
+		out.Kind, out.Score, out.Value = diagnosis.KindCode, diagnosis.ScoreLikely, code[1]
+		out.Sentence = fmt.Sprintf("%s asks %s and gets %s: the program itself says that it is not well; %s", who, path, code[1], effect)
+		out.Fix = diagnosis.Fix{Explanation: "Read what the program logs about its health.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+	case strings.Contains(x.message, "deadline exceeded"), strings.Contains(x.message, "Timeout"), strings.Contains(x.message, "timed out"), strings.Contains(x.message, "timeout"):
+		x.slow(&out, who, effect)
+	case x.probe.Exec != nil:
+		out.Score, out.Value = diagnosis.ScoreLikely, strings.Join(x.probe.Exec.Command, " ")
+		out.Sentence = fmt.Sprintf("%s runs %q, which fails: %s; %s", who, out.Value, diagnosis.Shorten(x.message, 160), effect)
+		out.Fix = diagnosis.Fix{Explanation: "Run the command in the container to see why; correct it, or what it checks.", Commands: []string{
+			diagnosis.Kubectl(f.NS(), append([]string{"exec", x.c.Pod.Name, "-c", x.c.Spec.Name, "--"}, x.probe.Exec.Command...)...)}}
+	default:
+		out.Score = diagnosis.ScoreLikely
+		out.Sentence = fmt.Sprintf("%s fails: %s; %s", who, diagnosis.Shorten(x.message, 160), effect)
+		out.Fix = diagnosis.Fix{Explanation: "Compare the probe with what the program serves.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+	}
+	return out
+}
+
+func declared(c *corev1.Container, port intstr.IntOrString) bool {
+	for _, p := range c.Ports {
+		if port.Type == intstr.String && p.Name == port.StrVal || port.Type == intstr.Int && p.ContainerPort == port.IntVal {
+			return true
+		}
+	}
+	return false
+}
+
+// refused tells a wrong port from a program that does not listen (yet).
+func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr.IntOrString, pointer string) {
+	out.Value = port.String()
+	if len(x.c.Spec.Ports) > 0 && !declared(x.c.Spec, port) {
+		out.Sentence = fmt.Sprintf("%s asks port %s, where nothing listens; the container declares %s; %s", who, port.String(), ports(x.c.Spec), effect)
+		x.portFix(out, pointer)
+		return
+	}
+	if x.killed {
+		out.Score = diagnosis.ScoreLikely
+		out.Field += ".initialDelaySeconds"
+		out.Value = strconv.Itoa(int(x.probe.InitialDelaySeconds))
+		grace := x.probe.InitialDelaySeconds + max(x.probe.PeriodSeconds, 1)*max(x.probe.FailureThreshold, 1)
+		out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s", who, grace, port.String(), effect)
+		if x.owner.Kind != "Pod" {
+			startup := map[string]any{"failureThreshold": 30, "periodSeconds": 10}
+			handler(startup, x.probe)
+			out.Fix = diagnosis.FixBy("Give the start its own probe with more time (here 5 minutes), or correct the port.",
+				[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "add", Path: x.c.Path(x.owner) + "/startupProbe", Value: startup})})
+		}
+		return
+	}
+	out.Score, out.Kind = diagnosis.ScorePossible, diagnosis.KindCode
+	out.Sentence = fmt.Sprintf("%s is refused: the program does not listen on port %s, which the probe asks; %s", who, port.String(), effect)
+	out.Fix = diagnosis.Fix{Explanation: "See in the log what the program waits for, and on which port it listens.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+}
+
+func handler(into map[string]any, p *corev1.Probe) {
+	switch {
+	case p.HTTPGet != nil:
+		into["httpGet"] = p.HTTPGet
+	case p.TCPSocket != nil:
+		into["tcpSocket"] = p.TCPSocket
+	case p.GRPC != nil:
+		into["grpc"] = p.GRPC
+	case p.Exec != nil:
+		into["exec"] = p.Exec
+	}
+}
+
+func ports(c *corev1.Container) string {
+	var out []string
+	for _, p := range c.Ports {
+		text := strconv.Itoa(int(p.ContainerPort))
+		if p.Name != "" {
+			text += " (" + p.Name + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
+// portFix takes the port of another probe that does not fail, else the container's first.
+func (x failure) portFix(out *diagnosis.Finding, pointer string) {
+	if len(x.c.Spec.Ports) == 0 || x.owner.Kind == "Pod" {
+		out.Fix = diagnosis.Fix{Explanation: "Set the probe's port to the one where the program listens.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+		return
+	}
+	first := x.c.Spec.Ports[0]
+	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the probe's port to the one where the program listens; the container declares %s.", ports(x.c.Spec)),
+		[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + pointer, Value: first.ContainerPort})})
+}
+
+// pathFix takes the path from the revision before or from the container's other probe.
+func (x failure) pathFix(f *diagnosis.Facts, out *diagnosis.Finding, path string) {
+	undo := f.Undo(func(old *corev1.PodSpec) bool {
+		o := diagnosis.ContainerNamed(old, x.c.Spec.Name)
+		return o != nil && (o.ReadinessProbe == nil || o.ReadinessProbe.HTTPGet == nil || o.ReadinessProbe.HTTPGet.Path != path)
+	})
+	out.Fix = diagnosis.Fix{Explanation: "Set the probe's path to one that the program answers with 200.", Commands: undo}
+	if len(undo) > 0 {
+		return
+	}
+	for _, other := range []*corev1.Probe{x.c.Spec.ReadinessProbe, x.c.Spec.LivenessProbe, x.c.Spec.StartupProbe} {
+		if other != nil && other.HTTPGet != nil && other.HTTPGet.Path != path && x.owner.Kind != "Pod" {
+			out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the probe's path to one that the program answers with 200; its other probe asks %s.", other.HTTPGet.Path),
+				[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + "/httpGet/path", Value: other.HTTPGet.Path})})
+			return
+		}
+	}
+	if x.owner.Kind != "Pod" {
+		out.Fix.Explanation += " PATH stands for it."
+		out.Fix.Commands = []string{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + "/httpGet/path", Value: "PATH"}).Command()}
+	}
+}
+
+func (x failure) slow(out *diagnosis.Finding, who, effect string) {
+	seconds := max(x.probe.TimeoutSeconds, 1)
+	out.Score = diagnosis.ScoreLikely
+	out.Field += ".timeoutSeconds"
+	out.Value = strconv.Itoa(int(seconds))
+	out.Sentence = fmt.Sprintf("%s gets no answer within its timeout of %d s (timeoutSeconds); %s", who, seconds, effect)
+	out.Fix = diagnosis.Fix{Explanation: "Give the probe more time if the program is only slow; see why it is slow if it used to answer.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+	if x.owner.Kind != "Pod" {
+		out.Fix = diagnosis.FixBy(out.Fix.Explanation, []diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "add", Path: x.at + "/timeoutSeconds", Value: 5 * seconds})}, out.Fix.Commands...)
+	}
+}

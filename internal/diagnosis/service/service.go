@@ -1,0 +1,182 @@
+// Package service finds Services that lead nowhere: a selector that matches no pod, a target port that no container has,
+// pods that are not ready.
+package service
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds Services without endpoints.
+var Detector = diagnosis.Detector{Name: "service", Doc: "Services without endpoints, with a wrong selector or target port", Detect: detect}
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	if !f.Knows("Pod") {
+		return nil
+	}
+	var out []diagnosis.Finding
+	for i := range f.Services {
+		s := &f.Services[i]
+		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName || !concerns(f, s) {
+			continue
+		}
+		pods := selected(f, s)
+		if len(pods) == 0 {
+			if meant := f.Workload.Exists() && f.Workload.Desired > 0 && !Matches(s, f.Workload.Template.Labels); meant || f.Subject.Kind == "Service" {
+				out = append(out, wrongSelector(f, s))
+			}
+			continue
+		}
+		out = append(out, wrongPorts(f, s, pods)...)
+		if !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return diagnosis.PodReady(p) }) && !s.Spec.PublishNotReadyAddresses {
+			out = append(out, unready(f, s, pods))
+		}
+	}
+	return out
+}
+
+// Matches tells whether the Service selects pods with the labels.
+func Matches(s *corev1.Service, set map[string]string) bool {
+	return len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(set))
+}
+
+// concerns tells whether the Service belongs to what was asked: it is the subject, it selects the workload's pods, it
+// has the workload's name, or selects nothing although it shares a label with them.
+func concerns(f *diagnosis.Facts, s *corev1.Service) bool {
+	if f.Subject.Kind == "Service" {
+		return f.Subject.Name == s.Name
+	}
+	if f.Workload.Kind == "Job" || f.Workload.Kind == "CronJob" || !f.Workload.Exists() {
+		return false
+	}
+	set := f.Workload.Template.Labels
+	if Matches(s, set) || s.Name == f.Workload.Name {
+		return true
+	}
+	if len(selected(f, s)) > 0 {
+		return false
+	}
+	for k, v := range s.Spec.Selector {
+		if (k == "app" || k == "app.kubernetes.io/name" || k == "k8s-app" || k == "name") && set[k] == v {
+			return true
+		}
+	}
+	return false
+}
+
+func selected(f *diagnosis.Facts, s *corev1.Service) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, list := range [][]corev1.Pod{f.Pods, f.Neighbours} {
+		for i := range list {
+			p := &list[i]
+			if Matches(s, p.Labels) && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// Object names a Service.
+func Object(s *corev1.Service) diagnosis.Object {
+	return diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: s.Namespace, Name: s.Name}
+}
+
+func selectorText(set map[string]string) string {
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(set)) {
+		out = append(out, k+"="+set[k])
+	}
+	return strings.Join(out, ",")
+}
+
+func wrongSelector(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
+	text := selectorText(s.Spec.Selector)
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: Object(s), Field: "spec.selector", Value: text, Score: diagnosis.ScoreCertain,
+		Sentence: fmt.Sprintf("Service %s selects pods with %s, and no pod of namespace %s has these labels", s.Name, text, s.Namespace),
+		Evidence: []string{fmt.Sprintf("the selector matches none of %s", diagnosis.Plural(len(f.Pods)+len(f.Neighbours), "pod"))},
+		Fix:      diagnosis.Fix{Explanation: "Set the selector to the labels of the pods that shall answer.", Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pods", "--show-labels")}},
+	}
+	if !f.Workload.Exists() || f.Workload.Selector == nil || len(f.Workload.Selector.MatchLabels) == 0 {
+		return out
+	}
+	out.Sentence += fmt.Sprintf("; those of %s have %s", f.Workload.Object, selectorText(f.Workload.Selector.MatchLabels))
+	var changes []string
+	for _, k := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
+		if _, wanted := f.Workload.Selector.MatchLabels[k]; !wanted {
+			changes = append(changes, fmt.Sprintf("%q:null", k))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(f.Workload.Selector.MatchLabels)) {
+		changes = append(changes, fmt.Sprintf("%q:%q", k, f.Workload.Selector.MatchLabels[k]))
+	}
+	patch := diagnosis.Patch{Object: out.Object, Type: "merge", Body: `{"spec":{"selector":{` + strings.Join(changes, ",") + `}}}`}
+	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the selector to the labels of the pods that shall answer, here those of %s.", f.Workload.Object), []diagnosis.Patch{patch})
+	return out
+}
+
+// wrongPorts compares target ports with what the pods' containers declare. A number that no container declares may
+// still be served, so it counts only where they declare other ports, with less certainty.
+func wrongPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	spec := &pods[0].Spec
+	var names, numbers []string
+	for _, c := range spec.Containers {
+		for _, p := range c.Ports {
+			numbers = append(numbers, strconv.Itoa(int(p.ContainerPort)))
+			if p.Name != "" {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	for i, port := range s.Spec.Ports {
+		target := port.TargetPort
+		if target.Type == intstr.Int && target.IntVal == 0 {
+			target = intstr.FromInt32(port.Port)
+		}
+		named := target.Type == intstr.String
+		if named && slices.Contains(names, target.StrVal) || !named && (len(numbers) == 0 || slices.Contains(numbers, target.String())) {
+			continue
+		}
+		x := diagnosis.Finding{
+			Kind: diagnosis.KindConfig, Object: Object(s), Field: fmt.Sprintf("spec.ports[%d].targetPort", i), Value: target.String(), Score: diagnosis.ScoreLikely,
+			Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s", s.Name, port.Port, target.String(), strings.Join(numbers, ", ")),
+			Evidence: []string{"pod " + pods[0].Name + " declares the ports " + strings.Join(numbers, ", ")},
+			Fix:      diagnosis.Fix{Explanation: "Set targetPort to the port where the pods listen."},
+		}
+		if named {
+			x.Score = diagnosis.ScoreCertain
+			x.Sentence = fmt.Sprintf("Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)", s.Name, port.Port, target.StrVal)
+		}
+		if len(numbers) > 0 {
+			value, err := strconv.Atoi(numbers[0])
+			if err == nil {
+				x.Fix = diagnosis.FixBy(x.Fix.Explanation, []diagnosis.Patch{diagnosis.JSONPatch(Object(s), diagnosis.Operation{Op: "replace", Path: fmt.Sprintf("/spec/ports/%d/targetPort", i), Value: value})})
+			}
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func unready(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) diagnosis.Finding {
+	none := fmt.Sprintf("none of its %d pods is ready", len(pods))
+	if len(pods) == 1 {
+		none = "its only pod is not ready"
+	}
+	return diagnosis.Finding{
+		Kind: diagnosis.KindDependency, Object: Object(s), Field: "endpoints", Value: "0", Score: diagnosis.ScoreSymptom, Symptom: true,
+		Sentence: fmt.Sprintf("Service %s has no endpoint, because %s", s.Name, none),
+		Fix:      diagnosis.Fix{Explanation: "Find why the pods are not ready.", Commands: []string{diagnosis.Kubectl(s.Namespace, "describe", "pod", pods[0].Name)}},
+	}
+}

@@ -1,0 +1,101 @@
+package diagnosis
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// KilledByProbe returns the event by which the kubelet said that it ended the container for a failed liveness or
+// startup probe, or nil.
+func (f *Facts) KilledByProbe(c Container) *corev1.Event {
+	events := f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID))
+	for i, e := range events {
+		if e.Reason == "Killing" && strings.HasPrefix(e.Message, "Container "+c.Spec.Name+" failed ") {
+			return &events[i]
+		}
+	}
+	return nil
+}
+
+// Revision is the revision number of a ReplicaSet, or 0.
+func Revision(rs *appsv1.ReplicaSet) int {
+	n := 0
+	if _, err := fmt.Sscanf(rs.Annotations["deployment.kubernetes.io/revision"], "%d", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// Revisions returns the Deployment's present ReplicaSet and the one before, which is nil in the first revision.
+func (f *Facts) Revisions() (present, before *appsv1.ReplicaSet) {
+	for i := range f.ReplicaSets {
+		rs := &f.ReplicaSets[i]
+		switch n := Revision(rs); {
+		case present == nil || n > Revision(present):
+			present, before = rs, present
+		case before == nil || n > Revision(before):
+			before = rs
+		}
+	}
+	return present, before
+}
+
+// Undo returns the command that goes back to the revision before, if there is one that differs as wanted.
+func (f *Facts) Undo(differs func(old *corev1.PodSpec) bool) []string {
+	_, before := f.Revisions()
+	if f.Workload.Kind != "Deployment" || before == nil || !differs(&before.Spec.Template.Spec) {
+		return nil
+	}
+	return []string{Kubectl(f.NS(), "rollout", "undo", f.Workload.Arg(), fmt.Sprintf("--to-revision=%d", Revision(before)))}
+}
+
+// ContainerNamed finds a container in a pod's specification, init containers included.
+func ContainerNamed(spec *corev1.PodSpec, name string) *corev1.Container {
+	for _, list := range [][]corev1.Container{spec.Containers, spec.InitContainers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	return nil
+}
+
+// Age is how long ago something was, in words that stay the same for a while: seconds, minutes, hours or days.
+func (f *Facts) Age(t time.Time) string {
+	d := max(f.Now.Sub(t), 0)
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// Creations are the events that say why pods could not be made, newest of each ReplicaSet or workload first.
+func (f *Facts) Creations() []corev1.Event { return f.ControllerEvents("FailedCreate") }
+
+// LogsCommand prints the log that tells how the container ended: of its last instance where it was
+// restarted.
+func LogsCommand(c Container) string {
+	args := []string{"logs", "pod/" + c.Pod.Name, "-c", c.Spec.Name}
+	if c.Status != nil && c.Status.State.Terminated == nil && c.Status.RestartCount > 0 {
+		args = append(args, "--previous")
+	}
+	return Kubectl(c.Pod.Namespace, args...)
+}
+
+// Plural writes a number with its noun.
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

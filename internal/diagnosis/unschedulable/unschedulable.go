@@ -1,0 +1,294 @@
+// Package unschedulable finds pods that no node may run, with each of the scheduler's reasons and its numbers.
+package unschedulable
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+)
+
+// Detector finds pods that can't be scheduled.
+var Detector = diagnosis.Detector{Name: "unschedulable", Doc: "pods that no node may run: resources, selectors, affinity, taints, volumes, topology", Detect: detect}
+
+func detect(f *diagnosis.Facts) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	for i := range f.Pods {
+		p := &f.Pods[i]
+		c := diagnosis.PodCondition(p, corev1.PodScheduled)
+		if c.Status != corev1.ConditionFalse || p.DeletionTimestamp != nil {
+			continue
+		}
+		if c.Reason == corev1.PodReasonSchedulingGated {
+			out = append(out, gated(f, p))
+			continue
+		}
+		out = append(out, reasons(f, p, c.Message)...)
+	}
+	return out
+}
+
+func gated(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
+	var gates []string
+	for _, g := range p.Spec.SchedulingGates {
+		gates = append(gates, g.Name)
+	}
+	owner := f.Owner(p)
+	return diagnosis.Finding{
+		Kind: diagnosis.KindScheduling, Object: owner.Object, Field: "schedulingGates", Value: strings.Join(gates, ", "), Score: diagnosis.ScoreCertain,
+		Sentence: fmt.Sprintf("The pods of %s are held back by the scheduling gates %s", owner.Object, strings.Join(gates, ", ")),
+		Fix:      diagnosis.Fix{Explanation: "Let the controller of the gate remove it, or leave it out of the pod template.", Commands: []string{diagnosis.Kubectl(f.NS(), "get", "pod", p.Name, "-o", "jsonpath={.spec.schedulingGates}")}},
+	}
+}
+
+// reason is one of the scheduler's, with the number of nodes it holds for.
+var counted = regexp.MustCompile(`(\d+) ((?:Insufficient|node\(s\)|Too many|node has)[^,.]*(?:\{[^}]*\})?[^,.]*)`)
+
+func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Finding {
+	said, _, _ := strings.Cut(message, "preemption:")
+	owner := f.Owner(p)
+	base := diagnosis.Finding{
+		Kind: diagnosis.KindScheduling, Object: owner.Object, Score: diagnosis.ScoreCertain,
+		Evidence: []string{fmt.Sprintf("pod %s is not scheduled: %s", p.Name, diagnosis.Shorten(message, 400))},
+	}
+	var out []diagnosis.Finding
+	for _, m := range counted.FindAllStringSubmatch(said, -1) {
+		out = append(out, one(f, p, owner, base, m[1], strings.TrimSpace(m[2])))
+	}
+	if len(out) > 0 {
+		return out
+	}
+	switch {
+	case strings.Contains(said, "persistentvolumeclaim"), strings.Contains(said, "PersistentVolumeClaim"):
+		base.Symptom, base.Score = true, diagnosis.ScoreSymptom
+		base.Sentence = fmt.Sprintf("The pods of %s can't be scheduled, because a volume claim has no volume", owner.Object)
+	case strings.Contains(said, "no nodes available"), strings.HasPrefix(said, "0/0"):
+		base.Kind = diagnosis.KindNode
+		base.Sentence = fmt.Sprintf("The pods of %s can't be scheduled, because the cluster has no node", owner.Object)
+	default:
+		base.Score = diagnosis.ScoreLikely
+		base.Sentence = fmt.Sprintf("The pods of %s can't be scheduled: %s", owner.Object, diagnosis.Shorten(said, 200))
+	}
+	base.Fix = diagnosis.Fix{Explanation: "See the scheduler's reasons.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pod", p.Name)}}
+	return []diagnosis.Finding{base}
+}
+
+func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagnosis.Finding, nodes, why string) diagnosis.Finding {
+	on := "on " + nodeCount(nodes)
+	spec := &owner.Template.Spec
+	switch {
+	case strings.HasPrefix(why, "Insufficient "):
+		return insufficient(f, p, owner, out, strings.TrimPrefix(why, "Insufficient "), nodes)
+	case strings.Contains(why, "Too many pods"):
+		out.Kind, out.Field = diagnosis.KindNode, "status.allocatable.pods"
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: no room for one more pod there (status.allocatable.pods)", owner.Object, on)
+		out.Fix = diagnosis.Fix{Explanation: "Add nodes, or lower the number of pods.", Commands: []string{diagnosis.Kubectl("", "get", "nodes")}}
+	case strings.Contains(why, "node affinity/selector"), strings.Contains(why, "node selector"):
+		return selector(f, owner, out, on)
+	case strings.Contains(why, "taint"):
+		return taint(f, owner, out, why, on)
+	case strings.Contains(why, "anti-affinity"):
+		out.Field = "affinity.podAntiAffinity"
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their anti-affinity (affinity.podAntiAffinity) forbids the pods that run there", owner.Object, on)
+		out.Fix = diagnosis.Fix{Explanation: "Prefer the anti-affinity instead of requiring it, add nodes, or lower the replicas.", Commands: editCommand(f, owner)}
+	case strings.Contains(why, "pod affinity"):
+		out.Field = "affinity.podAffinity"
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: no pod runs there that their affinity (affinity.podAffinity) asks for", owner.Object, on)
+		out.Fix = diagnosis.Fix{Explanation: "Correct the affinity's labels, or start what it asks for.", Commands: editCommand(f, owner)}
+	case strings.Contains(why, "topology spread"):
+		out.Field = "topologySpreadConstraints"
+		out.Value = topology(spec)
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s without breaking their spread (topologySpreadConstraints over %s)", owner.Object, on, out.Value)
+		out.Fix = diagnosis.Fix{Explanation: "Set whenUnsatisfiable to ScheduleAnyway, raise maxSkew, or label the nodes with the topology key.", Commands: editCommand(f, owner)}
+	case strings.Contains(why, "volume node affinity"):
+		out.Kind, out.Field = diagnosis.KindDisk, "volumes"
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their volume can be used on another node or zone only (volume node affinity)", owner.Object, on)
+		out.Fix = diagnosis.Fix{Explanation: "Bring a node up where the volume is.", Commands: []string{diagnosis.Kubectl("", "describe", "pv")}}
+	case strings.Contains(why, "unschedulable"):
+		out.Kind, out.Field = diagnosis.KindNode, "spec.unschedulable"
+		return cordoned(f, owner, out, on)
+	case strings.Contains(why, "free ports"):
+		out.Field = "containers.ports.hostPort"
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: the host port they ask for is taken there", owner.Object, on)
+		out.Fix = diagnosis.Fix{Explanation: "Leave the host port out, or give it another number.", Commands: editCommand(f, owner)}
+	default:
+		out.Score = diagnosis.ScoreLikely
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: %s", owner.Object, on, why)
+		out.Fix = diagnosis.Fix{Explanation: "See the scheduler's reasons.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pod", p.Name)}}
+	}
+	return out
+}
+
+func nodeCount(n string) string {
+	if n == "1" {
+		return "1 node"
+	}
+	return n + " nodes"
+}
+
+func editCommand(f *diagnosis.Facts, owner diagnosis.Workload) []string {
+	return []string{diagnosis.Kubectl(f.NS(), "edit", owner.Arg())}
+}
+
+func topology(spec *corev1.PodSpec) string {
+	var keys []string
+	for _, c := range spec.TopologySpreadConstraints {
+		keys = append(keys, c.TopologyKey)
+	}
+	return strings.Join(keys, ", ")
+}
+
+// insufficient compares what the pod requests with what the nodes have.
+func insufficient(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagnosis.Finding, name, nodes string) diagnosis.Finding {
+	want := request(p, corev1.ResourceName(name))
+	var largest resource.Quantity
+	where := ""
+	for i := range f.Nodes {
+		if q := f.Nodes[i].Status.Allocatable[corev1.ResourceName(name)]; where == "" || q.Cmp(largest) > 0 {
+			largest, where = q, f.Nodes[i].Name
+		}
+	}
+	out.Field, out.Value = "containers.resources.requests."+name, want.String()
+	out.Sentence = fmt.Sprintf("The pods of %s request %s=%s, which no node has free", owner.Object, name, want.String())
+	tooBig := where != "" && want.Cmp(largest) > 0
+	switch {
+	case tooBig:
+		out.Sentence = fmt.Sprintf("The pods of %s request %s=%s, more than any node has: the largest, %s, has %s", owner.Object, name, want.String(), where, readable(largest))
+	case where != "":
+		out.Sentence += fmt.Sprintf(" (%s short of it; the largest, %s, has %s in all)", nodeCount(nodes), where, readable(largest))
+	}
+	out.Fix.Explanation = fmt.Sprintf("Lower the request (resources.requests.%s) to what the program uses, or add a node with enough.", name)
+	out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "nodes")}
+	container := ""
+	for _, c := range p.Spec.Containers {
+		if q, ok := c.Resources.Requests[corev1.ResourceName(name)]; ok && (container == "" || q.Cmp(want) == 0) {
+			container = c.Name
+		}
+	}
+	if (name == "cpu" || name == "memory") && container != "" && owner.Kind != "Pod" && owner.Kind != "Job" && tooBig {
+		// A quarter of the largest node leaves room for the rest of the pods, and is far above most programs' need.
+		quarter := resource.NewMilliQuantity(largest.MilliValue()/4, largest.Format)
+		if name == "memory" {
+			quarter = resource.NewQuantity(largest.Value()/4>>20<<20, resource.BinarySI)
+		}
+		out.Fix.Explanation += fmt.Sprintf(" The command asks for a quarter of the largest node, %s.", quarter)
+		out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "set", "resources", owner.Arg(), "-c", container, "--requests="+name+"="+quarter.String())}
+	}
+	return out
+}
+
+// readable writes large amounts of bytes in Mi: 24005Mi rather than 24581692Ki.
+func readable(q resource.Quantity) string {
+	if q.Format == resource.BinarySI && q.Value() > 1<<30 {
+		return resource.NewQuantity(q.Value()>>20<<20, resource.BinarySI).String()
+	}
+	return q.String()
+}
+
+// request is what a pod requests of a resource: its containers together, or its largest init container.
+func request(p *corev1.Pod, name corev1.ResourceName) resource.Quantity {
+	var sum resource.Quantity
+	for _, c := range p.Spec.Containers {
+		sum.Add(c.Resources.Requests[name])
+	}
+	for _, c := range p.Spec.InitContainers {
+		if q := c.Resources.Requests[name]; q.Cmp(sum) > 0 {
+			sum = q
+		}
+	}
+	return sum
+}
+
+// selector names the label that no node has.
+func selector(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, on string) diagnosis.Finding {
+	spec := &owner.Template.Spec
+	out.Field = "affinity.nodeAffinity"
+	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which do not fit their node affinity (affinity.nodeAffinity)", owner.Object, on)
+	out.Fix = diagnosis.Fix{Explanation: "Label a node as the affinity asks, or correct the affinity.", Commands: editCommand(f, owner)}
+	for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
+		value := spec.NodeSelector[key]
+		if slices.ContainsFunc(f.Nodes, func(n corev1.Node) bool { return n.Labels[key] == value }) {
+			continue
+		}
+		out.Field, out.Value = "nodeSelector", key+"="+value
+		out.Sentence = fmt.Sprintf("No node has the label %s=%s that %s asks for (nodeSelector)", key, value, owner.Object)
+		if !f.Knows("Node") {
+			out.Sentence = fmt.Sprintf("The pods of %s fit no node by their nodeSelector (%s=%s)", owner.Object, key, value)
+		}
+		out.Fix = diagnosis.Fix{Explanation: "Label a node with it, or correct the selector."}
+		if len(f.Nodes) > 0 {
+			out.Fix.Commands = append(out.Fix.Commands, diagnosis.Kubectl("", "label", "node", f.Nodes[0].Name, key+"="+value))
+		}
+		if owner.Kind != "Pod" && owner.Kind != "Job" {
+			patch := diagnosis.JSONPatch(owner.Object, diagnosis.Operation{Op: "remove", Path: owner.SpecPath("/nodeSelector/" + escape(key))})
+			out.Fix.Patches = []diagnosis.Patch{patch}
+			out.Fix.Explanation = "Either of the two: label a node with it, or leave it out of the selector."
+			out.Fix.Commands = append(out.Fix.Commands, patch.Command())
+		}
+		return out
+	}
+	return out
+}
+
+// escape writes a key as part of a JSON pointer.
+func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
+
+var braces = regexp.MustCompile(`\{([^:}]+): ?([^}]*)\}`)
+
+func taint(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, why, on string) diagnosis.Finding {
+	m := braces.FindStringSubmatch(why)
+	if m == nil {
+		// The message may name no taint: then it is one that the nodes have.
+		for _, n := range f.Nodes {
+			for _, t := range n.Spec.Taints {
+				if t.Effect != corev1.TaintEffectPreferNoSchedule && m == nil {
+					m = []string{"", t.Key, t.Value}
+				}
+			}
+		}
+	}
+	if m == nil {
+		m = []string{"", "unknown", ""}
+	}
+	key, value := m[1], m[2]
+	shown := strings.TrimSuffix(key+"="+value, "=")
+	out.Field, out.Value = "tolerations", shown
+	if strings.HasPrefix(key, "node.kubernetes.io/") {
+		out.Kind = diagnosis.KindNode
+	}
+	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s with the taint %s, which they do not tolerate (tolerations)", owner.Object, on, shown)
+	out.Fix = diagnosis.Fix{Explanation: "Remove the taint if it is not meant for these pods, or let them tolerate it."}
+	for _, n := range f.Nodes {
+		for _, t := range n.Spec.Taints {
+			if t.Key == key && !strings.HasPrefix(key, "node.kubernetes.io/") {
+				out.Fix.Commands = []string{diagnosis.Kubectl("", "taint", "node", n.Name, key+":"+string(t.Effect)+"-")}
+				return out
+			}
+		}
+	}
+	out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "nodes")}
+	return out
+}
+
+func cordoned(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, on string) diagnosis.Finding {
+	var names []string
+	for _, n := range f.Nodes {
+		if n.Spec.Unschedulable {
+			names = append(names, n.Name)
+			out.Fix.Commands = append(out.Fix.Commands, diagnosis.Kubectl("", "uncordon", n.Name))
+		}
+	}
+	out.Value = strings.Join(names, ", ")
+	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which take no new pods (cordoned: spec.unschedulable)", owner.Object, on)
+	if len(names) > 0 {
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled: node %s takes no new pods (cordoned: spec.unschedulable)", owner.Object, out.Value)
+	}
+	out.Fix.Explanation = "Let the nodes take pods again when their maintenance is over."
+	return out
+}
