@@ -20,6 +20,7 @@ import (
 	"github.com/kubebot/kubebot/internal/cmd/responder"
 	"github.com/kubebot/kubebot/internal/cmd/train"
 	"github.com/kubebot/kubebot/internal/cmd/waitapi"
+	"github.com/kubebot/kubebot/internal/cmd/why"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -52,7 +53,7 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), responderCommand(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), why.Command(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
 	return root
 }
 

@@ -29,7 +29,6 @@ var rare = map[string]string{
 	"kubebot-manager services list":                    "only where an exporter is switched off",
 	"kubebot-manager incidents delete":                 "retention, after 30 days",
 	"kubebot-manager kubebots/finalizers update":       "asked by the admission plug-in OwnerReferencesPermissionEnforcement where it is on",
-	"kubebot-prometheus endpoints get":                 "service discovery lists and watches; get belongs to the role that Prometheus documents",
 	"kubebot-prometheus nodes/metrics get":             "asked of the kubelet, which asks by SubjectAccessReview",
 	"kubebot-exporters horizontalpodautoscalers watch": "",
 	"kubebot-responder incidents/status get":           "read with the object",
