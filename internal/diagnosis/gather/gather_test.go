@@ -1,0 +1,259 @@
+package gather
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/detectors"
+)
+
+// start runs a real API server.
+func start(t *testing.T) *rest.Config {
+	t.Helper()
+	dir := os.Getenv("KUBEBOT_CACHE")
+	if dir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(cache, "kubebot")
+	}
+	bin := filepath.Join(dir, "bin")
+	if _, err := os.Stat(filepath.Join(bin, "kube-apiserver")); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("kube-apiserver is missing: run test/components/build cluster: %v", err)
+		}
+		t.Skipf("kube-apiserver is missing: run test/components/build cluster: %v", err)
+	}
+	env := &envtest.Environment{BinaryAssetsDirectory: bin}
+	config, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Stop(); err != nil {
+			t.Log(err)
+		}
+	})
+	return config
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// deployment has a pod template that mounts a ConfigMap which does not exist.
+func deployment() *appsv1.Deployment {
+	set := map[string]string{"app": "web"}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "shop"},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: ptr.To[int32](1), Selector: &metav1.LabelSelector{MatchLabels: set},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: set},
+				Spec: corev1.PodSpec{
+					Containers: []corev1.Container{{Name: "app", Image: "registry.example.com/web:v1", VolumeMounts: []corev1.VolumeMount{{Name: "config", MountPath: "/etc/web"}}}},
+					Volumes: []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{
+						ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "web-config"}}}}},
+				},
+			},
+		},
+	}
+}
+
+func seed(t *testing.T, ctx context.Context, admin kubernetes.Interface) {
+	t.Helper()
+	create := metav1.CreateOptions{}
+	_, err := admin.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}, create)
+	must(t, err)
+	d, err := admin.AppsV1().Deployments("shop").Create(ctx, deployment(), create)
+	must(t, err)
+	rs, err := admin.AppsV1().ReplicaSets("shop").Create(ctx, &appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop", OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}},
+		Spec:       appsv1.ReplicaSetSpec{Replicas: ptr.To[int32](1), Selector: d.Spec.Selector, Template: d.Spec.Template},
+	}, create)
+	must(t, err)
+	for name, owners := range map[string][]metav1.OwnerReference{
+		"web-1-a": {*metav1.NewControllerRef(rs, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))},
+		"other":   nil,
+	} {
+		_, err = admin.CoreV1().Pods("shop").Create(ctx, &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "shop", Labels: d.Spec.Template.Labels, OwnerReferences: owners}, Spec: d.Spec.Template.Spec,
+		}, create)
+		must(t, err)
+	}
+	_, err = admin.CoreV1().Secrets("shop").Create(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "shop"}, StringData: map[string]string{"password": "hunter2"}}, create)
+	must(t, err)
+}
+
+// grant makes a user with the given rules in the namespace and returns their client.
+func grant(t *testing.T, ctx context.Context, config *rest.Config, admin kubernetes.Interface, user string, rules ...rbacv1.PolicyRule) kubernetes.Interface {
+	t.Helper()
+	_, err := admin.RbacV1().Roles("shop").Create(ctx, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: user, Namespace: "shop"}, Rules: rules}, metav1.CreateOptions{})
+	must(t, err)
+	_, err = admin.RbacV1().RoleBindings("shop").Create(ctx, &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: user, Namespace: "shop"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: user},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
+	}, metav1.CreateOptions{})
+	must(t, err)
+	as := rest.CopyConfig(config)
+	as.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: []string{"system:authenticated"}}
+	as.QPS = -1
+	client, err := kubernetes.NewForConfig(as)
+	must(t, err)
+	return client
+}
+
+func TestRealAPIServer(t *testing.T) {
+	config := start(t)
+	config.QPS = -1
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	admin, err := kubernetes.NewForConfig(config)
+	must(t, err)
+	seed(t, ctx, admin)
+	subject := diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}
+	options := Options{SourceTimeout: 10 * time.Second}
+
+	t.Run("all rights", func(t *testing.T) {
+		f, err := Facts(ctx, admin, subject, options)
+		must(t, err)
+		if len(f.Unread) > 0 {
+			t.Errorf("unread with all rights: %+v", f.Unread)
+		}
+		if len(f.Pods) != 1 || f.Pods[0].Name != "web-1-a" || len(f.Neighbours) != 1 || len(f.ReplicaSets) != 1 {
+			t.Errorf("pods %d, neighbours %d, replica sets %d", len(f.Pods), len(f.Neighbours), len(f.ReplicaSets))
+		}
+		top(t, f, "ConfigMap web-config does not exist in namespace shop; Deployment web mounts it as volume config")
+	})
+	t.Run("a pod leads to its Deployment", func(t *testing.T) {
+		f, err := Facts(ctx, admin, diagnosis.Object{Kind: "Pod", Namespace: "shop", Name: "web-1-a"}, options)
+		must(t, err)
+		if f.Workload.Kind != "Deployment" || f.Workload.Name != "web" {
+			t.Errorf("the workload is %s", f.Workload.Object)
+		}
+	})
+	t.Run("few rights", func(t *testing.T) {
+		client := grant(t, ctx, config, admin, "jane",
+			rbacv1.PolicyRule{APIGroups: []string{"apps"}, Resources: []string{"deployments", "replicasets"}, Verbs: []string{"get", "list"}},
+			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get", "list"}})
+		f, err := Facts(ctx, client, subject, options)
+		must(t, err)
+		for _, kind := range []string{"ConfigMap", "Event", "Node", "Service", "NetworkPolicy", "ResourceQuota"} {
+			if f.Knows(kind) || !slices.ContainsFunc(f.Unread, func(u diagnosis.Unread) bool { return u.Kind == kind && u.Reason == "forbidden" }) {
+				t.Errorf("%s is not said to be forbidden: %+v", kind, f.Unread)
+			}
+		}
+		if len(f.Pods) != 1 || !f.Knows("Pod") {
+			t.Errorf("pods %d, known %t", len(f.Pods), f.Knows("Pod"))
+		}
+		for _, found := range diagnosis.Run(f, detectors.All()) {
+			if strings.Contains(found.Sentence, "does not exist") {
+				t.Errorf("what could not be read is said not to exist: %s", found.Sentence)
+			}
+		}
+	})
+	t.Run("no rights", func(t *testing.T) {
+		if _, err := Facts(ctx, grant(t, ctx, config, admin, "joe"), subject, options); err == nil || !strings.Contains(err.Error(), "forbidden") {
+			t.Errorf("got %v, want forbidden", err)
+		}
+	})
+	t.Run("not found", func(t *testing.T) {
+		if _, err := Facts(ctx, admin, diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "wbe"}, options); err == nil || !strings.Contains(err.Error(), "not found") {
+			t.Errorf("got %v, want not found", err)
+		}
+	})
+}
+
+func top(t *testing.T, f *diagnosis.Facts, want string) {
+	t.Helper()
+	found := diagnosis.Run(f, detectors.All())
+	if len(found) == 0 || found[0].Sentence != want {
+		t.Errorf("got %+v, want first %q", found, want)
+	}
+}
+
+func TestNoSecretIsRead(t *testing.T) {
+	d := deployment()
+	d.Spec.Template.Spec.Containers[0].EnvFrom = []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "db"}}}}
+	client := fake.NewClientset(d)
+	_, err := Facts(context.Background(), client, diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}, Options{})
+	must(t, err)
+	for _, a := range client.Actions() {
+		if a.GetResource().Resource == "secrets" || a.GetVerb() != "get" && a.GetVerb() != "list" {
+			t.Errorf("%s %s was asked", a.GetVerb(), a.GetResource().Resource)
+		}
+	}
+}
+
+func TestASourceThatFailsIsNamedAndTheRestAnswers(t *testing.T) {
+	client := fake.NewClientset(deployment())
+	client.PrependReactor("list", "events", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, context.DeadlineExceeded
+	})
+	client.PrependReactor("list", "services", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, errors.New("etcdserver: leader changed")
+	})
+	f, err := Facts(context.Background(), client, diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}, Options{SourceTimeout: time.Second})
+	must(t, err)
+	reasons := map[string]string{}
+	for _, u := range f.Unread {
+		reasons[u.Kind] = u.Reason
+	}
+	if reasons["Event"] != "no answer within 1s" || reasons["Service"] != "etcdserver: leader changed" {
+		t.Errorf("got %v", reasons)
+	}
+	top(t, f, "ConfigMap web-config does not exist in namespace shop; Deployment web mounts it as volume config")
+}
+
+func TestKindKnowsWhatKubectlKnows(t *testing.T) {
+	for word, want := range map[string]string{"deploy": "Deployment", "Deployment": "Deployment", "deployments.apps": "Deployment", "po": "Pod", "sts": "StatefulSet", "svc": "Service", "cj": "CronJob"} {
+		if got, err := Kind(word); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %s", word, got, err, want)
+		}
+	}
+	if _, err := Kind("secret"); err == nil || !strings.Contains(err.Error(), "Deployment") {
+		t.Errorf("an unknown kind is not answered with those that are known: %v", err)
+	}
+}
+
+func TestLinesReadTimesAndMaskSecrets(t *testing.T) {
+	got := Lines([]byte("2026-11-21T04:00:00.5Z start\n2026-11-21T04:00:01Z password=hunter2\nno time here\n"))
+	if len(got) != 3 || got[0].Text != "start" || got[0].Time.Second() != 0 || got[1].Text != "password=***" || got[2].Text != "no time here" || !got[2].Time.IsZero() {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("2026-11-21T04:00:00Z -----BEGIN PRIVATE KEY-----\nx\n\xff\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, l := range Lines(text) {
+			if len(l.Text) > maxLine {
+				t.Errorf("a line of %d bytes", len(l.Text))
+			}
+		}
+	})
+}
