@@ -153,6 +153,8 @@ func deviation(v *rca.View, points []rca.Point, sign float64) *node {
 			ref = r
 		}
 	}
+	// healthy signals have a tail on their bad side that the median deviation does not see
+	spread = max(spread, tail(old, sign)/1.645)
 	n.base = ref
 	worst, second := 0.0, 0.0
 	var seen int
@@ -187,6 +189,20 @@ func deviation(v *rca.View, points []rca.Point, sign float64) *node {
 	}
 	n.surprise = rca.Squash(level/(spread+floor), halfZ)
 	return n
+}
+
+// tail gives how far the worst twentieth of the values lies from the median, towards the bad side.
+func tail(values []float64, sign float64) float64 {
+	if len(values) < 20 {
+		return 0
+	}
+	s := slices.Clone(values)
+	slices.Sort(s)
+	i := len(s) / 20
+	if sign > 0 {
+		i = len(s) - 1 - i
+	}
+	return sign * (s[i] - s[len(s)/2])
 }
 
 func stepOf(v *rca.View, t float64) int {
