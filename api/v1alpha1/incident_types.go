@@ -323,6 +323,9 @@ type Delivery struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Text string `json:"text,omitempty"`
+	// At is when the change was recorded; every attempt tells this time, so that a repeat is the same.
+	// +optional
+	At *metav1.Time `json:"at,omitempty"`
 	// State of the delivery.
 	State DeliveryState `json:"state"`
 	// Holder is the replica that has claimed the delivery.

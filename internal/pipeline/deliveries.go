@@ -61,6 +61,7 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 			Transition: kind,
 			Sequence:   t.Sequence,
 			Text:       t.Text,
+			At:         t.At.DeepCopy(),
 			State:      v1alpha1.DeliveryPending,
 		})
 	}

@@ -66,6 +66,11 @@ func TestPlan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan(c.incident, c.outcome, []string{"oncall"}, c.first)
+			for i := range c.want {
+				if c.want[i].State == v1alpha1.DeliveryPending && c.want[i].Sequence == c.incident.Status.Transition.Sequence {
+					c.want[i].At = c.incident.Status.Transition.At.DeepCopy()
+				}
+			}
 			assert.Equal(t, c.want, c.incident.Status.Deliveries)
 		})
 	}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"fmt"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,11 +59,11 @@ func worst(records []v1alpha1.IncidentAlert) *v1alpha1.IncidentAlert {
 }
 
 func less(a, b *v1alpha1.IncidentAlert) bool {
-	if (a.State == v1alpha1.AlertFiring) != (b.State == v1alpha1.AlertFiring) {
-		return b.State == v1alpha1.AlertFiring
-	}
 	if x, y := alert.Rank(a.Severity), alert.Rank(b.Severity); x != y {
 		return y > x
+	}
+	if (a.State == v1alpha1.AlertFiring) != (b.State == v1alpha1.AlertFiring) {
+		return b.State == v1alpha1.AlertFiring
 	}
 	return b.StartsAt.Before(&a.StartsAt)
 }
@@ -97,11 +96,4 @@ func obviousCause(records []v1alpha1.IncidentAlert) string {
 		}
 	}
 	return ""
-}
-
-func alertsWord(n int) string {
-	if n == 1 {
-		return "1 alert"
-	}
-	return fmt.Sprintf("%d alerts", n)
 }

@@ -117,10 +117,10 @@ func (p *Pipeline) message(inc *v1alpha1.Incident, a attempt) notify.Message {
 	for _, d := range inc.Status.Deliveries {
 		if d.Key == a.key {
 			msg.Transition, msg.Sequence, msg.Text, msg.BodySHA256 = d.Transition, d.Sequence, d.Text, d.BodySHA256
+			if d.At != nil {
+				msg.At = d.At.Time
+			}
 		}
-	}
-	if t := inc.Status.Transition; t != nil {
-		msg.At = t.At.Time
 	}
 	if inc.Spec.Continues != "" {
 		msg.Thread = headOf(p.root(inc), a.receiver)

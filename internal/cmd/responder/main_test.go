@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -80,7 +79,7 @@ func (r *recorder) Send(_ context.Context, msg notify.Message) notify.Result {
 	if r.answer != nil {
 		return r.answer(msg)
 	}
-	return notify.Result{Outcome: notify.Delivered, Word: "Delivered", Head: notify.Ref{Channel: "C1", ID: fmt.Sprintf("%s", msg.Incident.UID)}}
+	return notify.Result{Outcome: notify.Delivered, Word: "Delivered", Head: notify.Ref{Channel: "C1", ID: string(msg.Incident.UID)}}
 }
 
 func (r *recorder) Check(context.Context) (string, string) {
