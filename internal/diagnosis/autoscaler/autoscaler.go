@@ -45,7 +45,7 @@ func check(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler) (diagno
 		Object: diagnosis.Object{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler", Namespace: h.Namespace, Name: h.Name},
 	}
 	if f.Subject.Kind == "HorizontalPodAutoscaler" {
-		out.Score = diagnosis.ScoreStrong
+		out.Score = diagnosis.ScoreCertain
 	}
 	describe := []string{diagnosis.Kubectl(h.Namespace, "describe", "hpa", h.Name)}
 	if c := condition(h, autoscalingv2.AbleToScale, corev1.ConditionFalse); c != nil && c.Reason == "FailedGetScale" {
