@@ -13,9 +13,9 @@ type Outcome struct {
 	Example *Example
 	Ranked  []rca.Candidate
 	Raw     []float64
-	// ServiceRank and CauseRank are the ranks of the right workload and of the right workload and kind, ties counted
-	// against; 0 when absent.
-	ServiceRank, CauseRank int
+	// ServiceRank, CauseRank and RegionRank are the ranks of the right workload, of the right workload and kind, and of
+	// those with the right region, ties counted against; 0 when absent.
+	ServiceRank, CauseRank, RegionRank int
 }
 
 // Rank orders the candidates of an example by weights.
@@ -39,6 +39,7 @@ func Rank(e *Example, weights map[string]float64) Outcome {
 	}
 	o.ServiceRank = rankOf(o, func(c *rca.Candidate) bool { return c.Workload == e.Workload }, true)
 	o.CauseRank = rankOf(o, e.Right, false)
+	o.RegionRank = rankOf(o, e.RightRegion, false)
 	return o
 }
 

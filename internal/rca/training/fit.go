@@ -4,6 +4,7 @@ package training
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/kubebot/kubebot/internal/rca"
 )
@@ -19,11 +20,26 @@ type Example struct {
 	Workload   string
 	// Kind is empty when only the workload is known.
 	Kind rca.Kind
+	// Region are texts that the region of the cause must hold; empty when the cause has none.
+	Region []string
 }
 
 // Right says whether a candidate is the known cause.
 func (e *Example) Right(c *rca.Candidate) bool {
 	return c.Workload == e.Workload && (e.Kind == "" || c.Kind == e.Kind)
+}
+
+// RightRegion says whether a candidate is the known cause and its region holds the known texts.
+func (e *Example) RightRegion(c *rca.Candidate) bool {
+	if !e.Right(c) {
+		return false
+	}
+	for _, want := range e.Region {
+		if !slices.ContainsFunc(c.Region, func(r string) bool { return strings.Contains(r, want) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // Options tune the fit.

@@ -68,6 +68,19 @@ func TestTiesCountAgainst(t *testing.T) {
 	}
 }
 
+func TestRegionMustHoldTheKnownTexts(t *testing.T) {
+	e := Example{Workload: "a", Region: []string{"Order#31", "Order#34"}, Hypotheses: []rca.Hypothesis{{Candidates: []rca.Candidate{
+		{Workload: "a", Kind: rca.KindCode, Region: []string{"Order#31 begin", "Order#34 done"}},
+	}}}}
+	if r := Rank(&e, nil).RegionRank; r != 1 {
+		t.Errorf("rank %d, want 1", r)
+	}
+	e.Region[1] = "Order#99"
+	if o := Rank(&e, nil); o.RegionRank != 0 || o.CauseRank != 1 {
+		t.Errorf("region rank %d, cause rank %d; want 0 and 1", o.RegionRank, o.CauseRank)
+	}
+}
+
 func TestMeasure(t *testing.T) {
 	f := Measure([]int{1, 1, 2, 4, 0})
 	if f.N != 5 || f.AC1 != 0.4 || f.AC3 != 0.6 || f.AC5 != 0.8 || math.Abs(f.MRR-0.55) > 1e-9 || f.Low > 0.4 || f.High < 0.4 {

@@ -140,6 +140,9 @@ func example(data string, engine *rca.Engine, j job) (training.Example, error) {
 	}
 	t := j.c.Truth
 	e.Workload, e.Kind = t.Service, rca.Kind(t.Cause)
+	if t.InnerKind == "code_region" {
+		e.Region = []string{t.Region.From, t.Region.To}
+	}
 	e.Groups = []string{"service:" + c.Dataset + "/" + t.Service, "fault:" + c.Dataset + "/" + t.FaultType, "set:" + c.Dataset, "shift:" + j.shift.String()}
 	return e, nil
 }
@@ -177,7 +180,7 @@ func report(model *rca.Model, runs map[string][]training.Outcome, still []traini
 	}
 	names := []string{"fitted", "leave one service out", "leave one fault out"}
 	fmt.Println("\nFigures (ties counted against; cases times alarm shifts; AC@1 with a 95 % Wilson interval for the number of cases)")
-	for _, level := range []string{"service", "cause"} {
+	for _, level := range []string{"service", "cause", "inner"} {
 		for _, g := range groups(runs["fitted"]) {
 			for _, run := range names {
 				f := training.Measure(ranks(runs[run], g, level))
@@ -260,8 +263,10 @@ func ranks(outcomes []training.Outcome, group, level string) []int {
 			switch {
 			case level == "service":
 				out = append(out, o.ServiceRank)
-			case o.Example.Kind != "":
+			case level == "cause" && o.Example.Kind != "":
 				out = append(out, o.CauseRank)
+			case level == "inner" && o.Example.Kind != "":
+				out = append(out, o.RegionRank)
 			}
 		}
 	}
