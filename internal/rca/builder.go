@@ -143,6 +143,10 @@ func shardOf(trace [16]byte) int { return int(trace[15]^trace[7]) & (shardCount 
 func (b *Builder) send(i int) {
 	if !b.batches[i].empty() {
 		b.shards[i].in <- b.batches[i]
-		b.batches[i] = &batch{}
+		select {
+		case b.batches[i] = <-b.shards[i].back:
+		default:
+			b.batches[i] = &batch{}
+		}
 	}
 }

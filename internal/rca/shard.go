@@ -5,7 +5,12 @@ import (
 	"slices"
 )
 
-const batchSize = 2048
+// Sizes of what goes to the shards and of what they keep to use again.
+const (
+	batchSize     = 2048
+	queuedBatches = 4
+	freeBuffers   = 8192
+)
 
 // span is what the shards keep of a span; times in nanoseconds.
 type span struct {
@@ -32,6 +37,10 @@ type batch struct {
 }
 
 func (b *batch) empty() bool { return len(b.spans) == 0 && len(b.logs) == 0 }
+
+func (b *batch) reset() {
+	b.traces, b.spans, b.logTraces, b.logs = b.traces[:0], b.spans[:0], b.logTraces[:0], b.logs[:0]
+}
 
 type traceBuffer struct {
 	id    [16]byte
@@ -69,6 +78,7 @@ type shard struct {
 	layout  *Layout
 	limit   int
 	in      chan *batch
+	back    chan *batch // emptied, to be filled again
 	open    map[[16]byte]*traceBuffer
 	queue   []*traceBuffer // by first sight
 	head    int
@@ -100,7 +110,7 @@ type scratch struct {
 
 func newShard(l *Layout, limit int) *shard {
 	return &shard{
-		layout: l, limit: limit, in: make(chan *batch, 8), open: map[[16]byte]*traceBuffer{},
+		layout: l, limit: limit, in: make(chan *batch, queuedBatches), back: make(chan *batch, queuedBatches+2), open: map[[16]byte]*traceBuffer{},
 		links: map[linkKey]*linkState{}, shapes: map[shapeKey][]uint64{}, flows: map[flowKey][]uint64{},
 		silent: map[flowKey][]uint64{},
 	}
@@ -117,6 +127,11 @@ func (s *shard) run() {
 			t := s.trace(b.logTraces[i])
 			t.logs = append(t.logs, l)
 			s.held++
+		}
+		b.reset()
+		select {
+		case s.back <- b:
+		default:
 		}
 		for s.held > s.limit && s.head < len(s.queue) {
 			s.flushOldest()
@@ -155,7 +170,7 @@ func (s *shard) flushOldest() {
 	delete(s.open, t.id)
 	s.held -= len(t.spans) + len(t.logs)
 	s.count(t)
-	if len(s.free) < 256 {
+	if len(s.free) < freeBuffers {
 		s.free = append(s.free, t)
 	}
 }
