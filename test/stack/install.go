@@ -23,7 +23,7 @@ metadata: {name: %s, labels: {pod-security.kubernetes.io/enforce: restricted}}
 
 // InstallChart installs or upgrades a chart folder as a user would.
 func (c *Cluster) InstallChart(ctx context.Context, chart string, args ...string) error {
-	_, err := c.Helm(ctx, append([]string{"upgrade", "--install", Release, chart, "-n", Namespace, "--wait", "--timeout", "3m"}, args...)...)
+	_, err := c.Helm(ctx, append([]string{"upgrade", "--install", Release, chart, "-n", Namespace, "--reset-values", "--wait", "--timeout", "3m"}, args...)...)
 	return err
 }
 
