@@ -218,3 +218,28 @@ func TestWhyFindsNothingInAHealthyShop(t *testing.T) {
 		}
 	}
 }
+
+func TestWhyFollowsAnErrorToWhereItBegan(t *testing.T) {
+	ctx := contextOf(t, 4*time.Minute)
+	must(t, cluster.BreakShop(ctx))
+	t.Cleanup(func() {
+		if err := cluster.MendShop(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		var out bytes.Buffer
+		err := why.Run(ctx, why.Options{Config: cluster.Config, Object: diagnosis.Object{Kind: "Deployment", Namespace: stack.ShopNamespace, Name: "frontend"}, Output: "json", Timeout: 5 * time.Second, Out: &out})
+		if err != nil {
+			return err
+		}
+		var a why.Answer
+		if err := json.Unmarshal(out.Bytes(), &a); err != nil {
+			return err
+		}
+		if len(a.Followed) != 1 || len(a.Followed[0].Findings) == 0 || !strings.HasSuffix(a.Followed[0].Findings[0].Sentence, `its environment variable PRICE_FORMAT is "EUR"`) {
+			return fmt.Errorf("the error is not followed to the setting of catalog: %s", out.String())
+		}
+		return nil
+	}))
+}

@@ -22,16 +22,10 @@ func printJSON(out io.Writer, a Answer) error {
 // print writes the answer as text, 100 columns wide.
 func print(out io.Writer, a Answer, all bool) error {
 	var b strings.Builder
-	b.WriteString(heading(a) + "\n")
-	shown := choose(a.Findings, all)
-	if len(shown) == 0 {
-		b.WriteString("\nNothing stands out: objects, events and the last log lines show no trouble.\n")
-	}
-	for i, f := range shown {
-		writeFinding(&b, i+1, f, a.Checks)
-	}
-	if hidden := len(a.Findings) - len(shown); hidden > 0 {
-		fmt.Fprintf(&b, "\n%s more with --all.\n", diagnosis.Plural(hidden, "finding"))
+	writeAnswer(&b, a, all)
+	for _, next := range a.Followed {
+		b.WriteString("\nFollowed to ")
+		writeAnswer(&b, next, all)
 	}
 	if len(a.Unread) > 0 {
 		b.WriteString("\nCould not be read (a cause may hide there):\n")
@@ -43,6 +37,20 @@ func print(out io.Writer, a Answer, all bool) error {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
+}
+
+func writeAnswer(b *strings.Builder, a Answer, all bool) {
+	b.WriteString(heading(a) + "\n")
+	shown := choose(a.Findings, all)
+	if len(shown) == 0 {
+		b.WriteString("\nNothing stands out: objects, events and the last log lines show no trouble.\n")
+	}
+	for i, f := range shown {
+		writeFinding(b, i+1, f, a.Checks)
+	}
+	if hidden := len(a.Findings) - len(shown); hidden > 0 {
+		fmt.Fprintf(b, "\n%s more with --all.\n", diagnosis.Plural(hidden, "finding"))
+	}
 }
 
 func heading(a Answer) string {

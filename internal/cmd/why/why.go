@@ -41,6 +41,8 @@ type Answer struct {
 	Object   diagnosis.Object    `json:"object"`
 	Workload *diagnosis.Object   `json:"workload,omitempty"`
 	Findings []diagnosis.Finding `json:"findings"`
+	// Followed are the answers about the Services that the first cause blames, each the next one's caller.
+	Followed []Answer `json:"followed,omitempty"`
 	// Unread is what could not be read: a cause may hide there.
 	Unread []diagnosis.Unread `json:"unread,omitempty"`
 	// Checks are the dry runs of the fixes' patches.
@@ -132,6 +134,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	a := answer(facts)
+	follow(ctx, client, &a, o)
 	if o.Check {
 		if a.Checks, err = check(ctx, config, a.Findings); err != nil {
 			return err
@@ -141,6 +144,33 @@ func Run(ctx context.Context, o Options) error {
 		return printJSON(o.Out, a)
 	}
 	return print(o.Out, a, o.All)
+}
+
+// maxFollow is how many Services are followed from one to the next.
+const maxFollow = 3
+
+// follow asks the same question of the Service that the first cause blames, and so on to where the trouble began. What
+// can't be read on the way ends it: the answer stands without.
+func follow(ctx context.Context, client kubernetes.Interface, a *Answer, o Options) {
+	seen := map[diagnosis.Object]bool{a.Object: true}
+	last := a
+	for range maxFollow {
+		if len(last.Findings) == 0 {
+			return
+		}
+		first := last.Findings[0]
+		if first.Kind != diagnosis.KindDependency || first.Object.Kind != "Service" || seen[first.Object] {
+			return
+		}
+		seen[first.Object] = true
+		facts, err := gather.Facts(ctx, client, first.Object, gather.Options{SourceTimeout: o.Timeout * 2 / 5})
+		if err != nil {
+			return
+		}
+		next := answer(facts)
+		a.Followed = append(a.Followed, next)
+		last = &a.Followed[len(a.Followed)-1]
+	}
 }
 
 func answer(f *diagnosis.Facts) Answer {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/applog"
 	"github.com/kubebot/kubebot/internal/mask"
 )
 
@@ -39,7 +40,7 @@ func troubled(f *diagnosis.Facts) bool {
 			return true
 		}
 	}
-	return false
+	return applog.Recurs(f)
 }
 
 func rollouts(f *diagnosis.Facts) []diagnosis.Finding {

@@ -4,6 +4,7 @@ package detectors
 import (
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/admission"
+	"github.com/kubebot/kubebot/internal/diagnosis/applog"
 	"github.com/kubebot/kubebot/internal/diagnosis/autoscaler"
 	"github.com/kubebot/kubebot/internal/diagnosis/certificate"
 	"github.com/kubebot/kubebot/internal/diagnosis/change"
@@ -35,6 +36,7 @@ import (
 func All() []diagnosis.Detector {
 	return []diagnosis.Detector{
 		admission.Detector,
+		applog.Detector,
 		autoscaler.Detector,
 		certificate.Detector,
 		change.Detector,

@@ -75,7 +75,7 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	if line.Line != "" {
 		out.Evidence = append(out.Evidence, "log: "+diagnosis.Shorten(line.Line, 400))
 	}
-	if field, value, says := setting(c.Spec, line.Message); field != "" {
+	if field, value, says := Setting(c.Spec, line.Message); field != "" {
 		out.Field, out.Value = out.Field+"."+field, value
 		out.Sentence += "; " + says
 		if out.Kind == diagnosis.KindCode {
@@ -163,8 +163,8 @@ func silent(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Finding, wh
 // readBefore is the advice for lines that speak of nothing known.
 const readBefore = "Read the lines before the one above; it says where the program stopped."
 
-// setting finds the environment variable or argument whose value the message names, and says it in words.
-func setting(c *corev1.Container, message string) (field, value, says string) {
+// Setting finds the environment variable or argument whose value the message names, and says it in words.
+func Setting(c *corev1.Container, message string) (field, value, says string) {
 	for _, e := range c.Env {
 		port := ""
 		if i := strings.LastIndexByte(e.Value, ':'); i > 0 {

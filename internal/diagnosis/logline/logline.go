@@ -20,11 +20,11 @@ type Decisive struct {
 	Weight int
 }
 
-// Weights of lines.
+// Weights of lines. A line of WeightError or more says that something failed.
 const (
 	weightLast  = 0
 	weightWord  = 2
-	weightError = 3
+	WeightError = 3
 	weightFatal = 5
 	weightPanic = 6
 	weightCause = 7
@@ -39,7 +39,7 @@ var shapes = []struct {
 	{weightPanic, regexp.MustCompile(`^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Failure|Fault)(?:: |$)`)}, // Python, Node, Java
 	{weightPanic, regexp.MustCompile(`exec format error|(?i:out of memory|heap limit|core dumped)`)},
 	{weightFatal, regexp.MustCompile(`^F\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,3}\W*(?:fatal|panic|critical|crit|emerg|alert)\b\W`)},
-	{weightError, regexp.MustCompile(`^E\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,4}\W*(?:error|err|severe)\b\W`)},
+	{WeightError, regexp.MustCompile(`^E\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,4}\W*(?:error|err|severe)\b\W`)},
 	{weightWord, regexp.MustCompile(`(?i)\b(?:error|fatal|failed|failure|cannot|can't|could not|couldn't|unable to|no such|not found|denied|refused|timed out|invalid|unknown|missing|required|unrecognized|undefined|usage)\b`)},
 }
 
@@ -73,7 +73,7 @@ func weigh(text, message, level string) int {
 	case "fatal", "panic", "critical", "crit", "emerg", "emergency", "alert", "dpanic":
 		return weightFatal
 	case "error", "err", "severe":
-		return weightError
+		return WeightError
 	case "":
 		for _, s := range shapes {
 			if s.pattern.MatchString(text) {
