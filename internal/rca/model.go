@@ -106,7 +106,7 @@ func (m *Model) rank(s *Snapshot, cands []Candidate) *Result {
 	r := &Result{Version: 1, Alarm: s.Alarm, Missing: s.Missing, Model: m.Version}
 	for i, c := range cands {
 		r.Causes = append(r.Causes, Cause{
-			Workload: c.Workload, Kind: c.Kind, Score: round(m.Calibration.Probability(raws[i], raws), 4), Raw: round(raws[i], 6),
+			Workload: c.Workload, Kind: c.Kind, Score: round(m.Calibration.Probability(raws[i], raws), 6), Raw: round(raws[i], 6),
 			Evidence: c.Evidence, Region: c.Region, Path: path(s, c.Workload), Onset: s.Steps[c.Onset].Start,
 			Fix: c.Kind.Fix(),
 		})

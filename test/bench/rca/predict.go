@@ -55,17 +55,14 @@ func predict(data, out string) error {
 	}
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)
+	failed := 0
 	for _, c := range cases {
 		start := time.Now()
-		s, err := dataset.Load(data, c)
-		if err != nil {
-			// one unreadable case must not cost the others
+		r, err := analyse(data, c, engine)
+		if err != nil { // one unreadable case must not cost the others
 			fmt.Fprintln(os.Stderr, err)
+			failed++
 			continue
-		}
-		r, err := engine.Analyse(s)
-		if err != nil {
-			return fmt.Errorf("case %s: %w", c.ID, err)
 		}
 		p := prediction{Case: c.ID, Abstained: r.Abstained, Ranking: []entry{}}
 		for _, cause := range r.Causes {
@@ -79,5 +76,20 @@ func predict(data, out string) error {
 	if err := buf.Flush(); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
+	if failed > 0 && failed == len(cases) {
+		return fmt.Errorf("none of %d cases could be read", failed)
+	}
 	return nil
+}
+
+func analyse(data string, c dataset.Case, engine *rca.Engine) (*rca.Result, error) {
+	s, err := dataset.Load(data, c)
+	if err != nil {
+		return nil, err
+	}
+	r, err := engine.Analyse(s)
+	if err != nil {
+		return nil, fmt.Errorf("case %s: %w", c.ID, err)
+	}
+	return r, nil
 }
