@@ -165,7 +165,7 @@ func (b *bench) update(kb *v1alpha1.KubeBot, change func(*v1alpha1.KubeBot)) {
 func (b *bench) eventually(what string, check func() error) {
 	b.t.Helper()
 	var last error
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if last = check(); last == nil {
 			return
 		}
@@ -209,7 +209,7 @@ func (b *bench) gone(obj client.Object, namespace, name string) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("still there (%w)", err)
+		return fmt.Errorf("still there, or not known: %v", err) //nolint:errorlint // nil while it is still there
 	})
 }
 
@@ -286,7 +286,7 @@ func (b *bench) installOperator() (remove func()) {
 			b.eventually(crd.Name+" to be gone", func() error {
 				err := b.client.Get(context.Background(), client.ObjectKey{Name: crd.Name}, u)
 				if !apierrors.IsNotFound(err) {
-					return fmt.Errorf("still there (%w)", err)
+					return fmt.Errorf("still there, or not known: %v", err) //nolint:errorlint // nil while it is still there
 				}
 				return nil
 			})
