@@ -24,7 +24,6 @@ setup-tools: ## Build the real programs that need no root: checkers, API server,
 
 setup-cluster: setup-tools ## Build all that the local cluster runs
 	@test/components/build all >/dev/null
-	@go -C test/cluster build -o $(KUBEBOT_CACHE)/bin/kubebot-cluster .
 
 ##@ Build
 .PHONY: build image test-binaries
@@ -36,8 +35,7 @@ test-binaries: build ## Build the shop and the test servers into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/slack-server ./test/slack/cmd/slack-server
 
 image: build ## Write KubeBot's image to bin/kubebot-image.tar, without Docker
-	@test/components/apt
-	@go -C test/cluster build -o $(KUBEBOT_CACHE)/bin/kubebot-cluster .
+	@test/components/build kubebot-cluster >/dev/null
 	kubebot-cluster image build --ref $(IMG) --binary $(BIN)/kubebot --entrypoint /kubebot --user 65534 -o $(BIN)/kubebot-image.tar
 
 ##@ Generated files
