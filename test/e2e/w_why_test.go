@@ -92,7 +92,10 @@ func (f fault) manifest() string {
 			container += "\n        " + line
 		}
 	}
-	return fmt.Sprintf(`apiVersion: apps/v1
+	// What is added comes first: a quota has to be there before the pods.
+	return fmt.Sprintf(`%[6]s
+---
+apiVersion: apps/v1
 kind: Deployment
 metadata: {name: %[1]s, namespace: %[2]s}
 spec:
@@ -108,7 +111,7 @@ spec:
         imagePullPolicy: IfNotPresent
         ports: [{name: http, containerPort: 8080}]
         %[4]s
-%[6]s`, f.name, f.namespace(), max(f.replicas, 1), strings.TrimLeft(container, "\n "), f.pod, f.more)
+`, f.name, f.namespace(), max(f.replicas, 1), strings.TrimLeft(container, "\n "), f.pod, f.more)
 }
 
 func TestWhyNamesTheCauseAndItsFixMends(t *testing.T) {
