@@ -65,7 +65,7 @@ type Kit struct {
 }
 
 // deadline is what each attempt gets. It passes in three situations only.
-const deadline = 800 * time.Millisecond
+const deadline = 2500 * time.Millisecond
 
 // Run puts the sink through everything.
 func Run(t *testing.T, kit Kit) {
