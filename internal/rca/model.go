@@ -57,15 +57,6 @@ func ReadModel(r io.Reader) (*Model, error) {
 	return &m, nil
 }
 
-func sortedNames(m map[string]float64) []string {
-	out := make([]string, 0, len(m))
-	for n := range m {
-		out = append(out, n)
-	}
-	slices.Sort(out)
-	return out
-}
-
 // Raw gives the raw score of a candidate.
 func (m *Model) Raw(c *Candidate) float64 {
 	var sum float64

@@ -90,10 +90,7 @@ func TestMeasure(t *testing.T) {
 
 func TestCalibrationIsHonest(t *testing.T) {
 	// the leading candidate is right in three of four, whatever its score
-	var out []Outcome
-	for _, o := range LeaveOut(examples(40), "fold:", detectors, DefaultOptions) {
-		out = append(out, o)
-	}
+	out := LeaveOut(examples(40), "fold:", detectors, DefaultOptions)
 	for i := range out {
 		if i%4 == 0 {
 			e := *out[i].Example
