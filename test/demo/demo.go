@@ -103,7 +103,11 @@ func (d *demo) install(ctx context.Context) error {
 }
 
 func (d *demo) receivers(ctx context.Context) error {
-	return errors.Join(d.cluster.DeploySlack(ctx), d.cluster.CreateReceiverSecrets(ctx))
+	if err := errors.Join(d.cluster.DeploySlack(ctx), d.cluster.CreateReceiverSecrets(ctx)); err != nil {
+		return err
+	}
+	// What an earlier run left in the channel is not to be taken for this one's.
+	return stack.Eventually(ctx, 30*time.Second, time.Second, d.cluster.SlackForget)
 }
 
 func (d *demo) apply(ctx context.Context) error {
