@@ -83,6 +83,9 @@ func serveLoad(ctx context.Context, in io.Reader, out io.Writer) error {
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, ServerName: l.ServerName, MinVersion: tls.VersionTLS12}
 	}
 	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
+	if err := l.connect(ctx, client); err != nil {
+		return err
+	}
 	posts, errs := make([]post, len(l.Bodies)), make([]error, len(l.Bodies))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -103,6 +106,33 @@ func serveLoad(ctx context.Context, in io.Reader, out io.Writer) error {
 	}
 	if err := json.NewEncoder(out).Encode(posts); err != nil {
 		return fmt.Errorf("write the times: %w", err)
+	}
+	return nil
+}
+
+// connect opens a connection per worker, so that no time holds the wait until kube-proxy knows a new Service. Any answer
+// will do.
+func (l load) connect(ctx context.Context, client *http.Client) error {
+	errs := make([]error, max(l.Workers, 1))
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			errs[i] = stack.Eventually(ctx, 30*time.Second, 200*time.Millisecond, func(ctx context.Context) error {
+				request, err := http.NewRequestWithContext(ctx, http.MethodHead, l.URL, nil)
+				if err != nil {
+					return fmt.Errorf("make the request: %w", err)
+				}
+				response, err := client.Do(request)
+				if err != nil {
+					return err
+				}
+				return response.Body.Close()
+			})
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("connect to %s: %w", l.URL, err)
 	}
 	return nil
 }
