@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -35,7 +36,8 @@ func runAll(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	log, err := os.Create(filepath.Join(root, "bin", "e2e.log"))
+	name := cmp.Or(os.Getenv("E2E_CLUSTER"), "e2e")
+	log, err := os.Create(filepath.Join(root, "bin", name+".log"))
 	if err != nil {
 		return 1, fmt.Errorf("make the log: %w", err)
 	}
@@ -43,7 +45,7 @@ func runAll(m *testing.M) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	// Quicker than a usual kubelet where only waiting is saved: restarts of killed containers, and changed Secrets.
-	cluster, err = stack.Up(ctx, "e2e", log, "--restart-max", "10s", "--sync-frequency", "10s")
+	cluster, err = stack.Up(ctx, name, log, "--restart-max", "10s", "--sync-frequency", "10s")
 	if err != nil {
 		return 1, err
 	}
