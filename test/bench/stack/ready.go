@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -15,12 +16,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/test/stack"
 )
@@ -29,6 +33,8 @@ import (
 const (
 	readyTimeout  = 5 * time.Minute
 	readyInterval = 250 * time.Millisecond
+	// managerName names the manager's Deployment, its pods and its Lease.
+	managerName = "kubebot-manager"
 )
 
 // Ready compares a KubeBot with the same objects applied by kubectl.
@@ -72,14 +78,62 @@ func (b *bench) measureReady(ctx context.Context) error {
 	if err := b.gone(ctx, manifest, kb.Status.Inventory); err != nil {
 		return err
 	}
+	// The manager removes objects of a KubeBot that does not exist.
+	if err := b.scaleManager(ctx, 0); err != nil {
+		return err
+	}
 	if err := b.readyRun(ctx, "kubectl apply", objects, false); err != nil {
 		return err
 	}
 	if err := b.gone(ctx, objects, kb.Status.Inventory); err != nil {
 		return err
 	}
+	if err := b.scaleManager(ctx, 2); err != nil {
+		return err
+	}
 	b.report.Ready.Objects = len(kb.Status.Inventory)
 	return b.readyRun(ctx, "KubeBot again", manifest, true)
+}
+
+// scaleManager waits until as many replicas run, and one of them leads.
+func (b *bench) scaleManager(ctx context.Context, replicas int) error {
+	if _, err := b.Kubectl(ctx, "-n", stack.Namespace, "scale", "deployment", managerName, fmt.Sprintf("--replicas=%d", replicas)); err != nil {
+		return err
+	}
+	return stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
+		var pods corev1.PodList
+		if err := b.Client.List(ctx, &pods, client.InNamespace(stack.Namespace), client.MatchingLabels{"app.kubernetes.io/name": managerName}); err != nil {
+			return fmt.Errorf("list the manager's pods: %w", err)
+		}
+		if len(pods.Items) != replicas {
+			return fmt.Errorf("the manager has %d pods, %d wanted", len(pods.Items), replicas)
+		}
+		if replicas == 0 {
+			return nil
+		}
+		lease, err := b.Kube.CoordinationV1().Leases(stack.Namespace).Get(ctx, managerName, metav1.GetOptions{})
+		if err != nil {
+			return fmt.Errorf("get the manager's Lease: %w", err)
+		}
+		for _, pod := range pods.Items {
+			if strings.HasPrefix(ptr.Deref(lease.Spec.HolderIdentity, ""), pod.Name+"_") {
+				return b.PodsReady(ctx, stack.Namespace, replicas, client.MatchingLabels{"app.kubernetes.io/name": managerName})
+			}
+		}
+		return errors.New("no replica of the manager leads yet")
+	})
+}
+
+// targetsUp counts the targets that are up. Those of the manager, which does not always run, are left out.
+func (b *bench) targetsUp(ctx context.Context) (int, error) {
+	targets, err := b.TargetList(ctx, kubebotName)
+	up := 0
+	for _, t := range targets {
+		if t.Health == "up" && t.Labels["job"] != endpoints.JobManager {
+			up++
+		}
+	}
+	return up, err
 }
 
 // readyRun applies a manifest and waits until the stack answers.
@@ -131,7 +185,7 @@ func (b *bench) rememberStack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	up, _, err := b.Targets(ctx, kubebotName)
+	up, err := b.targetsUp(ctx)
 	b.report.Ready.Pods, b.report.Ready.Targets = len(pods), up
 	return err
 }
@@ -215,7 +269,7 @@ func (b *bench) answers(ctx context.Context) error {
 	if _, err := b.ServiceGet(ctx, stack.Namespace, kubebotName+"-alertmanager:9093", "-/ready", nil); err != nil {
 		return fmt.Errorf("ask Alertmanager: %w", err)
 	}
-	up, _, err := b.Targets(ctx, kubebotName)
+	up, err := b.targetsUp(ctx)
 	if err != nil {
 		return err
 	}
