@@ -22,6 +22,9 @@ import (
 // cluster is what all tests share.
 var cluster *stack.Cluster
 
+// connections are those of the whole run; nil with an existing cluster.
+var connections *stack.Connections
+
 func TestMain(m *testing.M) {
 	code, err := runAll(m)
 	if err != nil {
@@ -56,6 +59,13 @@ func runAll(m *testing.M) (int, error) {
 			}
 		}
 	}()
+	if !stack.Existing() {
+		watching, stop := context.WithCancel(context.Background())
+		defer stop()
+		if connections, err = cluster.WatchConnections(watching); err != nil {
+			return 1, err
+		}
+	}
 	if err := prepare(ctx); err != nil {
 		return 1, err
 	}
