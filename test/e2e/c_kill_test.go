@@ -5,7 +5,9 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,6 +115,11 @@ func kill9(t *testing.T, ctx context.Context, words string) {
 		t.Fatalf("find the processes of %q: %v", words, err)
 	}
 	for _, pid := range strings.Fields(string(out)) {
+		// Other clusters may run on this machine; each has a cgroup by its name.
+		groups, err := os.ReadFile(filepath.Join("/proc", pid, "cgroup"))
+		if err != nil || !strings.Contains(string(groups), ":/kubebot-"+cluster.Name+"/") {
+			continue
+		}
 		if err := exec.CommandContext(ctx, "kill", "-9", pid).Run(); err != nil {
 			t.Logf("kill %s: %v", pid, err)
 		}
