@@ -10,13 +10,14 @@ import (
 	"github.com/kubebot/kubebot/internal/component/rules"
 )
 
-// All returns every component, in the order in which the status tells of them.
+// All returns every component, in the order in which they are applied and in which the status tells of them. The rules
+// come before Prometheus: it then starts with all of them, and need not wait for the kubelet to renew a mounted file.
 func All() []component.Component {
 	return []component.Component{
+		rules.Component{},
 		prometheus.Component{},
 		alertmanager.Component{},
 		exporters.Component{},
-		rules.Component{},
 		responder.Component{},
 	}
 }

@@ -129,11 +129,13 @@ func imageOf(pod *corev1.Pod, container, name string) string {
 	return ""
 }
 
-// events takes the sums of warning events. Those about pods count only while a pod is not ready.
+// events takes the sums of warning events. Those about pods count only while a pod is not ready, a failure to create
+// pods only until one was created after it.
 func (j *judgement) events() {
 	unready := slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return !podReady(p) && p.DeletionTimestamp == nil })
 	for name, e := range j.w.Events {
-		if name != PodCreateFailed && !unready || e.Last.Sub(e.First) < eventSpan || j.reached(e.Last.Add(eventHold)) {
+		created := name == PodCreateFailed && slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return p.CreationTimestamp.After(e.Last) })
+		if created || name != PodCreateFailed && !unready || e.Last.Sub(e.First) < eventSpan || j.reached(e.Last.Add(eventHold)) {
 			continue
 		}
 		j.hit(name, "", e.First, e.Message, "")

@@ -53,6 +53,9 @@ func TestJudge(t *testing.T) {
 	sum := func(first, last time.Duration) map[string]EventSum {
 		return map[string]EventSum{VolumeMountFailed: {First: noon.Add(-first), Last: noon.Add(-last), Message: "no such volume"}}
 	}
+	uncreated := map[string]EventSum{PodCreateFailed: {First: noon.Add(-2 * time.Minute), Last: noon.Add(-time.Minute), Message: "exceeded quota"}}
+	older, newer := pod("p", false, 0, none, none), pod("p", false, 0, none, none)
+	older.CreationTimestamp, newer.CreationTimestamp = ago(time.Hour), ago(time.Second)
 	for name, c := range map[string]struct {
 		kind string
 		w    Workload
@@ -85,6 +88,8 @@ func TestJudge(t *testing.T) {
 		"a volume that was late":                   {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(10*time.Second, 0)}},
 		"a volume that does not come":              {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Minute, 0)}, want: map[string]v1alpha1.Severity{VolumeMountFailed: "critical"}, next: eventHold},
 		"a volume that came at last":               {w: Workload{Pods: []*corev1.Pod{healthy}, Events: sum(time.Minute, 0)}},
+		"pods that can't be created":               {w: Workload{Pods: []*corev1.Pod{older}, Events: uncreated}, want: map[string]v1alpha1.Severity{PodCreateFailed: "critical"}, next: eventHold - time.Minute},
+		"pods that could be created in the end":    {w: Workload{Pods: []*corev1.Pod{newer}, Events: uncreated}},
 		"a volume event of old":                    {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Hour, eventHold)}},
 	} {
 		t.Run(name, func(t *testing.T) {

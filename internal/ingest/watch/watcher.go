@@ -268,6 +268,11 @@ func (w *Watcher) deleted(obj any) {
 		gone := o.DeepCopy()
 		gone.Status.Conditions = nil
 		w.deployment(gone)
+		w.forget("Deployment", o.Namespace, o.Name)
+	case *appsv1.StatefulSet:
+		w.forget("StatefulSet", o.Namespace, o.Name)
+	case *appsv1.DaemonSet:
+		w.forget("DaemonSet", o.Namespace, o.Name)
 	case *batchv1.Job:
 		name := types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
 		key := w.jobHomes[name]
@@ -278,6 +283,17 @@ func (w *Watcher) deleted(obj any) {
 			w.later(key)
 		}
 	}
+}
+
+// forget drops the events of a workload that was deleted: nothing of it can fail any more. The lock is held.
+func (w *Watcher) forget(kind, namespace, name string) {
+	subject := v1alpha1.Subject{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: kind, Namespace: namespace, Name: name}
+	key := pipeline.WorkloadGroup(subject).Key
+	if t, ok := w.workloads[key]; ok {
+		clear(t.events)
+		w.drop(key)
+	}
+	w.later(key)
 }
 
 // track returns what is known of a workload; the lock is held.
