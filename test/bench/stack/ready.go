@@ -396,8 +396,11 @@ func (b *bench) gone(ctx context.Context, manifest string, inventory []v1alpha1.
 		}
 		for _, ref := range inventory {
 			obj := newObject(ref)
-			if err := b.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("%s %s is left (%v)", ref.Kind, ref.Name, err)
+			switch err := b.Client.Get(ctx, client.ObjectKeyFromObject(obj), obj); {
+			case err == nil:
+				return fmt.Errorf("%s %s is left", ref.Kind, ref.Name)
+			case !apierrors.IsNotFound(err):
+				return fmt.Errorf("look for %s %s: %w", ref.Kind, ref.Name, err)
 			}
 		}
 		return nil
