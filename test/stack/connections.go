@@ -173,7 +173,7 @@ func (s *Connections) closePolicy(uid types.UID) {
 	}
 }
 
-// Seen returns what was collected so far, each flow once per set of pods, or why it is not complete.
+// Seen returns what was collected so far, each flow at most once per step of 5 s, or why it is not complete.
 func (s *Connections) Seen() ([]Connection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
