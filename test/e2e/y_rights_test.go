@@ -62,7 +62,7 @@ func TestRolesMatchWhatIsAskedFor(t *testing.T) {
 			used[sa] = map[string]bool{}
 		}
 		used[sa][e.Resource()+" "+e.Verb] = true
-		if e.ResponseStatus.Code == 403 && !strings.Contains(e.RequestURI, "dryRun") {
+		if e.Refused() && !strings.Contains(e.RequestURI, "dryRun") {
 			refused[fmt.Sprintf("%s: %s %s %s in namespace %q", sa, e.Verb, e.ObjectRef.APIGroup, e.Resource(), e.ObjectRef.Namespace)]++
 		}
 	}))
