@@ -18,7 +18,6 @@ type AuditEvent struct {
 		Resource, Subresource, Namespace, Name, APIGroup string
 	}
 	ResponseStatus           struct{ Code int }
-	Annotations              map[string]string
 	RequestReceivedTimestamp time.Time
 }
 
@@ -37,12 +36,6 @@ func (e AuditEvent) Resource() string {
 		return e.ObjectRef.Resource + "/" + e.ObjectRef.Subresource
 	}
 	return e.ObjectRef.Resource
-}
-
-// Refused tells whether the caller lacked a right. An API server that has just started knows no role for a moment and
-// says so in its reason; that is not counted.
-func (e AuditEvent) Refused() bool {
-	return e.ResponseStatus.Code == 403 && !strings.Contains(e.Annotations["authorization.k8s.io/reason"], "not found]")
 }
 
 // Write tells whether the request changes something, dry runs and leases included.
