@@ -20,6 +20,28 @@ const (
 	ConditionResponderReady = "ResponderReady"
 	// ConditionReceiversReady: every receiver has its credentials and the last attempt to reach it was not refused.
 	ConditionReceiversReady = "ReceiversReady"
+	// ConditionCollectorReady: both tiers of the collector run, and what they export is taken.
+	ConditionCollectorReady = "CollectorReady"
+	// ConditionLokiReady: Loki answers and is ready to take and to find logs.
+	ConditionLokiReady = "LokiReady"
+	// ConditionJaegerReady: Jaeger answers queries.
+	ConditionJaegerReady = "JaegerReady"
+	// ConditionFluentBitReady: Fluent Bit runs on every node and its output is taken.
+	ConditionFluentBitReady = "FluentBitReady"
+	// ConditionGrafanaReady: Grafana answers and has KubeBot's data sources and dashboards.
+	ConditionGrafanaReady = "GrafanaReady"
+	// ConditionArchiveReady: the archive's writer runs and takes what it is sent.
+	ConditionArchiveReady = "ArchiveReady"
+	// ConditionMetricsFlowing: a metric that KubeBot sent by OTLP was found in Prometheus.
+	ConditionMetricsFlowing = "MetricsFlowing"
+	// ConditionLogsFlowing: a log line that KubeBot wrote was found in Loki.
+	ConditionLogsFlowing = "LogsFlowing"
+	// ConditionTracesFlowing: a trace that KubeBot sent was found in Jaeger.
+	ConditionTracesFlowing = "TracesFlowing"
+	// ConditionEventsFlowing: an event that KubeBot made was found in Loki.
+	ConditionEventsFlowing = "EventsFlowing"
+	// ConditionAlertsFlowing: the watchdog alert comes from Prometheus through Alertmanager to the responder.
+	ConditionAlertsFlowing = "AlertsFlowing"
 	// ConditionStorageEphemeral is true while a component keeps its data in an emptyDir; it does not affect Ready.
 	ConditionStorageEphemeral = "StorageEphemeral"
 )
@@ -54,6 +76,12 @@ const (
 	ReasonUndelivered = "Undelivered"
 	// ReasonNoReceivers: the spec names no receiver, so nothing is pushed.
 	ReasonNoReceivers = "NoReceivers"
+	// ReasonFlowing: the last proof of flow arrived in time.
+	ReasonFlowing = "Flowing"
+	// ReasonNoProof: what KubeBot sent through the path has not arrived at its end in time.
+	ReasonNoProof = "NoProof"
+	// ReasonConfigRefused: the program itself refused configuration of the user's; what ran before goes on running.
+	ReasonConfigRefused = "ConfigRefused"
 	// ReasonInvalidSpec: a field holds what can't be used; the message says which and what to do.
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonApplyFailed: an object could not be applied; the message says which and why.

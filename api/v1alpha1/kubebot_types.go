@@ -19,6 +19,12 @@ import (
 // +kubebuilder:printcolumn:name="Rules",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="RulesReady")].status`
 // +kubebuilder:printcolumn:name="Responder",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="ResponderReady")].status`
 // +kubebuilder:printcolumn:name="Receivers",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="ReceiversReady")].status`
+// +kubebuilder:printcolumn:name="Collector",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="CollectorReady")].status`
+// +kubebuilder:printcolumn:name="Loki",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="LokiReady")].status`
+// +kubebuilder:printcolumn:name="Jaeger",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="JaegerReady")].status`
+// +kubebuilder:printcolumn:name="FluentBit",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="FluentBitReady")].status`
+// +kubebuilder:printcolumn:name="Grafana",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="GrafanaReady")].status`
+// +kubebuilder:printcolumn:name="Archive",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="ArchiveReady")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 40",message="metadata.name may have at most 40 characters, because the names of the deployed objects begin with it"
 type KubeBot struct {
@@ -69,9 +75,24 @@ type KubeBotSpec struct {
 	// Metrics configures Prometheus, Alertmanager and the exporters.
 	// +optional
 	Metrics MetricsSpec `json:"metrics,omitempty"`
+	// Logs configures Fluent Bit and Loki.
+	// +optional
+	Logs LogsSpec `json:"logs,omitempty"`
+	// Traces configures the OpenTelemetry collector and Jaeger.
+	// +optional
+	Traces TracesSpec `json:"traces,omitempty"`
+	// Events configures the collection of the cluster's events.
+	// +optional
+	Events EventsSpec `json:"events,omitempty"`
+	// Dashboards configures Grafana.
+	// +optional
+	Dashboards DashboardsSpec `json:"dashboards,omitempty"`
 	// Alerting configures rules, receivers and routes.
 	// +optional
 	Alerting AlertingSpec `json:"alerting,omitempty"`
+	// Analysis configures root-cause analysis and what it learns from.
+	// +optional
+	Analysis AnalysisSpec `json:"analysis,omitempty"`
 }
 
 // ImagesSpec says where images are pulled from.

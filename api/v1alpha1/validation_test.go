@@ -106,6 +106,21 @@ var cases = []struct {
 	{"webhook with two addresses", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: 'https://a', urlSecret: {name: s, key: k}}}]}\n"), "set exactly one of url and urlSecret"},
 	{"webhook to no URL", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: hooks}}]}\n"), "url must be an http or https URL with a host"},
 
+	{"External Loki", kubebot("x", "  logs: {loki: {mode: External, external: {url: 'http://loki.logging.svc:3100', tenant: a}}}\n"), ""},
+	{"External Loki without address", kubebot("x", "  logs: {loki: {mode: External}}\n"), "external belongs to mode External"},
+	{"Loki on a volume and in a bucket", kubebot("x", "  logs: {loki: {storage: {size: 1Gi}, objectStorage: {bucket: logs}}}\n"), "with objectStorage the logs are in the bucket"},
+	{"Loki in a bucket", kubebot("x", "  logs: {loki: {objectStorage: {bucket: logs, accessKeySecret: {name: s, key: a}, secretKeySecret: {name: s, key: b}}}}\n"), ""},
+	{"bucket with half a key", kubebot("x", "  logs: {loki: {objectStorage: {bucket: logs, accessKeySecret: {name: s, key: a}}}}\n"), "set accessKeySecret and secretKeySecret together"},
+	{"archive on a volume and in a bucket", kubebot("x", "  analysis: {archive: {storage: {size: 1Gi}, objectStorage: {bucket: archive}}}\n"), "with objectStorage the archive is in the bucket"},
+	{"External Jaeger", kubebot("x", "  traces: {jaeger: {mode: External, external: {url: 'http://jaeger.tracing.svc:16686', otlpEndpoint: 'jaeger.tracing.svc:4317'}}}\n"), ""},
+	{"External Jaeger without address", kubebot("x", "  traces: {jaeger: {mode: External}}\n"), "external belongs to mode External"},
+	{"two Jaegers with the embedded store", kubebot("x", "  traces: {jaeger: {replicas: 2}}\n"), "Jaeger's embedded store has one writer"},
+	{"two Jaegers with Elasticsearch", kubebot("x", "  traces: {jaeger: {replicas: 2, elasticsearch: {url: 'https://es.example.com'}}}\n"), ""},
+	{"External Grafana", kubebot("x", "  dashboards: {grafana: {mode: External, external: {url: 'https://grafana.example.com', tokenSecret: {name: s, key: k}}}}\n"), ""},
+	{"External Grafana without address", kubebot("x", "  dashboards: {grafana: {mode: External}}\n"), "external belongs to mode External"},
+	{"External Grafana without credentials", kubebot("x", "  dashboards: {grafana: {mode: External, external: {url: 'https://grafana.example.com'}}}\n"), "set tokenSecret (a service account's token) or basicAuth"},
+	{"Grafana's public address without scheme", kubebot("x", "  dashboards: {grafana: {publicURL: grafana.example.com}}\n"), "publicURL must be an http or https URL"},
+
 	{"incident", incident, ""},
 }
 

@@ -18,6 +18,20 @@ const (
 	// NodeExporterPort is a port of the node itself; it is not 9100, so that the node-exporter of another stack can
 	// run beside.
 	NodeExporterPort = 19100
+	// OTLPGRPCPort and OTLPHTTPPort take traces, metrics and logs by OTLP, at the collector, the archive and Jaeger.
+	OTLPGRPCPort = 4317
+	OTLPHTTPPort = 4318
+	// RemoteWritePort of the archive takes Prometheus's samples.
+	RemoteWritePort = 9091
+	// CollectorMetricsPort and CollectorHealthPort are those of every collector process.
+	CollectorMetricsPort = 8888
+	CollectorHealthPort  = 13133
+	LokiPort             = 3100
+	JaegerQueryPort      = 16686
+	JaegerMetricsPort    = 8888
+	GrafanaPort          = 3000
+	// FluentBitPort serves Fluent Bit's own metrics and health.
+	FluentBitPort = 2020
 )
 
 // Values of the label job of the stack's own targets; they are those of kube-prometheus where it has them too. The
@@ -31,6 +45,12 @@ const (
 	JobNodeExporter         = "node-exporter"
 	JobResponder            = "kubebot-responder"
 	JobManager              = "kubebot-manager"
+	JobCollector            = "kubebot-collector"
+	JobArchive              = "kubebot-archive"
+	JobLoki                 = "loki"
+	JobJaeger               = "jaeger"
+	JobFluentBit            = "fluent-bit"
+	JobGrafana              = "grafana"
 	JobKubelet              = "kubelet"
 	JobAPIServer            = "apiserver"
 	JobScheduler            = "kube-scheduler"
@@ -67,6 +87,70 @@ func Alertmanager(kb *v1alpha1.KubeBot) string {
 		return ""
 	}
 	return service(kb, "http", "alertmanager", AlertmanagerPort)
+}
+
+// Loki returns the base URL of Loki, empty when it is disabled.
+func Loki(kb *v1alpha1.KubeBot) string {
+	l := kb.Spec.Logs.Loki
+	switch l.Mode {
+	case v1alpha1.ModeExternal:
+		return l.External.URL
+	case v1alpha1.ModeDisabled:
+		return ""
+	}
+	return service(kb, "http", "loki", LokiPort)
+}
+
+// Jaeger returns the base URL of Jaeger's query API, empty when it is disabled.
+func Jaeger(kb *v1alpha1.KubeBot) string {
+	j := kb.Spec.Traces.Jaeger
+	switch j.Mode {
+	case v1alpha1.ModeExternal:
+		return j.External.URL
+	case v1alpha1.ModeDisabled:
+		return ""
+	}
+	return service(kb, "http", "jaeger", JaegerQueryPort)
+}
+
+// JaegerOTLP returns the host and port at which Jaeger takes traces by OTLP over gRPC, empty when it is disabled.
+func JaegerOTLP(kb *v1alpha1.KubeBot) string {
+	j := kb.Spec.Traces.Jaeger
+	switch j.Mode {
+	case v1alpha1.ModeExternal:
+		return j.External.OTLPEndpoint
+	case v1alpha1.ModeDisabled:
+		return ""
+	}
+	return fmt.Sprintf("%s.%s.svc:%d", naming.Object(kb, "jaeger"), kb.Namespace, OTLPGRPCPort)
+}
+
+// Grafana returns the base URL of Grafana, empty when it is disabled.
+func Grafana(kb *v1alpha1.KubeBot) string {
+	g := kb.Spec.Dashboards.Grafana
+	switch g.Mode {
+	case v1alpha1.ModeExternal:
+		return g.External.URL
+	case v1alpha1.ModeDisabled:
+		return ""
+	}
+	return service(kb, "http", "grafana", GrafanaPort)
+}
+
+// CollectorHost returns the DNS name at which the collector takes OTLP, empty when it is disabled.
+func CollectorHost(kb *v1alpha1.KubeBot) string {
+	if kb.Spec.Traces.Collector.Mode == v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+		return ""
+	}
+	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, "collector"), kb.Namespace)
+}
+
+// ArchiveHost returns the DNS name at which the archive takes OTLP and remote write, empty when there is none.
+func ArchiveHost(kb *v1alpha1.KubeBot) string {
+	if kb.Spec.Analysis.Archive.Mode == v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+		return ""
+	}
+	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, "archive"), kb.Namespace)
 }
 
 // ResponderHost returns the DNS name of the responder, which is in its certificate.

@@ -1,0 +1,291 @@
+package v1alpha1
+
+import "k8s.io/apimachinery/pkg/api/resource"
+
+// LogsSpec configures what collects and stores logs.
+type LogsSpec struct {
+	// FluentBit reads the logs of every pod on its node.
+	// +optional
+	FluentBit FluentBitSpec `json:"fluentBit,omitempty"`
+	// Loki stores logs and cluster events.
+	// +optional
+	Loki LokiSpec `json:"loki,omitempty"`
+}
+
+// FluentBitSpec configures Fluent Bit, the shipper of logs.
+type FluentBitSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says whether KubeBot runs Fluent Bit. Switch it off where another shipper sends the logs by OTLP.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode ExporterMode `json:"mode,omitempty"`
+	// BufferLimit is how much of a node's disk lines may take that could not be sent yet. Default 1Gi.
+	// +optional
+	BufferLimit *resource.Quantity `json:"bufferLimit,omitempty"`
+	// ExtraFilters is a YAML list of Fluent Bit filters that run after KubeBot's own, such as
+	// "- name: grep\n  match: kube.*\n  exclude: log healthz". It replaces what runs only after Fluent Bit accepted it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=16384
+	ExtraFilters string `json:"extraFilters,omitempty"`
+}
+
+// LokiSpec configures Loki, the store of logs and events.
+// +kubebuilder:validation:XValidation:rule="(has(self.mode) && self.mode == 'External') == has(self.external)",message="external belongs to mode External: set mode: External together with external.url, or leave both out"
+// +kubebuilder:validation:XValidation:rule="!(has(self.objectStorage) && has(self.storage) && has(self.storage.size))",message="set objectStorage or storage.size, not both: with objectStorage the logs are in the bucket"
+type LokiSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says who runs Loki.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode Mode `json:"mode,omitempty"`
+	// External is the Loki that is used in mode External.
+	// +optional
+	External *ExternalLoki `json:"external,omitempty"`
+	// Retention is how long logs and events are kept. Default 7d, at least 24h.
+	// +optional
+	Retention Duration `json:"retention,omitempty"`
+	// Storage says where logs are kept while there is no objectStorage.
+	// +optional
+	Storage StorageSpec `json:"storage,omitempty"`
+	// ObjectStorage keeps the logs in a bucket.
+	// +optional
+	ObjectStorage *ObjectStorage `json:"objectStorage,omitempty"`
+}
+
+// ExternalLoki is a Loki that somebody else runs.
+type ExternalLoki struct {
+	ExternalEndpoint `json:",inline"`
+	// Tenant is sent as X-Scope-OrgID, where that Loki has several.
+	// +optional
+	// +kubebuilder:validation:MaxLength=150
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9!._*'()-]+$`
+	Tenant string `json:"tenant,omitempty"`
+}
+
+// ObjectStorage is a bucket that speaks the S3 protocol.
+// +kubebuilder:validation:XValidation:rule="has(self.accessKeySecret) == has(self.secretKeySecret)",message="set accessKeySecret and secretKeySecret together, or leave both out where the pod's own identity gives access"
+type ObjectStorage struct {
+	// Bucket that the data are in.
+	// +kubebuilder:validation:MinLength=3
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9][-.a-z0-9]*[a-z0-9]$`
+	Bucket string `json:"bucket"`
+	// Endpoint is the host of the service, with a port where it is not the usual one. Default: that of AWS in the region.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?(:[0-9]+)?$`
+	Endpoint string `json:"endpoint,omitempty"`
+	// Region of the bucket.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Region string `json:"region,omitempty"`
+	// Encryption of the connection: Disabled only for a store inside the cluster that serves plain HTTP. Default Enabled.
+	// +optional
+	Encryption Switch `json:"encryption,omitempty"`
+	// AccessKeySecret holds the access key.
+	// +optional
+	AccessKeySecret *SecretKeyRef `json:"accessKeySecret,omitempty"`
+	// SecretKeySecret holds the secret key.
+	// +optional
+	SecretKeySecret *SecretKeyRef `json:"secretKeySecret,omitempty"`
+}
+
+// TracesSpec configures what receives, samples and stores traces.
+type TracesSpec struct {
+	// Collector receives traces, metrics and logs by OTLP and hands them to the stores.
+	// +optional
+	Collector CollectorSpec `json:"collector,omitempty"`
+	// Sampling says which traces are kept.
+	// +optional
+	Sampling SamplingSpec `json:"sampling,omitempty"`
+	// Jaeger stores the traces.
+	// +optional
+	Jaeger JaegerSpec `json:"jaeger,omitempty"`
+}
+
+// CollectorSpec configures the OpenTelemetry collector: receivers, and behind them the pods that sample and export.
+type CollectorSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says whether KubeBot runs the collector. Without it there are no traces, and no logs and events in Loki.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode ExporterMode `json:"mode,omitempty"`
+	// Receivers is how many pods take OTLP in. Default 2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	Receivers *int32 `json:"receivers,omitempty"`
+	// Samplers is how many pods sample and export; each has a queue of its own. Default 2.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=20
+	Samplers *int32 `json:"samplers,omitempty"`
+	// Storage says where the samplers keep what the stores have not taken yet.
+	// +optional
+	Storage StorageSpec `json:"storage,omitempty"`
+	// ExtraConfig is YAML in the form of a collector configuration that is merged over the samplers' own: further
+	// exporters, processors and pipelines. It replaces what runs only after the collector accepted it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32768
+	ExtraConfig string `json:"extraConfig,omitempty"`
+}
+
+// SamplingSpec says which traces are kept. Traces with an error and slow ones always are.
+type SamplingSpec struct {
+	// SlowThreshold is the duration from which a trace counts as slow. Default 2s.
+	// +optional
+	SlowThreshold Duration `json:"slowThreshold,omitempty"`
+	// Percentage of all other traces that are kept, in percent. Default 10.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	Percentage *int32 `json:"percentage,omitempty"`
+}
+
+// JaegerSpec configures Jaeger, the store of traces.
+// +kubebuilder:validation:XValidation:rule="(has(self.mode) && self.mode == 'External') == has(self.external)",message="external belongs to mode External: set mode: External together with external.url and external.otlpEndpoint, or leave both out"
+// +kubebuilder:validation:XValidation:rule="!has(self.replicas) || self.replicas == 1 || has(self.elasticsearch)",message="Jaeger's embedded store has one writer: set replicas: 1, or give elasticsearch as the store"
+type JaegerSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says who runs Jaeger.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode Mode `json:"mode,omitempty"`
+	// External is the Jaeger that is used in mode External.
+	// +optional
+	External *ExternalJaeger `json:"external,omitempty"`
+	// Replicas of Jaeger; more than one needs elasticsearch. Default 1.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	Replicas *int32 `json:"replicas,omitempty"`
+	// Retention is how long traces are kept in the embedded store. Default 48h.
+	// +optional
+	Retention Duration `json:"retention,omitempty"`
+	// Storage says where the embedded store keeps the traces.
+	// +optional
+	Storage StorageSpec `json:"storage,omitempty"`
+	// Elasticsearch keeps the traces instead of the embedded store. Its own policies end their retention.
+	// +optional
+	Elasticsearch *Elasticsearch `json:"elasticsearch,omitempty"`
+}
+
+// ExternalJaeger is a Jaeger, or what speaks its protocols, that somebody else runs.
+type ExternalJaeger struct {
+	ExternalEndpoint `json:",inline"`
+	// OTLPEndpoint is the host and port that takes traces by OTLP over gRPC, such as jaeger.tracing.svc:4317.
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?:[0-9]+$`
+	OTLPEndpoint string `json:"otlpEndpoint"`
+}
+
+// Elasticsearch is an Elasticsearch or OpenSearch service.
+type Elasticsearch struct {
+	ExternalEndpoint `json:",inline"`
+	// BasicAuth holds user name and password.
+	// +optional
+	BasicAuth *BasicAuth `json:"basicAuth,omitempty"`
+}
+
+// EventsSpec configures the collection of the cluster's events.
+type EventsSpec struct {
+	// Collection keeps every event of the cluster in Loki. Default Enabled.
+	// +optional
+	Collection Switch `json:"collection,omitempty"`
+}
+
+// DashboardsSpec configures Grafana and its dashboards.
+type DashboardsSpec struct {
+	// Grafana shows the dashboards.
+	// +optional
+	Grafana GrafanaSpec `json:"grafana,omitempty"`
+	// Extra are dashboards of yours, each in a ConfigMap of the KubeBot's namespace.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Extra []ExtraDashboard `json:"extra,omitempty"`
+}
+
+// GrafanaSpec configures Grafana.
+// +kubebuilder:validation:XValidation:rule="(has(self.mode) && self.mode == 'External') == has(self.external)",message="external belongs to mode External: set mode: External together with external.url and its credentials, or leave both out"
+type GrafanaSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says who runs Grafana.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode Mode `json:"mode,omitempty"`
+	// External is the Grafana that is used in mode External.
+	// +optional
+	External *ExternalGrafana `json:"external,omitempty"`
+	// PublicURL is the address under which people open Grafana; links in messages begin with it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https')",message="publicURL must be an http or https URL with a host, such as https://grafana.example.com"
+	PublicURL string `json:"publicURL,omitempty"`
+	// Storage says where Grafana keeps what people make in it. KubeBot's own dashboards need none.
+	// +optional
+	Storage StorageSpec `json:"storage,omitempty"`
+}
+
+// ExternalGrafana is a Grafana that somebody else runs.
+// +kubebuilder:validation:XValidation:rule="has(self.tokenSecret) != has(self.basicAuth)",message="set tokenSecret (a service account's token) or basicAuth, one of them"
+type ExternalGrafana struct {
+	ExternalEndpoint `json:",inline"`
+	// TokenSecret holds the token of a service account with the role Admin of its organisation, which data sources need.
+	// +optional
+	TokenSecret *SecretKeyRef `json:"tokenSecret,omitempty"`
+	// BasicAuth holds user name and password.
+	// +optional
+	BasicAuth *BasicAuth `json:"basicAuth,omitempty"`
+}
+
+// ExtraDashboard is a dashboard of yours.
+type ExtraDashboard struct {
+	// Name of the dashboard, unique in the list.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name"`
+	// ConfigMap holds the dashboard's JSON, as Grafana exports it.
+	ConfigMap ConfigMapKeyRef `json:"configMap"`
+}
+
+// ConfigMapKeyRef names one key of a ConfigMap in the namespace of the KubeBot.
+type ConfigMapKeyRef struct {
+	// Name of the ConfigMap.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+	// Key in the ConfigMap's data.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key string `json:"key"`
+}
+
+// AnalysisSpec configures root-cause analysis and the archive that it learns from.
+type AnalysisSpec struct {
+	// RootCause looks for the cause of every incident and adds it to the message. Default Enabled.
+	// +optional
+	RootCause Switch `json:"rootCause,omitempty"`
+	// Archive keeps all four signals as OTLP, to learn from.
+	// +optional
+	Archive ArchiveSpec `json:"archive,omitempty"`
+}
+
+// ArchiveSpec configures the archive of all four signals.
+// +kubebuilder:validation:XValidation:rule="!(has(self.objectStorage) && has(self.storage) && has(self.storage.size))",message="set objectStorage or storage.size, not both: with objectStorage the archive is in the bucket"
+type ArchiveSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says whether KubeBot keeps an archive.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode ExporterMode `json:"mode,omitempty"`
+	// Storage says where the archive's files are kept while there is no objectStorage; the oldest go first.
+	// +optional
+	Storage StorageSpec `json:"storage,omitempty"`
+	// ObjectStorage keeps the archive in a bucket.
+	// +optional
+	ObjectStorage *ObjectStorage `json:"objectStorage,omitempty"`
+}
