@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/receivers"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
@@ -82,43 +83,14 @@ func checkMuteTimes(a v1alpha1.AlertingSpec) error {
 	return nil
 }
 
-// secretRef is a reference to a key of a Secret, with its path in the KubeBot.
-type secretRef struct {
-	path string
-	v1alpha1.SecretKeyRef
-}
-
-// secretRefs are the references of all receivers, in the order of the spec.
-func secretRefs(receivers []v1alpha1.Receiver) []secretRef {
-	var refs []secretRef
-	for i, r := range receivers {
-		path := fmt.Sprintf("%s.receivers[%d].", alertingField, i)
-		add := func(field string, ref *v1alpha1.SecretKeyRef) {
-			if ref != nil {
-				refs = append(refs, secretRef{path + field, *ref})
-			}
-		}
-		if r.Slack != nil {
-			add("slack.tokenSecret", &r.Slack.TokenSecret)
-			add("slack.caSecret", r.Slack.CASecret)
-		}
-		if r.Webhook != nil {
-			add("webhook.urlSecret", r.Webhook.URLSecret)
-			add("webhook.signingSecret", r.Webhook.SigningSecret)
-			add("webhook.caSecret", r.Webhook.CASecret)
-		}
-	}
-	return refs
-}
-
 // checkSecrets refuses names that no Secret can have: they become paths and volumes.
 func checkSecrets(a v1alpha1.AlertingSpec) error {
-	for _, ref := range secretRefs(a.Receivers) {
+	for _, ref := range receivers.Refs(a.Receivers) {
 		if len(validation.IsDNS1123Subdomain(ref.Name)) > 0 {
-			return &component.InvalidError{Field: ref.path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
+			return &component.InvalidError{Field: ref.Path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
 		}
 		if len(validation.IsConfigMapKey(ref.Key)) > 0 {
-			return &component.InvalidError{Field: ref.path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
+			return &component.InvalidError{Field: ref.Path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
 		}
 	}
 	return nil

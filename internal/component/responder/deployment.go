@@ -1,11 +1,8 @@
 package responder
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -17,6 +14,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/pods"
+	"github.com/kubebot/kubebot/internal/component/receivers"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
@@ -149,43 +147,6 @@ func mounts(kb *v1alpha1.KubeBot) ([]corev1.Volume, []corev1.VolumeMount) {
 		{Name: "config", MountPath: path.Dir(config.Path), ReadOnly: true},
 		{Name: "credentials", MountPath: config.CredentialsDir, ReadOnly: true},
 	}
-	for _, secret := range receiverSecrets(kb.Spec.Alerting.Receivers) {
-		volume := volumeName(secret.name)
-		var items []corev1.KeyToPath
-		for _, key := range secret.keys {
-			items = append(items, corev1.KeyToPath{Key: key, Path: key})
-		}
-		volumes = append(volumes, corev1.Volume{Name: volume, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
-			SecretName: secret.name, Items: items, Optional: new(true),
-		}}})
-		mounts = append(mounts, corev1.VolumeMount{Name: volume, MountPath: config.SecretsDir + "/" + secret.name, ReadOnly: true})
-	}
-	return volumes, mounts
-}
-
-// volumeName is made of a hash, because a Secret's name may be longer than a volume's and have dots.
-func volumeName(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return "receiver-" + hex.EncodeToString(sum[:6])
-}
-
-// receiverSecret is a Secret with the keys that receivers use.
-type receiverSecret struct {
-	name string
-	keys []string
-}
-
-// receiverSecrets are the Secrets that receivers name, sorted, each once.
-func receiverSecrets(receivers []v1alpha1.Receiver) []receiverSecret {
-	keys := map[string][]string{}
-	for _, ref := range secretRefs(receivers) {
-		keys[ref.Name] = append(keys[ref.Name], ref.Key)
-	}
-	var secrets []receiverSecret
-	for name, used := range keys {
-		slices.Sort(used)
-		secrets = append(secrets, receiverSecret{name, slices.Compact(used)})
-	}
-	slices.SortFunc(secrets, func(a, b receiverSecret) int { return strings.Compare(a.name, b.name) })
-	return secrets
+	more, moreMounts := receivers.Mounts(receivers.Refs(kb.Spec.Alerting.Receivers), config.SecretsDir)
+	return append(volumes, more...), append(mounts, moreMounts...)
 }
