@@ -15,8 +15,8 @@ import (
 	"github.com/kubebot/kubebot/internal/naming"
 )
 
-// Claims are the volume claims of one component. Kubernetes makes them from the StatefulSet that the Prometheus
-// Operator makes, and nobody removes them.
+// Claims are the volume claims of one component. Kubernetes makes them from a StatefulSet, KubeBot's own or one that the
+// Prometheus Operator makes, and nobody removes them.
 type Claims struct {
 	// Labels of the claims: those that the component gives the template of its claims.
 	Labels map[string]string
@@ -37,10 +37,15 @@ func ClaimsOf(kb *v1alpha1.KubeBot) []Claims {
 			SwitchedOff: mode == v1alpha1.ModeDisabled || mode == v1alpha1.ModeExternal,
 		}
 	}
-	m := kb.Spec.Metrics
+	s := kb.Spec
 	return []Claims{
-		claims("prometheus", m.Prometheus.Mode, m.Prometheus.Storage),
-		claims("alertmanager", m.Alertmanager.Mode, m.Alertmanager.Storage),
+		claims("prometheus", s.Metrics.Prometheus.Mode, s.Metrics.Prometheus.Storage),
+		claims("alertmanager", s.Metrics.Alertmanager.Mode, s.Metrics.Alertmanager.Storage),
+		claims("loki", s.Logs.Loki.Mode, s.Logs.Loki.Storage),
+		claims("jaeger", s.Traces.Jaeger.Mode, s.Traces.Jaeger.Storage),
+		claims("collector", v1alpha1.Mode(s.Traces.Collector.Mode), s.Traces.Collector.Storage),
+		claims("archive", v1alpha1.Mode(s.Analysis.Archive.Mode), s.Analysis.Archive.Storage),
+		claims("grafana", s.Dashboards.Grafana.Mode, s.Dashboards.Grafana.Storage),
 	}
 }
 

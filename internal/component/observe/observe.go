@@ -88,6 +88,26 @@ func DaemonSetTrouble(seen component.Observed, name string) string {
 	return ""
 }
 
+// StatefulSetTrouble says what keeps a StatefulSet from being complete, or is empty.
+func StatefulSetTrouble(seen component.Observed, name string) string {
+	s, ok := Find[appsv1.StatefulSet](seen, "StatefulSet", name)
+	if !ok {
+		return fmt.Sprintf("the StatefulSet %s does not exist yet", name)
+	}
+	replicas := int32(1)
+	if s.Spec.Replicas != nil {
+		replicas = *s.Spec.Replicas
+	}
+	switch {
+	case s.Status.ObservedGeneration < s.Generation:
+		return fmt.Sprintf("the StatefulSet %s was not acted on yet", name)
+	case s.Status.UpdatedReplicas < replicas, s.Status.AvailableReplicas < replicas:
+		return fmt.Sprintf("%d of %d pods of the StatefulSet %s are up to date and available",
+			min(s.Status.UpdatedReplicas, s.Status.AvailableReplicas), replicas, name)
+	}
+	return ""
+}
+
 // PodTrouble says why containers of pods wait, such as "prometheus: ImagePullBackOff", and why pods can't be scheduled;
 // it is empty when nothing is known.
 func PodTrouble(pods []corev1.Pod) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
@@ -93,6 +94,13 @@ func apply(ctx context.Context, c client.Client, o client.Object, opts ...client
 	return c.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), append(opts, client.FieldOwner(naming.FieldManager))...)
 }
 
+// claimed is the volume that the StatefulSet controller makes of a claim's template.
+func claimed(name string) corev1.Volume {
+	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+		PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name},
+	}}
+}
+
 // podOf returns a pod of a workload, or nil when the object is none.
 func podOf(o client.Object) *corev1.Pod {
 	var template corev1.PodTemplateSpec
@@ -101,6 +109,11 @@ func podOf(o client.Object) *corev1.Pod {
 		template = w.Spec.Template
 	case *appsv1.DaemonSet:
 		template = w.Spec.Template
+	case *appsv1.StatefulSet:
+		template = w.Spec.Template
+		for _, claim := range w.Spec.VolumeClaimTemplates {
+			template.Spec.Volumes = append(slices.Clone(template.Spec.Volumes), claimed(claim.Name))
+		}
 	default:
 		return nil
 	}

@@ -210,9 +210,7 @@ func admitted(t *testing.T, c client.Client, namespace, name string) {
 	meta.GenerateName, meta.Namespace = "test-", namespace
 	spec := *set.Spec.Template.Spec.DeepCopy()
 	for _, claim := range set.Spec.VolumeClaimTemplates { // as the StatefulSet controller does
-		spec.Volumes = append(spec.Volumes, corev1.Volume{Name: claim.Name, VolumeSource: corev1.VolumeSource{
-			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name},
-		}})
+		spec.Volumes = append(spec.Volumes, claimed(claim.Name))
 	}
 	if err := c.Create(t.Context(), &corev1.Pod{ObjectMeta: meta, Spec: spec}, client.DryRunAll); err != nil {
 		t.Errorf("create a pod of %s: %v", name, err)
