@@ -18,6 +18,7 @@ import (
 
 // Bounds of the API type.
 const (
+	maxConditions   = 32
 	maxEndpoints    = 32
 	maxOmittedRules = 128
 )
@@ -136,7 +137,8 @@ func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 	}
 	out.Endpoints = unique(out.Endpoints, func(e v1alpha1.Endpoint) string { return e.Name }, maxEndpoints)
 	out.OmittedRules = unique(out.OmittedRules, func(o v1alpha1.OmittedRule) string { return o.Name }, maxOmittedRules)
-	components = unique(append(components, extras...), func(c metav1.Condition) string { return c.Type }, 32-3)
+	components = merged(append(components, extras...))
+	components = components[:min(len(components), maxConditions-3)]
 	out.Conditions = append(summary(in, components), components...)
 	return out
 }
@@ -182,11 +184,13 @@ func summary(in seen, conditions []metav1.Condition) []metav1.Condition {
 	var problems, notes []metav1.Condition
 	total := 0
 	for _, c := range conditions {
-		name, counts := strings.CutSuffix(c.Type, "Ready")
+		name, counts := counted(c.Type)
 		if !counts || c.Reason == v1alpha1.ReasonDisabled {
 			continue
 		}
-		total++
+		if name != c.Type {
+			total++
+		}
 		c.Type = name
 		switch {
 		case c.Status == metav1.ConditionTrue:
@@ -199,6 +203,16 @@ func summary(in seen, conditions []metav1.Condition) []metav1.Condition {
 	if in.pruneFailure != nil {
 		problems = append(problems, metav1.Condition{Type: "Removal", Reason: v1alpha1.ReasonPruneFailed, Message: apply.Message(in.pruneFailure)})
 	}
+	// What only a person can end comes first: it is what the summary's reason tells.
+	slices.SortStableFunc(problems, func(a, b metav1.Condition) int {
+		switch {
+		case personMustAct[a.Reason] == personMustAct[b.Reason]:
+			return 0
+		case personMustAct[a.Reason]:
+			return -1
+		}
+		return 1
+	})
 	ready := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady}
 	ready.Message = fmt.Sprintf("All %d components are ready", total-len(notes))
 	if len(problems) > 0 {
@@ -240,12 +254,57 @@ func progress(in seen, problems []metav1.Condition) []metav1.Condition {
 	return nil
 }
 
+// toldInFull is how many conditions a summary tells with their messages; the others it only names, so that the column
+// STATUS of `kubectl get kubebot` stays readable while everything starts. Each has its own condition.
+const toldInFull = 3
+
 func told(conditions []metav1.Condition) string {
-	var parts []string
-	for _, c := range conditions {
-		parts = append(parts, c.Type+": "+c.Message)
+	var parts, names []string
+	for i, c := range conditions {
+		if i < toldInFull {
+			parts = append(parts, c.Type+": "+c.Message)
+		} else {
+			names = append(names, c.Type)
+		}
+	}
+	if len(names) > 0 {
+		parts = append(parts, "and "+strings.Join(names, ", "))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// counted tells whether a condition counts for Ready, and how the summary calls it: a component by its name, a proof of
+// flow by the condition's own type.
+func counted(conditionType string) (name string, counts bool) {
+	if name, ok := strings.CutSuffix(conditionType, "Ready"); ok {
+		return name, true
+	}
+	return conditionType, strings.HasSuffix(conditionType, "Flowing")
+}
+
+// merged joins conditions of one type, which several components may say (StorageEphemeral): the messages of those that
+// agree are one after another. Where they don't agree the worse one stays, which is False if the type counts for Ready.
+func merged(conditions []metav1.Condition) []metav1.Condition {
+	var out []metav1.Condition
+	at := map[string]int{}
+	for _, c := range conditions {
+		i, had := at[c.Type]
+		if !had {
+			at[c.Type] = len(out)
+			out = append(out, c)
+			continue
+		}
+		_, counts := counted(c.Type)
+		switch {
+		case out[i].Status == c.Status:
+			if !strings.Contains(out[i].Message, c.Message) {
+				out[i].Message += "; " + c.Message
+			}
+		case (c.Status == metav1.ConditionTrue) != counts:
+			out[i] = c
+		}
+	}
+	return out
 }
 
 // unique returns the first item of each key, in order and at most limit of them.
@@ -268,7 +327,7 @@ type newsItem struct{ kind, reason, message string }
 func news(had, have []metav1.Condition) []newsItem {
 	var out []newsItem
 	for _, c := range have {
-		name, counts := strings.CutSuffix(c.Type, "Ready")
+		name, counts := counted(c.Type)
 		if !counts {
 			continue
 		}

@@ -106,6 +106,21 @@ func TestSummary(t *testing.T) {
 			in:    seen{parts: []seenPart{with(well("PrometheusReady"), metav1.Condition{Type: "StorageEphemeral", Status: metav1.ConditionTrue, Reason: "EmptyDir"})}},
 			ready: "True", reason: "Ready", message: "All 1 components are ready", kstatus: "Current",
 		}, {
+			name:  "a mute stack is not ready",
+			in:    seen{parts: []seenPart{with(well("LokiReady"), metav1.Condition{Type: "LogsFlowing", Status: metav1.ConditionFalse, Reason: "NoProof", Message: "no line arrived"})}},
+			ready: "False", reason: "NoProof", message: "LogsFlowing: no line arrived", kstatus: "InProgress",
+		}, {
+			name:  "a signal that flows is no component",
+			in:    seen{parts: []seenPart{with(well("LokiReady"), metav1.Condition{Type: "LogsFlowing", Status: metav1.ConditionTrue, Reason: "Flowing"})}},
+			ready: "True", reason: "Ready", message: "All 1 components are ready", kstatus: "Current",
+		}, {
+			name: "what a person must do comes first",
+			in: seen{parts: []seenPart{
+				unwell("PrometheusReady", "Progressing", "a"), unwell("LokiReady", "Progressing", "b"), unwell("JaegerReady", "Progressing", "c"),
+				unwell("GrafanaReady", "Progressing", "d"), invalid,
+			}},
+			ready: "False", reason: "InvalidSpec", message: "Rules: spec.x: choose y; Prometheus: a; Loki: b; and Jaeger, Grafana", other: "Stalled", kstatus: "Failed",
+		}, {
 			name: "an object could not be removed", in: seen{pruneFailure: errors.New("remove Service a/b: refused"), parts: []seenPart{well("RulesReady")}},
 			ready: "False", reason: "PruneFailed", message: "Removal: remove Service a/b", kstatus: "InProgress",
 		}, {
@@ -228,6 +243,33 @@ func TestStatusStaysWithinItsBounds(t *testing.T) {
 	}
 	if message := status.Find(out.Conditions, "RulesReady").Message; len(message) > status.MaxMessage || !strings.HasSuffix(message, "ü…") {
 		t.Errorf("message of %d bytes", len(message))
+	}
+}
+
+func TestConditionsOfOneTypeAreJoined(t *testing.T) {
+	ephemeral := func(p seenPart, message string) seenPart {
+		return with(p, metav1.Condition{Type: "StorageEphemeral", Status: metav1.ConditionTrue, Reason: "EmptyDir", Message: message})
+	}
+	flowing := func(p seenPart, value metav1.ConditionStatus) seenPart {
+		return with(p, metav1.Condition{Type: "AlertsFlowing", Status: value, Reason: "r" + string(value), Message: string(value)})
+	}
+	out := summarize(seen{parts: []seenPart{
+		flowing(ephemeral(well("PrometheusReady"), "metrics go"), "True"), flowing(ephemeral(well("AlertmanagerReady"), "silences go"), "False"),
+		ephemeral(well("LokiReady"), "logs go"), ephemeral(well("JaegerReady"), "logs go"),
+	}})
+	got := map[string]string{}
+	for _, c := range out.Conditions {
+		if got[c.Type] != "" {
+			t.Errorf("%s is there twice", c.Type)
+		}
+		got[c.Type] = string(c.Status) + " " + c.Reason + ": " + c.Message
+	}
+	for conditionType, want := range map[string]string{
+		"StorageEphemeral": "True EmptyDir: metrics go; silences go; logs go", "AlertsFlowing": "False rFalse: False",
+	} {
+		if got[conditionType] != want {
+			t.Errorf("%s is %q, want %q", conditionType, got[conditionType], want)
+		}
 	}
 }
 

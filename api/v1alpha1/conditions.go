@@ -2,7 +2,7 @@ package v1alpha1
 
 // Condition types of a KubeBot. A component's condition is true only if the component answers.
 const (
-	// ConditionReady sums up: true when every component that is not switched off is ready.
+	// ConditionReady sums up: true when every component that is not switched off is ready, and every signal flows.
 	ConditionReady = "Ready"
 	// ConditionReconciling is there, and true, only while a change is on its way (kstatus).
 	ConditionReconciling = "Reconciling"
