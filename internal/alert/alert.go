@@ -13,6 +13,10 @@ import (
 // Watchdog is the alert that always fires and shows that alerts flow. It makes no Incident.
 const Watchdog = "Watchdog"
 
+// Fallback is the alert that repeats a critical one while no responder confirms the watchdog. Alertmanager sends it to
+// people itself, so it makes no Incident; the alert that it repeats does when a responder is back.
+const Fallback = "ResponderFallback"
+
 // Labels and annotations that rules set and the pipeline understands.
 const (
 	// LabelName is the alert's name.
@@ -24,6 +28,9 @@ const (
 	LabelWorkload     = "workload"
 	// LabelDependency names the failing dependency (a Service or workload in the same namespace, or namespace/name) that the alert blames.
 	LabelDependency = "dependency"
+	// LabelFallback is true on the alert Fallback, and LabelOriginal there is the name of the alert that it repeats.
+	LabelFallback = "kubebot_fallback"
+	LabelOriginal = "kubebot_alert"
 	// LabelNamespace, LabelPod, LabelContainer and LabelNode name the object that the alert is about.
 	LabelNamespace = "namespace"
 	LabelPod       = "pod"
@@ -50,6 +57,9 @@ type Alert struct {
 	// GroupKey is set when the alert is known to belong to a group, whatever its labels say.
 	GroupKey string
 }
+
+// AboutKubeBot tells that an alert of this name is a part of KubeBot's own machinery and makes no Incident.
+func AboutKubeBot(name string) bool { return name == Watchdog || name == Fallback }
 
 // Firing tells whether the alert fires.
 func (a Alert) Firing() bool { return a.EndsAt.IsZero() }

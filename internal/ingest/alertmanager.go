@@ -157,7 +157,7 @@ func (c *Comparison) alerts(ctx context.Context) (map[string]apiAlert, error) {
 	}
 	there := make(map[string]apiAlert, len(list))
 	for _, a := range list {
-		if a.Labels[alert.LabelName] != alert.Watchdog {
+		if !alert.AboutKubeBot(a.Labels[alert.LabelName]) {
 			there[alert.Fingerprint(a.Labels)] = a
 		}
 	}

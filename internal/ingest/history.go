@@ -111,7 +111,7 @@ func (h *History) missed(series model.Matrix, step time.Duration, now time.Time)
 				labels[string(name)] = string(value)
 			}
 		}
-		if labels[alert.LabelName] == alert.Watchdog || labels[alert.LabelName] == "" {
+		if alert.AboutKubeBot(labels[alert.LabelName]) || labels[alert.LabelName] == "" {
 			continue
 		}
 		for _, w := range windows(s.Values, step) {

@@ -139,7 +139,7 @@ func New(o Options) *Pipeline {
 func (p *Pipeline) Index() *Index { return p.index }
 
 // Ingest stores alerts and returns when every one of them is in an Incident. With an error some may be missing; the
-// same alerts may be given again. The watchdog is not stored.
+// same alerts may be given again. The watchdog and the copies for the fallback are not stored.
 func (p *Pipeline) Ingest(ctx context.Context, alerts []alert.Alert) error {
 	started := p.Now()
 	t := &ticket{done: make(chan struct{})}
@@ -164,7 +164,7 @@ func (p *Pipeline) put(alerts []alert.Alert, t *ticket) {
 	members := map[string][]alert.Alert{}
 	for _, a := range alerts {
 		p.Metrics.ingested.WithLabelValues(string(a.Source)).Inc()
-		if a.Name() == alert.Watchdog {
+		if alert.AboutKubeBot(a.Name()) {
 			continue
 		}
 		g := p.group(a)

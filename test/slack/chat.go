@@ -16,7 +16,9 @@ type Message struct {
 	ThreadTS string          `json:"thread_ts,omitempty"`
 	Text     string          `json:"text"`
 	Blocks   json.RawMessage `json:"blocks,omitempty"`
-	Metadata *Metadata       `json:"metadata,omitempty"`
+	// Attachments are the older form of blocks, which Alertmanager uses.
+	Attachments []Attachment `json:"attachments,omitempty"`
+	Metadata    *Metadata    `json:"metadata,omitempty"`
 	// Broadcast replies show in the channel too.
 	Broadcast bool `json:"broadcast,omitempty"`
 	// EditedTS is when it was last edited.
@@ -114,7 +116,11 @@ func newMessage(r request) (*Message, *apiError) {
 	if fail != nil {
 		return nil, fail
 	}
-	m := &Message{Text: r.args.text("text"), Blocks: blocks, ThreadTS: r.args.text("thread_ts"), Token: r.token.Value}
+	attachments, fail := checkAttachments(r.args.text("attachments"))
+	if fail != nil {
+		return nil, fail
+	}
+	m := &Message{Text: r.args.text("text"), Blocks: blocks, Attachments: attachments, ThreadTS: r.args.text("thread_ts"), Token: r.token.Value}
 	if m.ThreadTS != "" && !timestamp.MatchString(m.ThreadTS) {
 		return nil, refuse("invalid_thread_ts")
 	}
@@ -122,7 +128,7 @@ func newMessage(r request) (*Message, *apiError) {
 	if meta != nil && meta.EventType != "" {
 		m.Metadata = meta
 	}
-	if m.Text == "" && m.Blocks == nil {
+	if m.Text == "" && m.Blocks == nil && len(m.Attachments) == 0 {
 		return nil, refuse("no_text")
 	}
 	return m, nil

@@ -63,6 +63,32 @@ func checkBlocks(raw string) (json.RawMessage, *apiError) {
 	return json.RawMessage(raw), nil
 }
 
+// Attachment is the part of a secondary attachment that people see as text
+// (https://docs.slack.dev/messaging/formatting-message-text#attachments).
+type Attachment struct {
+	Title    string `json:"title,omitempty"`
+	Text     string `json:"text,omitempty"`
+	Fallback string `json:"fallback,omitempty"`
+	Color    string `json:"color,omitempty"`
+}
+
+// maxAttachments of a message: chat.postMessage answers too_many_attachments above.
+const maxAttachments = 100
+
+func checkAttachments(raw string) ([]Attachment, *apiError) {
+	if raw == "" {
+		return nil, nil
+	}
+	var list []Attachment
+	if err := json.Unmarshal([]byte(raw), &list); err != nil {
+		return nil, refuse("invalid_attachments")
+	}
+	if len(list) > maxAttachments {
+		return nil, refuse("too_many_attachments")
+	}
+	return list, nil
+}
+
 // checker walks through blocks.
 type checker struct {
 	ids      map[string]bool

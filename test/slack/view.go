@@ -52,11 +52,26 @@ func writeMessage(w io.Writer, m Message, indent string) error {
 	return err
 }
 
+// attachmentLines are the text of a message without blocks, and its attachments.
+func attachmentLines(m Message) []string {
+	lines := []string{m.Text}
+	for _, a := range m.Attachments {
+		lines = append(lines, a.Title, a.Text)
+	}
+	return lines
+}
+
 // Lines returns the text of a message as people see it: its blocks, or its text if it has none.
 func Lines(m Message) []string {
 	var blocks []map[string]json.RawMessage
 	if m.Blocks == nil || json.Unmarshal(m.Blocks, &blocks) != nil {
-		return []string{unescape.Replace(m.Text)}
+		var lines []string
+		for _, line := range attachmentLines(m) {
+			if line != "" {
+				lines = append(lines, unescape.Replace(line))
+			}
+		}
+		return lines
 	}
 	var out []string
 	add := func(raw json.RawMessage) {

@@ -85,6 +85,13 @@ func build(o Options) (*process, error) {
 	p.heartbeat = &ingest.Heartbeat{
 		Client: direct, KubeBot: c.KubeBot, Namespace: c.Namespace, UID: c.UID, Replica: replica, Now: time.Now, Log: o.Log.WithName("heartbeat"),
 	}
+	o.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kubebot_responder_watchdog_timestamp_seconds",
+		Help: "When the watchdog alert last reached any replica, in seconds since the epoch; 0 if never."}, func() float64 {
+		if seen := p.heartbeat.Last().Seen; !seen.IsZero() {
+			return float64(seen.Unix())
+		}
+		return 0
+	}))
 	p.sources(topology)
 	return p, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/netpol"
 	"github.com/kubebot/kubebot/internal/component/pods"
+	"github.com/kubebot/kubebot/internal/component/receivers"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
@@ -55,7 +56,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := marshal(newConfig(kb))
+	data, err := marshal(newConfig(in))
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,7 @@ func alertmanager(in component.Input) (*monitoringv1.Alertmanager, error) {
 	}
 	var place corev1.PodSpec
 	pods.Place(&place, in, s.PodSettings)
+	volumes, mounts := receivers.Mounts(fallbackRefs(kb), receiversDir)
 
 	return &monitoringv1.Alertmanager{
 		TypeMeta:   metav1.TypeMeta{APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.AlertmanagersKind},
@@ -121,8 +123,8 @@ func alertmanager(in component.Input) (*monitoringv1.Alertmanager, error) {
 			AutomountServiceAccountToken:         new(false),
 			SecurityContext:                      pods.Security(),
 			EnableServiceLinks:                   new(false),
-			Volumes:                              []corev1.Volume{credentialsVolume(kb)},
-			VolumeMounts:                         []corev1.VolumeMount{{Name: volumeCredentials, MountPath: credentialsDir(kb), ReadOnly: true}},
+			Volumes:                              append([]corev1.Volume{credentialsVolume(kb)}, volumes...),
+			VolumeMounts:                         append([]corev1.VolumeMount{{Name: volumeCredentials, MountPath: credentialsDir(kb), ReadOnly: true}}, mounts...),
 		},
 	}, nil
 }
@@ -140,7 +142,8 @@ func credentialsVolume(kb *v1alpha1.KubeBot) corev1.Volume {
 
 func configSecretName(kb *v1alpha1.KubeBot) string { return naming.Object(kb, "alertmanager-config") }
 
-// configSecret holds the configuration, which the operator takes from a Secret only. Nothing in it is secret.
+// configSecret holds the configuration, which the operator takes from a Secret only. Nothing in it is secret but what the
+// address of the manager's proxy may hold.
 func configSecret(kb *v1alpha1.KubeBot, data []byte) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
@@ -162,7 +165,7 @@ func service(kb *v1alpha1.KubeBot) *corev1.Service {
 }
 
 // networkPolicy lets in Prometheus with alerts and scrapes, the responder and the manager with questions, and lets out
-// webhooks to the responder. Replicas gossip among themselves.
+// webhooks to the responder, and to receivers wherever they are. Replicas gossip among themselves.
 func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	mesh := append(netpol.TCP(meshPort), netpol.UDP(meshPort))
@@ -173,6 +176,9 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	egress := []networkingv1.NetworkPolicyEgressRule{
 		netpol.DNS(),
 		netpol.To([]int{endpoints.ResponderPort}, netpol.Component(kb, "responder")),
+	}
+	if len(fallbackCapable(kb.Spec.Alerting.Receivers)) > 0 {
+		egress = append(egress, netpol.AnyTCP())
 	}
 	if ptr.Deref(kb.Spec.Metrics.Alertmanager.Replicas, 1) > 1 {
 		self := []networkingv1.NetworkPolicyPeer{netpol.Component(kb, name)}

@@ -5,8 +5,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/endpoints"
 )
@@ -15,35 +15,70 @@ import (
 // (https://prometheus.io/docs/alerting/latest/configuration/).
 
 type config struct {
-	Route     route      `json:"route"`
-	Receivers []receiver `json:"receivers"`
+	Route         route          `json:"route"`
+	Receivers     []receiver     `json:"receivers"`
+	TimeIntervals []muteInterval `json:"time_intervals,omitempty"`
 }
 
 type route struct {
-	Receiver       string   `json:"receiver"`
-	Matchers       []string `json:"matchers,omitempty"`
-	GroupBy        []string `json:"group_by,omitempty"`
-	GroupWait      string   `json:"group_wait,omitempty"`
-	GroupInterval  string   `json:"group_interval,omitempty"`
-	RepeatInterval string   `json:"repeat_interval,omitempty"`
-	Routes         []route  `json:"routes,omitempty"`
+	Receiver          string   `json:"receiver"`
+	Matchers          []string `json:"matchers,omitempty"`
+	GroupBy           []string `json:"group_by,omitempty"`
+	GroupWait         string   `json:"group_wait,omitempty"`
+	GroupInterval     string   `json:"group_interval,omitempty"`
+	RepeatInterval    string   `json:"repeat_interval,omitempty"`
+	MuteTimeIntervals []string `json:"mute_time_intervals,omitempty"`
+	Routes            []route  `json:"routes,omitempty"`
 }
 
 type receiver struct {
 	Name           string    `json:"name"`
-	WebhookConfigs []webhook `json:"webhook_configs"`
+	WebhookConfigs []webhook `json:"webhook_configs,omitempty"`
+	SlackConfigs   []slack   `json:"slack_configs,omitempty"`
 }
 
 type webhook struct {
-	URL          string     `json:"url"`
+	URL          string     `json:"url,omitempty"`
+	URLFile      string     `json:"url_file,omitempty"`
 	SendResolved bool       `json:"send_resolved"`
 	HTTPConfig   httpConfig `json:"http_config"`
 }
 
+// slack posts by chat.postMessage, with the token as the bearer.
+type slack struct {
+	APIURL       string     `json:"api_url"`
+	Channel      string     `json:"channel"`
+	SendResolved bool       `json:"send_resolved"`
+	Title        string     `json:"title"`
+	Text         string     `json:"text"`
+	Fallback     string     `json:"fallback"`
+	Color        string     `json:"color"`
+	MrkdwnIn     []string   `json:"mrkdwn_in"`
+	HTTPConfig   httpConfig `json:"http_config"`
+}
+
 type httpConfig struct {
-	Authorization   authorization `json:"authorization"`
-	TLSConfig       tlsConfig     `json:"tls_config"`
-	FollowRedirects bool          `json:"follow_redirects"`
+	Authorization   *authorization `json:"authorization,omitempty"`
+	TLSConfig       *tlsConfig     `json:"tls_config,omitempty"`
+	ProxyURL        string         `json:"proxy_url,omitempty"`
+	NoProxy         string         `json:"no_proxy,omitempty"`
+	FollowRedirects bool           `json:"follow_redirects"`
+}
+
+type muteInterval struct {
+	Name          string         `json:"name"`
+	TimeIntervals []timeInterval `json:"time_intervals"`
+}
+
+type timeInterval struct {
+	Times    []timeRange `json:"times,omitempty"`
+	Weekdays []string    `json:"weekdays,omitempty"`
+	Location string      `json:"location"`
+}
+
+type timeRange struct {
+	StartTime string `json:"start_time"`
+	EndTime   string `json:"end_time"`
 }
 
 type authorization struct {
@@ -54,10 +89,12 @@ type tlsConfig struct {
 	CAFile string `json:"ca_file"`
 }
 
-// newConfig sends every alert to the responder, which alone groups, mutes and routes. The token is a file that is read
-// for each message.
-func newConfig(kb *v1alpha1.KubeBot) config {
+// newConfig sends every alert to the responder, which alone groups, mutes and routes; only the copies that are made
+// while no responder is there go to people. Tokens are files that are read for each message.
+func newConfig(in component.Input) config {
+	kb := in.KubeBot
 	dir := credentialsDir(kb) + "/"
+	f := newFallback(in)
 	return config{
 		Route: route{
 			Receiver:       endpoints.ResponderReceiver,
@@ -65,23 +102,24 @@ func newConfig(kb *v1alpha1.KubeBot) config {
 			GroupWait:      groupWait,
 			GroupInterval:  groupInterval,
 			RepeatInterval: repeatInterval,
-			Routes: []route{{
+			Routes: []route{f.route, {
 				Receiver:       endpoints.ResponderReceiver,
 				Matchers:       []string{fmt.Sprintf("%s=%q", alert.LabelName, alert.Watchdog)},
 				RepeatInterval: watchdogRepeat,
 			}},
 		},
-		Receivers: []receiver{{
+		Receivers: append([]receiver{{
 			Name: endpoints.ResponderReceiver,
 			WebhookConfigs: []webhook{{
 				URL:          endpoints.ResponderWebhook(kb),
 				SendResolved: true,
 				HTTPConfig: httpConfig{
-					Authorization: authorization{CredentialsFile: dir + credentials.KeyToken},
-					TLSConfig:     tlsConfig{CAFile: dir + credentials.KeyCA},
+					Authorization: &authorization{CredentialsFile: dir + credentials.KeyToken},
+					TLSConfig:     &tlsConfig{CAFile: dir + credentials.KeyCA},
 				},
 			}},
-		}},
+		}}, f.receivers...),
+		TimeIntervals: f.mutes,
 	}
 }
 

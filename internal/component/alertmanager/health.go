@@ -36,6 +36,7 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	health := judge(kb, seen)
 	health.Endpoints = []v1alpha1.Endpoint{{Name: name, URL: base}}
 	if managed(kb) {
+		health.Message += leftOutOfFallback(kb)
 		health.Extra = pods.Ephemeral(kb.Spec.Metrics.Alertmanager.Storage, "silences", field+".storage")
 	}
 	return health

@@ -107,7 +107,7 @@ func TestStorageEphemeralIsSaidOnlyOfAnEmptyDir(t *testing.T) {
 func TestARealAlertmanagerKnowsTheResponder(t *testing.T) {
 	program := golden.Program(t, "alertmanager")
 	in := input(v1alpha1.AlertmanagerSpec{})
-	data, err := marshal(newConfig(in.KubeBot))
+	data, err := marshal(newConfig(in))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"strings"
 
 	"github.com/kubebot/kubebot/internal/alert"
@@ -21,7 +22,7 @@ type Rule struct {
 	Alert string
 	// Record is the name of the recorded series; empty for an alert.
 	Record string
-	// Labels of the recorded series besides those of Expr.
+	// Labels of the recorded series or of the alert besides those of Expr.
 	Labels map[string]string
 	// Expr in PromQL.
 	Expr string
@@ -57,7 +58,9 @@ func (r Rule) labels() map[string]string {
 	if r.Alert == "" {
 		return r.Labels
 	}
-	return map[string]string{alert.LabelSeverity: r.Severity}
+	all := map[string]string{alert.LabelSeverity: r.Severity}
+	maps.Copy(all, r.Labels)
+	return all
 }
 
 func (r Rule) annotations() map[string]string {
@@ -78,6 +81,8 @@ type settings struct {
 	// downKnown tells that the alert WorkloadDown is there to tell of workloads without a ready replica, lostKnown that
 	// NodeNotReady is there to tell of lost nodes.
 	downKnown, lostKnown bool
+	// critical is a PromQL string with a regular expression of the severities that mean critical.
+	critical string
 }
 
 // groups returns all rules, whatever the cluster has.
@@ -92,6 +97,7 @@ func groups(s settings) []Group {
 		serviceGroup(s),
 		controlPlaneGroup(),
 		stackGroup(),
+		fallbackGroup(s),
 	}
 }
 

@@ -19,6 +19,7 @@ func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 		window:    window,
 		downKnown: !slices.Contains(disabled, alertWorkloadDown),
 		lostKnown: !slices.Contains(disabled, alertNodeNotReady),
+		critical:  criticalValues(in.KubeBot.Spec.Alerting.Severities),
 	}
 	var shipped []Group
 	var omitted []v1alpha1.OmittedRule

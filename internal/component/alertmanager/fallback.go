@@ -1,0 +1,235 @@
+package alertmanager
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/receivers"
+)
+
+// Alertmanager can't hand alerts to another receiver when the responder is gone. So a rule emits each firing critical
+// alert again with the label kubebot_fallback while no responder confirms the watchdog, and only those alerts go from
+// here to the people that the responder would have told, by the same routes.
+
+const (
+	// nobody is the receiver of what no route sends to anybody.
+	nobody = "fallback-nobody"
+	// receiversDir is where the Secrets of receivers are mounted in Alertmanager's pods.
+	receiversDir = "/etc/alertmanager/receivers"
+	// slackAPI is Slack's Web API.
+	slackAPI = "https://slack.com/api/"
+
+	// The fallback is for the time without a responder: it groups a little and repeats seldom.
+	fallbackGroupWait      = "10s"
+	fallbackGroupInterval  = "5m"
+	fallbackRepeatInterval = "4h"
+	// fallbackAlerts of one group are listed in a Slack message, which may have some thousand characters.
+	fallbackAlerts = 10
+)
+
+// escaped makes of a template's value what Slack shows as text (https://docs.slack.dev/messaging/formatting-message-text#escaping).
+func escaped(value string) string {
+	return `reReplaceAll ">" "&gt;" (reReplaceAll "<" "&lt;" (reReplaceAll "&" "&amp;" ` + value + `))`
+}
+
+var (
+	fallbackTitle = `{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ with .CommonLabels.` + alert.LabelOriginal + ` }}{{ ` + escaped(".") + ` }}{{ else }}Critical alerts{{ end }}`
+	fallbackText  = `KubeBot's responder does not answer, so Alertmanager sends this as it is.
+{{ range $i, $a := .Alerts }}{{ if lt $i ` + fmt.Sprint(fallbackAlerts) + ` }}• {{ range .Labels.SortedPairs }}{{ if not (match "^(alertname|severity|` + alert.LabelFallback + `|prometheus|prometheus_replica)$" .Name) }}{{ .Name }}={{ ` + escaped(".Value") + ` }} {{ end }}{{ end }}
+{{ end }}{{ end }}{{ if gt (len .Alerts) ` + fmt.Sprint(fallbackAlerts) + ` }}and more: {{ len .Alerts }} in all{{ end }}`
+)
+
+// fallback is what the configuration has for the time without a responder.
+type fallback struct {
+	route     route
+	receivers []receiver
+	mutes     []muteInterval
+}
+
+// newFallback routes the copies of critical alerts as the responder routes incidents: the first route that matches,
+// else every receiver.
+func newFallback(in component.Input) fallback {
+	a := in.KubeBot.Spec.Alerting
+	f := fallback{
+		route: route{
+			Receiver:       nobody,
+			Matchers:       []string{fmt.Sprintf("%s=%q", alert.LabelFallback, "true")},
+			GroupBy:        []string{alert.LabelOriginal, alert.LabelNamespace},
+			GroupWait:      fallbackGroupWait,
+			GroupInterval:  fallbackGroupInterval,
+			RepeatInterval: fallbackRepeatInterval,
+		},
+		receivers: []receiver{{Name: nobody}},
+		mutes:     muteIntervals(a.MuteTimes),
+	}
+	for i, r := range a.Routes {
+		if len(r.Match.Severities) > 0 && !slices.Contains(r.Match.Severities, v1alpha1.SeverityCritical) {
+			continue
+		}
+		name := fmt.Sprintf("fallback-route-%d", i)
+		f.receivers = append(f.receivers, fallbackReceiver(in, name, func(n string) bool { return slices.Contains(r.Receivers, n) }))
+		f.route.Routes = append(f.route.Routes, route{Receiver: name, Matchers: matchers(r.Match), MuteTimeIntervals: r.MuteTimes})
+	}
+	f.receivers = append(f.receivers, fallbackReceiver(in, "fallback", func(string) bool { return true }))
+	f.route.Routes = append(f.route.Routes, route{Receiver: "fallback"})
+	return f
+}
+
+// matchers say in Alertmanager's words what a route takes. Its critical alerts are all that come here.
+func matchers(m v1alpha1.RouteMatch) []string {
+	var list []string
+	if len(m.Namespaces) > 0 {
+		patterns := make([]string, len(m.Namespaces))
+		for i, glob := range m.Namespaces {
+			patterns[i] = strings.ReplaceAll(regexp.QuoteMeta(glob), `\*`, ".*")
+		}
+		list = append(list, fmt.Sprintf("%s=~%q", alert.LabelNamespace, strings.Join(patterns, "|")))
+	}
+	var labels []string
+	for name, value := range m.Labels {
+		labels = append(labels, fmt.Sprintf("%q=%q", name, value))
+	}
+	slices.Sort(labels)
+	return append(list, labels...)
+}
+
+// fallbackReceiver is every receiver of the KubeBot that is chosen, as one of Alertmanager's. Left out are those with a
+// certificate authority of their own: Alertmanager refuses its whole configuration while such a file is missing.
+func fallbackReceiver(in component.Input, name string, chosen func(string) bool) receiver {
+	out := receiver{Name: name}
+	for _, r := range fallbackCapable(in.KubeBot.Spec.Alerting.Receivers) {
+		switch {
+		case !chosen(r.Name):
+		case r.Slack != nil:
+			out.SlackConfigs = append(out.SlackConfigs, slackConfig(in, r.Slack))
+		case r.Webhook != nil:
+			out.WebhookConfigs = append(out.WebhookConfigs, webhookConfig(in, r.Webhook))
+		}
+	}
+	return out
+}
+
+// fallbackCapable are the receivers that Alertmanager can send to, with the Secrets that it needs for them.
+func fallbackCapable(all []v1alpha1.Receiver) []v1alpha1.Receiver {
+	var list []v1alpha1.Receiver
+	for _, r := range all {
+		if r.Slack != nil && r.Slack.CASecret != nil || r.Webhook != nil && r.Webhook.CASecret != nil {
+			continue
+		}
+		r = *r.DeepCopy()
+		if r.Webhook != nil {
+			r.Webhook.SigningSecret = nil
+		}
+		list = append(list, r)
+	}
+	return list
+}
+
+func slackConfig(in component.Input, s *v1alpha1.SlackReceiver) slack {
+	base := s.APIURL
+	if base == "" {
+		base = slackAPI
+	}
+	return slack{
+		APIURL:       base + "chat.postMessage",
+		Channel:      s.Channel,
+		SendResolved: true,
+		Title:        fallbackTitle,
+		Text:         fallbackText,
+		Fallback:     fallbackTitle,
+		Color:        `{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}`,
+		MrkdwnIn:     []string{},
+		HTTPConfig:   outside(in, base, &authorization{CredentialsFile: receiversDir + "/" + s.TokenSecret.Name + "/" + s.TokenSecret.Key}),
+	}
+}
+
+func webhookConfig(in component.Input, w *v1alpha1.WebhookReceiver) webhook {
+	out := webhook{URL: w.URL, SendResolved: true, HTTPConfig: outside(in, w.URL, nil)}
+	if w.URLSecret != nil {
+		out.URLFile = receiversDir + "/" + w.URLSecret.Name + "/" + w.URLSecret.Key
+	}
+	return out
+}
+
+// outside is how Alertmanager calls what is outside the stack: by the manager's proxy, as the responder does.
+func outside(in component.Input, target string, auth *authorization) httpConfig {
+	proxy := in.Install.Proxy["HTTPS_PROXY"]
+	if u, err := url.Parse(target); err == nil && u.Scheme == "http" {
+		proxy = in.Install.Proxy["HTTP_PROXY"]
+	}
+	out := httpConfig{Authorization: auth, ProxyURL: proxy}
+	if proxy != "" {
+		out.NoProxy = strings.Join(slices.DeleteFunc([]string{in.Install.Proxy["NO_PROXY"], ".svc"}, func(s string) bool { return s == "" }), ",")
+	}
+	return out
+}
+
+// muteIntervals say the mute times in Alertmanager's words. One that ends on the next day is two intervals.
+func muteIntervals(list []v1alpha1.MuteTime) []muteInterval {
+	var out []muteInterval
+	for _, m := range list {
+		zone := m.TimeZone
+		if zone == "" {
+			zone = "UTC"
+		}
+		days := make([]string, len(m.Weekdays))
+		for i, d := range m.Weekdays {
+			days[i] = strings.ToLower(string(d))
+		}
+		interval := func(days []string, from, to string) timeInterval {
+			t := timeInterval{Weekdays: days, Location: zone}
+			if from != "" {
+				t.Times = []timeRange{{StartTime: from, EndTime: to}}
+			}
+			return t
+		}
+		mute := muteInterval{Name: m.Name}
+		switch {
+		case m.Start == "" || m.Start < m.End:
+			mute.TimeIntervals = []timeInterval{interval(days, m.Start, m.End)}
+		default:
+			mute.TimeIntervals = []timeInterval{interval(days, m.Start, "24:00")}
+			if m.End != "00:00" {
+				mute.TimeIntervals = append(mute.TimeIntervals, interval(nextDays(days), "00:00", m.End))
+			}
+		}
+		out = append(out, mute)
+	}
+	return out
+}
+
+var week = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+func nextDays(days []string) []string {
+	var next []string
+	for _, d := range days {
+		next = append(next, week[(slices.Index(week, d)+1)%len(week)])
+	}
+	return next
+}
+
+// leftOutOfFallback says which receivers Alertmanager can't tell when the responder is gone, or is empty.
+func leftOutOfFallback(kb *v1alpha1.KubeBot) string {
+	capable := fallbackCapable(kb.Spec.Alerting.Receivers)
+	var names []string
+	for _, r := range kb.Spec.Alerting.Receivers {
+		if !slices.ContainsFunc(capable, func(c v1alpha1.Receiver) bool { return c.Name == r.Name }) {
+			names = append(names, r.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; when the responder is gone Alertmanager can't tell " + strings.Join(names, ", ") + ", whose caSecret it can't use"
+}
+
+// fallbackRefs are the Secrets that Alertmanager needs.
+func fallbackRefs(kb *v1alpha1.KubeBot) []receivers.Ref {
+	return receivers.Refs(fallbackCapable(kb.Spec.Alerting.Receivers))
+}
