@@ -32,6 +32,8 @@ type Spec struct {
 	// Entrypoint and Cmd as in an image's configuration; an empty Entrypoint
 	// is Target.
 	Entrypoint, Cmd []string
+	// Env are further variables of the environment, as NAME=value.
+	Env []string
 	// User is a name of the image's /etc/passwd (root, nobody, nonroot) or a
 	// number; empty is root.
 	User string
@@ -188,7 +190,7 @@ func configOf(spec Spec, layerDigest string) imageConfig {
 		Created: epoch, Architecture: arch, OS: "linux",
 		Config: runConfig{
 			User: spec.User, ExposedPorts: ports, Entrypoint: entrypoint, Cmd: spec.Cmd,
-			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+			Env:        append([]string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}, spec.Env...),
 			WorkingDir: spec.WorkingDir, Labels: spec.Labels,
 		},
 		RootFS:  rootFS{Type: "layers", DiffIDs: []string{"sha256:" + layerDigest}},

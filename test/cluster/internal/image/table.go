@@ -58,6 +58,21 @@ func Stack() []Component {
 			Ref: "quay.io/prometheus/node-exporter:v1.12.1", Target: "/bin/node_exporter", User: "nobody",
 			Ports: []string{"9100/tcp"},
 		}},
+		{Name: "collector", Program: "otelcol-contrib", Spec: Spec{
+			Ref: "docker.io/otel/opentelemetry-collector-contrib:0.145.0", Target: "/otelcol-contrib", User: "10001",
+			Cmd:   []string{"--config", "/etc/otelcol-contrib/config.yaml"},
+			Ports: []string{"4317/tcp", "4318/tcp"},
+		}},
+		{Name: "loki", Program: "loki", Spec: Spec{
+			Ref: "docker.io/grafana/loki:3.7.8", Target: "/usr/bin/loki", User: "10001",
+			Cmd:  []string{"-config.file=/etc/loki/local-config.yaml"},
+			Dirs: []string{"/etc/loki", "/loki"}, Ports: []string{"3100/tcp"},
+		}},
+		{Name: "jaeger", Program: "jaeger", Spec: Spec{
+			Ref: "docker.io/jaegertracing/jaeger:2.2.0", Target: "/cmd/jaeger/jaeger-linux", User: "10001",
+			Env:   []string{"JAEGER_LISTEN_HOST=0.0.0.0"},
+			Ports: []string{"4317/tcp", "4318/tcp", "16686/tcp", "13133/tcp"},
+		}},
 	}
 }
 
