@@ -35,6 +35,7 @@ var callsAnywhere = map[string]string{
 	"prometheus":      "monitors and annotations of users name targets on any port",
 	"responder":       "receivers, proxies and outside Prometheuses are where the user says",
 	"kubebot-manager": "asks outside Prometheuses and Alertmanagers whether they answer",
+	"alertmanager":    "tells receivers, wherever they are, when the responder is gone",
 }
 
 // fromTheNode are calls from the node that are no probes, with the reason.
