@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"github.com/prometheus/common/model"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
@@ -35,6 +36,18 @@ func CheckURL(path, address, instead string) error {
 	}
 	if u.User != nil {
 		return &InvalidError{Field: path, Message: "the URL holds a user name or password: take it out and " + instead}
+	}
+	return nil
+}
+
+// CheckSecret refuses a name that no Secret can have, and a key that no Secret's data can have. Path is the reference in
+// the KubeBot. The error is an InvalidError.
+func CheckSecret(path string, ref v1alpha1.SecretKeyRef) error {
+	if len(validation.IsDNS1123Subdomain(ref.Name)) > 0 {
+		return &InvalidError{Field: path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
+	}
+	if len(validation.IsConfigMapKey(ref.Key)) > 0 {
+		return &InvalidError{Field: path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
 	}
 	return nil
 }

@@ -35,6 +35,13 @@ func Component(kb *v1alpha1.KubeBot, name string) networkingv1.NetworkPolicyPeer
 	return networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)}}
 }
 
+// Part is all pods of a component of the same KubeBot, of whatever name, such as both tiers of the collector.
+func Part(kb *v1alpha1.KubeBot, component string) networkingv1.NetworkPolicyPeer {
+	return networkingv1.NetworkPolicyPeer{PodSelector: &metav1.LabelSelector{MatchLabels: map[string]string{
+		naming.LabelComponent: component, naming.LabelName: kb.Name, naming.LabelNamespace: kb.Namespace,
+	}}}
+}
+
 // Manager is the pods of KubeBot's manager.
 func Manager(in component.Input) networkingv1.NetworkPolicyPeer {
 	return networkingv1.NetworkPolicyPeer{

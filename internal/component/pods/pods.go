@@ -79,6 +79,14 @@ func Resources(s v1alpha1.PodSettings, cpu, memory, memoryLimit string) corev1.R
 	return r
 }
 
+// SecretVariable is an environment variable that holds a key of a Secret. A pod that needs it starts once the Secret is
+// there.
+func SecretVariable(name string, ref v1alpha1.SecretKeyRef) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+		LocalObjectReference: corev1.LocalObjectReference{Name: ref.Name}, Key: ref.Key,
+	}}}
+}
+
 // Place puts the user's settings of place and the pull secrets into a pod.
 func Place(spec *corev1.PodSpec, in component.Input, s v1alpha1.PodSettings) {
 	spec.NodeSelector = s.NodeSelector

@@ -1,0 +1,220 @@
+// Package jaeger is the component that stores traces: Jaeger 2 with its embedded store.
+package jaeger
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/netpol"
+	"github.com/kubebot/kubebot/internal/component/pods"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
+)
+
+const (
+	name  = "jaeger"
+	field = "spec.traces.jaeger"
+)
+
+// Component is Jaeger.
+type Component struct{}
+
+// Name implements component.Component.
+func (Component) Name() string { return name }
+
+// ConditionType implements component.Component.
+func (Component) ConditionType() string { return v1alpha1.ConditionJaegerReady }
+
+// Build implements component.Component.
+func (Component) Build(in component.Input) ([]client.Object, error) {
+	s := in.KubeBot.Spec.Traces.Jaeger
+	if !managed(in.KubeBot) {
+		return nil, checkExternal(s)
+	}
+	c, err := newConfig(s)
+	if err != nil {
+		return nil, err
+	}
+	data, err := marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	set, err := statefulSet(in, data)
+	if err != nil {
+		return nil, err
+	}
+	return []client.Object{configMap(in.KubeBot, data), newService(in.KubeBot), set, networkPolicy(in)}, nil
+}
+
+func managed(kb *v1alpha1.KubeBot) bool {
+	m := kb.Spec.Traces.Jaeger.Mode
+	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
+}
+
+func checkExternal(s v1alpha1.JaegerSpec) error {
+	if s.Mode == v1alpha1.ModeExternal && s.External != nil {
+		return component.CheckURL(field+".external.url", s.External.URL, "give an address that needs none")
+	}
+	return nil
+}
+
+func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
+}
+
+// setName is bounded, because the name of a StatefulSet becomes part of a label.
+func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, name), 52) }
+
+func configMap(kb *v1alpha1.KubeBot, data string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: meta(kb),
+		Data:       map[string]string{configFile: data},
+	}
+}
+
+// ports of the pod; those of the Service are the same.
+var ports = []corev1.ContainerPort{
+	{Name: portQuery, ContainerPort: endpoints.JaegerQueryPort, Protocol: corev1.ProtocolTCP},
+	{Name: portOTLP, ContainerPort: endpoints.OTLPGRPCPort, Protocol: corev1.ProtocolTCP},
+	{Name: portHTTP, ContainerPort: endpoints.OTLPHTTPPort, Protocol: corev1.ProtocolTCP},
+	{Name: portMetrics, ContainerPort: endpoints.JaegerMetricsPort, Protocol: corev1.ProtocolTCP},
+}
+
+func newService(kb *v1alpha1.KubeBot) *corev1.Service {
+	s := &corev1.Service{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
+		ObjectMeta: meta(kb),
+		Spec:       corev1.ServiceSpec{Selector: naming.Selector(kb, name)},
+	}
+	for _, p := range ports {
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: p.Name, Port: p.ContainerPort, TargetPort: intstr.FromString(p.Name), Protocol: p.Protocol})
+	}
+	return s
+}
+
+// replicas are one with the embedded store, whose files have one writer.
+func replicas(s v1alpha1.JaegerSpec) int32 {
+	if s.Elasticsearch == nil {
+		return 1
+	}
+	return ptr.Deref(s.Replicas, 1)
+}
+
+// statefulSet never has two pods on the same files. While its pod is replaced, the collector keeps what comes. Its pods
+// are managed in parallel, so that a new template also replaces a pod that never got ready.
+func statefulSet(in component.Input, data string) (*appsv1.StatefulSet, error) {
+	kb, s := in.KubeBot, in.KubeBot.Spec.Traces.Jaeger
+	img, err := pods.Image(in, field, image, s.PodSettings)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := naming.Hash(data)
+	if err != nil {
+		return nil, err
+	}
+	var volume pods.Volume
+	if s.Elasticsearch == nil {
+		if volume, err = pods.NewVolume(kb, name, field+".storage", s.Storage, emptyDirLimit); err != nil {
+			return nil, err
+		}
+	}
+	pod := corev1.PodSpec{
+		ServiceAccountName:            pods.ServiceAccount(in, name),
+		AutomountServiceAccountToken:  new(false),
+		SecurityContext:               pods.Security(),
+		EnableServiceLinks:            new(false),
+		TerminationGracePeriodSeconds: new(graceSeconds),
+		Affinity:                      pods.Spread(naming.Selector(kb, name)),
+		Containers:                    []corev1.Container{container(s, img)},
+		Volumes: append([]corev1.Volume{
+			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+				LocalObjectReference: corev1.LocalObjectReference{Name: naming.Object(kb, name)},
+			}}},
+		}, volume.Volumes...),
+	}
+	pods.Place(&pod, in, s.PodSettings)
+	own := meta(kb)
+	own.Name = setName(kb)
+	return &appsv1.StatefulSet{
+		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet"},
+		ObjectMeta: own,
+		Spec: appsv1.StatefulSetSpec{
+			Replicas:                             new(replicas(s)),
+			ServiceName:                          naming.Object(kb, name),
+			PodManagementPolicy:                  appsv1.ParallelPodManagement,
+			Selector:                             &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)},
+			VolumeClaimTemplates:                 volume.Templates,
+			PersistentVolumeClaimRetentionPolicy: volume.Claims,
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
+				Spec:       pod,
+			},
+		},
+	}, nil
+}
+
+func container(s v1alpha1.JaegerSpec, img string) corev1.Container {
+	c := corev1.Container{
+		Name:            name,
+		Image:           img,
+		Args:            []string{"--config=" + configDir + "/" + configFile},
+		Env:             environment(s.Elasticsearch),
+		Ports:           append(ports[:len(ports):len(ports)], corev1.ContainerPort{Name: portHealth, ContainerPort: healthPort, Protocol: corev1.ProtocolTCP}),
+		LivenessProbe:   probe(20, 6),
+		ReadinessProbe:  probe(5, 3),
+		Resources:       pods.Resources(s.PodSettings, cpuRequest, memoryRequest, memoryLimit),
+		SecurityContext: pods.ContainerSecurity(),
+		VolumeMounts:    []corev1.VolumeMount{{Name: "config", MountPath: configDir, ReadOnly: true}},
+	}
+	if s.Elasticsearch == nil {
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: pods.DataVolume, MountPath: dataDir})
+	}
+	return c
+}
+
+func probe(period, failures int32) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler:     corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: healthPath, Port: intstr.FromString(portHealth)}},
+		PeriodSeconds:    period,
+		TimeoutSeconds:   5,
+		FailureThreshold: failures,
+	}
+}
+
+// environment holds what is secret; the configuration only names the variables.
+func environment(e *v1alpha1.Elasticsearch) []corev1.EnvVar {
+	if e == nil || e.BasicAuth == nil {
+		return nil
+	}
+	return []corev1.EnvVar{
+		pods.SecretVariable(variableUser, e.BasicAuth.UsernameSecret),
+		pods.SecretVariable(variablePassword, e.BasicAuth.PasswordSecret),
+	}
+}
+
+// networkPolicy lets in the collector's spans and who asks for traces. Jaeger calls nobody but Elasticsearch, which may be
+// anywhere.
+func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
+	kb := in.KubeBot
+	grafana := netpol.Component(kb, "grafana")
+	if kb.Spec.Dashboards.Grafana.Mode == v1alpha1.ModeExternal {
+		grafana = netpol.AnyPod()
+	}
+	var out []networkingv1.NetworkPolicyEgressRule
+	if kb.Spec.Traces.Jaeger.Elasticsearch != nil {
+		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
+	}
+	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
+		netpol.From([]int{endpoints.OTLPGRPCPort, endpoints.OTLPHTTPPort}, netpol.Part(kb, "collector")),
+		netpol.From([]int{endpoints.JaegerQueryPort}, grafana, netpol.Component(kb, "responder"), netpol.Manager(in)),
+		netpol.From([]int{endpoints.JaegerMetricsPort}, netpol.Prometheus(kb)),
+	}, out)
+}

@@ -1,0 +1,67 @@
+package jaeger
+
+import (
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
+)
+
+// server is a running Jaeger with the default configuration on free ports.
+type server struct {
+	query, otlp, metrics string
+	// kill ends it as a lost node would.
+	kill func()
+}
+
+// startJaeger runs the program on the files of a folder until the test or kill ends it.
+func startJaeger(t *testing.T, program, dir string) server {
+	t.Helper()
+	c, err := newConfig(v1alpha1.JaegerSpec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	query, grpc, metrics, health, otlpGRPC, otlpHTTP := free(t), free(t), free(t), free(t), free(t), free(t)
+	c.Extensions.Query.HTTP.Endpoint, c.Extensions.Query.GRPC.Endpoint = query.String(), grpc.String()
+	c.Extensions.Health.HTTP.Endpoint = health.String()
+	c.Receivers.OTLP.Protocols.GRPC.Endpoint, c.Receivers.OTLP.Protocols.HTTP.Endpoint = otlpGRPC.String(), otlpHTTP.String()
+	c.Service.Telemetry.Metrics.Readers[0].Pull.Exporter.Prometheus = prometheusExporter{Host: "127.0.0.1", Port: metrics.Port}
+	data, err := marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(written(t, strings.ReplaceAll(data, dataDir, dir)), configFile)
+	cmd := exec.CommandContext(t.Context(), program, "--config="+file)
+	cmd.Dir = dir
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start Jaeger: %v", err)
+	}
+	kill := sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed: its error says only that
+	})
+	t.Cleanup(kill)
+	for deadline := time.Now().Add(time.Minute); golden.Ask(t, "http://"+health.String()+healthPath).Status != http.StatusOK; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("Jaeger does not get healthy")
+		}
+	}
+	return server{"http://" + query.String(), "http://" + otlpHTTP.String(), "http://" + metrics.String(), kill}
+}
+
+func free(t *testing.T) *net.TCPAddr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr)
+}
