@@ -53,6 +53,12 @@ func ownJobs(in component.Input) []ownJob {
 	if metrics.NodeExporter.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
 		jobs = append(jobs, nodeExporterJob(in))
 	}
+	if m := in.KubeBot.Spec.Logs.Loki.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
+		jobs = append(jobs, podJob(in, endpoints.JobLoki, "loki", "http"))
+	}
+	if m := in.KubeBot.Spec.Traces.Jaeger.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
+		jobs = append(jobs, podJob(in, endpoints.JobJaeger, "jaeger", "metrics"))
+	}
 	return jobs
 }
 

@@ -5,6 +5,8 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/alertmanager"
 	"github.com/kubebot/kubebot/internal/component/exporters"
+	"github.com/kubebot/kubebot/internal/component/jaeger"
+	"github.com/kubebot/kubebot/internal/component/loki"
 	"github.com/kubebot/kubebot/internal/component/prometheus"
 	"github.com/kubebot/kubebot/internal/component/responder"
 	"github.com/kubebot/kubebot/internal/component/rules"
@@ -18,6 +20,8 @@ func All() []component.Component {
 		prometheus.Component{},
 		alertmanager.Component{},
 		exporters.Component{},
+		loki.Component{},
+		jaeger.Component{},
 		responder.Component{},
 	}
 }
