@@ -24,6 +24,7 @@ type config struct {
 	Compactor    compactor       `yaml:"compactor"`
 	Limits       limits          `yaml:"limits_config"`
 	Frontend     frontend        `yaml:"frontend"`
+	Worker       worker          `yaml:"frontend_worker"`
 	QueryRange   queryRange      `yaml:"query_range"`
 	ChunkStore   chunkStore      `yaml:"chunk_store_config"`
 	MemberlistKV memberlist      `yaml:"memberlist"`
@@ -168,8 +169,13 @@ type otlpAttribute struct {
 }
 
 type frontend struct {
-	Address  string `yaml:"address"`
-	Encoding string `yaml:"encoding"`
+	Address   string `yaml:"address"`
+	Scheduler string `yaml:"scheduler_address"`
+	Encoding  string `yaml:"encoding"`
+}
+
+type worker struct {
+	Scheduler string `yaml:"scheduler_address"`
 }
 
 type queryRange struct {
@@ -241,8 +247,10 @@ func newConfig(s v1alpha1.LokiSpec) (config, error) {
 		Compactor: compactor{
 			Dir: dataDir + "/compactor", Interval: "10m", Retention: true, DeleteDelay: "15m", DeleteStore: objects, RetentionTable: "5m",
 		},
-		Limits:       newLimits(keep),
-		Frontend:     frontend{Address: loopback, Encoding: "protobuf"},
+		Limits: newLimits(keep),
+		// Named directly: found by its ring, the scheduler of queries takes 10 s of every start.
+		Frontend:     frontend{Address: loopback, Scheduler: schedulerAddress(grpcPort), Encoding: "protobuf"},
+		Worker:       worker{Scheduler: schedulerAddress(grpcPort)},
 		QueryRange:   queryRange{ResultsCache: resultsCache{Cache: newCache()}},
 		ChunkStore:   chunkStore{Cache: newCache()},
 		MemberlistKV: memberlist{BindAddresses: []string{loopback}},
@@ -250,6 +258,8 @@ func newConfig(s v1alpha1.LokiSpec) (config, error) {
 }
 
 const loopback = "127.0.0.1"
+
+func schedulerAddress(port int) string { return fmt.Sprintf("%s:%d", loopback, port) }
 
 func newCache() cache { return cache{Embedded: embeddedCache{Enabled: true, MaxMB: cacheMB}} }
 

@@ -38,6 +38,7 @@ func startLoki(t *testing.T, program string) string {
 			t.Fatal(err)
 		}
 		c.Server.GRPCPort = freePort(t)
+		c.Frontend.Scheduler, c.Worker.Scheduler = schedulerAddress(c.Server.GRPCPort), schedulerAddress(c.Server.GRPCPort)
 		data, err := marshal(c)
 		if err != nil {
 			t.Fatal(err)
