@@ -44,6 +44,9 @@ type Facts struct {
 	// Subject is what was asked about; Workload is the workload behind it, if there is one.
 	Subject  Object
 	Workload Workload
+	// Troubled is set where an alert says that something is wrong, so that what is recent is worth telling even if no
+	// object shows trouble.
+	Troubled bool
 
 	Namespace *corev1.Namespace
 	// Pods are the workload's own, Neighbours all others of the namespace.
@@ -58,7 +61,7 @@ type Facts struct {
 
 	Quotas          []corev1.ResourceQuota
 	LimitRanges     []corev1.LimitRange
-	ConfigMaps      []corev1.ConfigMap // without values
+	ConfigMaps      []corev1.ConfigMap // without values; Data is nil where the keys were not read either
 	ServiceAccounts []corev1.ServiceAccount
 	Claims          []corev1.PersistentVolumeClaim
 	Volumes         []corev1.PersistentVolume
@@ -74,6 +77,15 @@ type Facts struct {
 
 	Logs   []Log
 	Unread []Unread
+	// Rollouts are those of all Deployments of the namespace.
+	Rollouts []Rollout
+}
+
+// Rollout is when a Deployment got a new revision.
+type Rollout struct {
+	Deployment string
+	Revision   int
+	At         time.Time
 }
 
 // Knows tells whether every object of the kind that matters was read, so that one that is not there does not exist.

@@ -9,14 +9,14 @@ import (
 	"github.com/kubebot/kubebot/internal/alert"
 )
 
-// Bounds of an Incident. Together with its deliveries (see maxDeliveries) it stays below 256 KiB, so that thousands of
+// Bounds of an Incident. Together with its causes (24 KiB, see package enrich) and its deliveries it stays below 256 KiB, so that thousands of
 // Incidents fit into the API server's store and every write is far below its limit of 1.5 MiB per object.
 const (
 	// maxAlerts of one Incident; further ones open the next.
 	maxAlerts = 500
 	// openingBytes is what spec.openingAlerts may take as JSON, statusBytes what status.alerts may.
 	openingBytes = 56 << 10
-	statusBytes  = 128 << 10
+	statusBytes  = 112 << 10
 	// endsAtBytes is what the end of an alert adds; it is counted from the start, so that what fits once always fits.
 	endsAtBytes = len(`"endsAt":"2006-01-02T15:04:05Z",`)
 )

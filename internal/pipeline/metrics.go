@@ -17,6 +17,8 @@ type Metrics struct {
 	incidents   *prometheus.GaugeVec
 	storing     prometheus.Histogram
 	latency     *prometheus.HistogramVec
+	analyses    *prometheus.CounterVec
+	analysing   prometheus.Histogram
 }
 
 // NewMetrics registers the metrics of the pipeline; the series of known label values start at zero.
@@ -39,8 +41,15 @@ func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metri
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kubebot_responder_delivery_seconds",
 			Help: "Seconds from a change of an Incident until its receiver accepted the message, by type of receiver.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)},
 			[]string{"receiver_type"}),
+		analyses: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_analyses_total",
+			Help: "Analyses of Incidents that came to their end, by result."}, []string{"result"}),
+		analysing: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "kubebot_responder_analysis_seconds",
+			Help: "Seconds that an analysis of an Incident took.", Buckets: prometheus.ExponentialBuckets(0.1, 2, 9)}),
 	}
-	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency)
+	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency, m.analyses, m.analysing)
+	for _, state := range []v1alpha1.AnalysisState{v1alpha1.AnalysisCauseFound, v1alpha1.AnalysisNothingStandsOut, v1alpha1.AnalysisFailed} {
+		m.analyses.WithLabelValues(string(state))
+	}
 	for _, source := range []v1alpha1.AlertSource{v1alpha1.AlertSourceAlertmanager, v1alpha1.AlertSourceWatch, v1alpha1.AlertSourceHistory} {
 		m.ingested.WithLabelValues(string(source))
 		m.stored.WithLabelValues(string(source))

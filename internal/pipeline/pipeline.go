@@ -50,6 +50,8 @@ type Options struct {
 	Rules     decide.Rules
 	Receivers []Receiver
 	Topology  Topology
+	// Analyse looks for the cause of an Incident; nil looks for none.
+	Analyse Analyst
 	// Replica names this process, a new name at each start: what an earlier process of the same pod has claimed is not its own.
 	Replica string
 	Metrics *Metrics
@@ -69,6 +71,10 @@ type Pipeline struct {
 	stopping  atomic.Bool
 	sends     sync.WaitGroup
 	sendMu    sync.Mutex // orders stopping and sends.Add
+	analyses  *slots
+	// analysing ends when the responder stops.
+	analysing     context.Context
+	stopAnalysing context.CancelFunc
 
 	mu    sync.Mutex
 	inbox map[string]*batch
@@ -93,6 +99,7 @@ type batch struct {
 	alerts  []alert.Alert
 	tickets []*ticket
 	results []result
+	found   []found
 	tries   int
 }
 
@@ -127,6 +134,8 @@ func New(o Options) *Pipeline {
 		own:       map[string]string{},
 		decided:   map[types.UID]bool{},
 	}
+	p.analyses = &slots{places: analysesAtOnce}
+	p.analysing, p.stopAnalysing = context.WithCancel(context.Background())
 	for _, r := range o.Receivers {
 		p.receivers[r.Name] = &receiver{Receiver: r, gate: newGate()}
 		p.names = append(p.names, r.Name)
@@ -255,6 +264,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.sendMu.Lock()
 	p.stopping.Store(true)
 	p.sendMu.Unlock()
+	p.stopAnalysing()
 	p.sends.Wait()
 	p.queue.ShutDownWithDrain()
 	working.Wait()
@@ -289,6 +299,7 @@ func (p *Pipeline) tend(ctx context.Context) {
 			for _, r := range p.receivers {
 				p.wake(r.gate.tick(p.Now()))
 			}
+			p.wake(p.analyses.free())
 		case <-gauges.C:
 			p.gauge()
 		case <-checks.C:

@@ -187,14 +187,14 @@ func TestReplicasWithOldAndNewRulesDoNotUndoEachOther(t *testing.T) {
 	}
 	old, renewed := with("oncall"), with("oncall", "second")
 	inc := opened(fired("A", "1", v1alpha1.SeverityCritical, noon))
-	inc = old.compute(inc, nil, nil).out
+	inc = old.compute(inc, nil, &batch{}).out
 	require.Len(t, inc.Status.Deliveries, 1)
-	inc = renewed.compute(inc, nil, nil).out
+	inc = renewed.compute(inc, nil, &batch{}).out
 	require.Len(t, inc.Status.Deliveries, 2, "a new receiver hears of what is open")
 	for range 3 {
 		for _, p := range []*Pipeline{old, renewed} {
 			p.settled(inc)
-			next := p.compute(inc, nil, nil).out
+			next := p.compute(inc, nil, &batch{}).out
 			assert.Equal(t, inc.Status, next.Status)
 			inc = next
 		}

@@ -52,6 +52,7 @@ func (p *Pipeline) process(key string) {
 	p.mu.Lock()
 	again := p.box(key)
 	again.results = append(b.results, again.results...)
+	again.found = append(b.found, again.found...)
 	again.tries = b.tries + 1
 	p.mu.Unlock()
 	p.queue.AddAfter(key, backoffAfter(int64(min(b.tries, 4)), rand.Float64()))
@@ -62,7 +63,7 @@ func (p *Pipeline) settle(ctx context.Context, key string, b *batch, stored func
 	alerts := dedupe(b.alerts)
 	visited := map[string]bool{}
 	for conflicts := 0; conflicts < maxConflicts; {
-		rest, err := p.pass(ctx, key, alerts, b.results, visited)
+		rest, err := p.pass(ctx, key, alerts, b, visited)
 		if err != nil {
 			return err
 		}
@@ -107,7 +108,7 @@ func dedupe(alerts []alert.Alert) []alert.Alert {
 
 // pass steps the Incidents of a key: each gets the alerts that it knows, the last one those that none knows. It returns
 // what found no place.
-func (p *Pipeline) pass(ctx context.Context, key string, alerts []alert.Alert, results []result, visited map[string]bool) ([]alert.Alert, error) {
+func (p *Pipeline) pass(ctx context.Context, key string, alerts []alert.Alert, b *batch, visited map[string]bool) ([]alert.Alert, error) {
 	incidents := p.index.ByKey(key)
 	if len(incidents) == 0 {
 		return alerts, nil
@@ -124,7 +125,7 @@ func (p *Pipeline) pass(ctx context.Context, key string, alerts []alert.Alert, r
 			continue
 		}
 		visited[inc.Name] = true
-		left, err := p.step(ctx, inc, mine, results)
+		left, err := p.step(ctx, inc, mine, b)
 		if err != nil {
 			return nil, err
 		}
@@ -222,9 +223,9 @@ func (p *Pipeline) refresh(ctx context.Context, name string) (*v1alpha1.Incident
 }
 
 // step takes one Incident on: alerts, time, results, decision, deliveries and claims, in one write if anything changed.
-func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []alert.Alert, results []result) ([]alert.Alert, error) {
+func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []alert.Alert, b *batch) ([]alert.Alert, error) {
 	for range maxConflicts {
-		next := p.compute(inc, alerts, results)
+		next := p.compute(inc, alerts, b)
 		if equality.Semantic.DeepEqual(inc.Status, next.out.Status) {
 			p.settled(inc)
 			p.later(inc, next.outcome)
@@ -237,11 +238,15 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 			p.wrote(written)
 			p.settled(written)
 			p.dispatch(written, next.claims)
+			p.search(written, next.search)
 			p.later(written, next.outcome)
 			p.widen(inc, written)
 			return next.rest, nil
 		}
 		p.cancel(next.claims)
+		if next.search != nil {
+			p.wake(p.analyses.leave())
+		}
 		if apierrors.IsNotFound(err) {
 			p.Forget(inc)
 			return next.rest, nil
@@ -267,15 +272,21 @@ type stepped struct {
 	rest    []alert.Alert
 	outcome decide.Outcome
 	claims  []attempt
+	search  *search
 }
 
 // compute does a step in memory. Only taking places at the gates reaches beyond the Incident.
-func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, results []result) stepped {
+func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batch) stepped {
 	now := p.Now()
 	out, rest := Apply(inc, alerts, now)
-	for _, r := range results {
+	for _, r := range b.results {
 		if r.incident == inc.Name {
 			conclude(out, p.Replica, r, backoffAfter(attemptsOf(out, r.key), rand.Float64()))
+		}
+	}
+	for _, f := range b.found {
+		if f.incident == inc.Name {
+			explain(out, p.Replica, f, sequenceOf(inc), now)
 		}
 	}
 	first := out.Status.Decision == nil
@@ -287,7 +298,7 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, results
 	claims := p.claim(out, outcome, now)
 	prune(out)
 	out.Status.Receivers = summary(out)
-	return stepped{out: out, rest: rest, outcome: outcome, claims: claims}
+	return stepped{out: out, rest: rest, outcome: outcome, claims: claims, search: p.claimAnalysis(out, now)}
 }
 
 func attemptsOf(inc *v1alpha1.Incident, key string) int64 {
@@ -436,6 +447,9 @@ func (p *Pipeline) nextTime(inc *v1alpha1.Incident, outcome decide.Outcome, now 
 		consider(s.ResolvedAt.Add(QuietTime))
 	}
 	consider(outcome.Again)
+	if at, ok := analysisDue(inc); ok && p.Analyse != nil {
+		consider(at)
+	}
 	if outcome.Reason == decide.ReasonRepeated || outcome.Reason == decide.ReasonInhibited {
 		consider(now.Add(time.Minute))
 	}

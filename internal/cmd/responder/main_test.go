@@ -36,6 +36,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
@@ -103,6 +104,8 @@ type rig struct {
 	dir       string
 	sink      *recorder
 	roots     *x509.CertPool
+	// analyse looks for causes; nil looks for none.
+	analyse pipeline.Analyst
 }
 
 func newRig(t *testing.T, change func(*config.Config)) *rig {
@@ -112,7 +115,7 @@ func newRig(t *testing.T, change func(*config.Config)) *rig {
 	kb := &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: ns.Name}}
 	require.NoError(t, api.Create(t.Context(), kb))
 	r := &rig{t: t, namespace: ns.Name, dir: t.TempDir(), sink: &recorder{}, roots: x509.NewCertPool()}
-	r.config = config.Config{KubeBot: kb.Name, Namespace: ns.Name, UID: string(kb.UID), ClusterName: "test",
+	r.config = config.Config{KubeBot: kb.Name, Namespace: ns.Name, UID: string(kb.UID), ClusterName: "test", RootCause: v1alpha1.SwitchDisabled,
 		Receivers: []v1alpha1.Receiver{{Name: "oncall", Webhook: &v1alpha1.WebhookReceiver{URL: "http://example.com"}}}}
 	if change != nil {
 		change(&r.config)
@@ -160,8 +163,8 @@ func (r *rig) start(name string) *replica {
 	o := Options{
 		ConfigFile: filepath.Join(r.dir, "responder.yaml"), Listen: address, HealthProbeBindAddress: probes, MetricsBindAddress: "0",
 		CredentialsDir: r.dir, PodName: name, PodNamespace: r.namespace, REST: apiServer, Registry: prometheus.NewRegistry(),
-		Sinks: map[string]SinkFactory{typeWebhook: func(v1alpha1.Receiver, string) (notify.Sink, error) { return r.sink, nil }},
-		Log:   logr.Discard(),
+		Sinks:   map[string]SinkFactory{typeWebhook: func(v1alpha1.Receiver, string) (notify.Sink, error) { return r.sink, nil }},
+		Analyse: r.analyse, Log: logr.Discard(),
 	}
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, o) }()

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -32,7 +33,9 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Sinks by type of receiver; nil for Sinks().
 	Sinks map[string]SinkFactory
-	Log   logr.Logger
+	// Analyse looks for causes; nil for what the configuration asks for.
+	Analyse pipeline.Analyst
+	Log     logr.Logger
 }
 
 // load reads the configuration and returns it with the rules that it holds and the problems in it that are worked

@@ -24,6 +24,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/ingest"
 	"github.com/kubebot/kubebot/internal/ingest/watch"
+	"github.com/kubebot/kubebot/internal/notify/heartbeat"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
@@ -36,6 +37,7 @@ type process struct {
 	cache     cache.Cache
 	pipeline  *pipeline.Pipeline
 	heartbeat *ingest.Heartbeat
+	beats     *heartbeat.Sender // nil without a heartbeat
 	webhook   *ingest.Webhook
 	compare   *ingest.Comparison // nil without Alertmanager
 	history   *ingest.History    // nil without Prometheus
@@ -78,8 +80,13 @@ func build(o Options) (*process, error) {
 	}
 	replica := o.PodName + "." + utilrand.String(5)
 	topology := &watch.Topology{Reader: p.cache}
+	if o.Analyse == nil {
+		if o.Analyse, err = p.analyst(); err != nil {
+			return nil, err
+		}
+	}
 	p.pipeline = pipeline.New(pipeline.Options{
-		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica,
+		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse,
 		Metrics: pipeline.NewMetrics(o.Registry, []string{typeSlack, typeWebhook}), Log: o.Log.WithName("pipeline"), Now: time.Now,
 	})
 	p.heartbeat = &ingest.Heartbeat{
@@ -92,8 +99,21 @@ func build(o Options) (*process, error) {
 		}
 		return 0
 	}))
+	if h := c.Heartbeat; h != nil {
+		p.beats = heartbeat.New(heartbeat.Options{
+			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret), Now: time.Now, Log: o.Log.WithName("heartbeat"),
+		}, o.Registry)
+	}
 	p.sources(topology)
 	return p, nil
+}
+
+// watchdog takes the arrival of the watchdog alert.
+func (p *process) watchdog(receiver string) {
+	p.heartbeat.Arrived(receiver)
+	if p.beats != nil {
+		p.beats.Beat()
+	}
 }
 
 // sources makes what brings alerts in.
@@ -101,7 +121,7 @@ func (p *process) sources(topology *watch.Topology) {
 	c, store, index := p.config, p.pipeline.Ingest, p.pipeline.Index()
 	calls := &http.Client{Timeout: 40 * time.Second}
 	p.webhook = &ingest.Webhook{
-		Store: store, Seen: p.heartbeat.Arrived, Incomplete: func() {}, Severities: c.Severities, Now: time.Now, Log: p.Log.WithName("webhook"),
+		Store: store, Seen: p.watchdog, Incomplete: func() {}, Severities: c.Severities, Now: time.Now, Log: p.Log.WithName("webhook"),
 	}
 	p.webhook.Register(p.Registry)
 	if c.AlertmanagerURL != "" {
@@ -171,6 +191,9 @@ func (p *process) run(ctx context.Context) error {
 	go func() { delivered <- p.pipeline.Run(delivering) }()
 	group.Go(func() error { return p.heartbeat.Run(ctx) })
 	group.Go(func() error { return p.watcher.Run(ctx) })
+	if p.beats != nil {
+		group.Go(func() error { return p.beats.Run(ctx) })
+	}
 	group.Go(func() error {
 		return serveTLS(ctx, p.Listen, p.CredentialsDir, apiHandler(p.CredentialsDir, p.webhook, p.report))
 	})
@@ -225,7 +248,13 @@ func (p *process) observe(obj any, to func(*v1alpha1.Incident)) {
 
 // report tells of this replica.
 func (p *process) report() config.Report {
-	return config.Report{
+	report := config.Report{
 		Replica: p.PodName, WatchdogSeen: p.heartbeat.Last().Seen, Receivers: p.pipeline.Report(), Problems: p.problems,
 	}
+	if p.beats != nil {
+		if last := p.beats.Last(); !last.At.IsZero() {
+			report.Heartbeat = &config.HeartbeatReport{At: last.At, Reason: last.Reason, Message: last.Message}
+		}
+	}
+	return report
 }

@@ -32,11 +32,23 @@ func newConfig(in component.Input) (config.Config, error) {
 		ClusterName:     in.ClusterName,
 		PrometheusURL:   endpoints.Prometheus(kb),
 		AlertmanagerURL: endpoints.Alertmanager(kb),
+		LokiURL:         endpoints.Loki(kb),
+		LokiTenant:      lokiTenant(kb),
+		JaegerURL:       endpoints.Jaeger(kb),
+		RootCause:       kb.Spec.Analysis.RootCause,
 		Severities:      a.Severities,
 		Receivers:       a.Receivers,
 		Routes:          a.Routes,
 		MuteTimes:       a.MuteTimes,
+		Heartbeat:       a.Heartbeat,
 	}, nil
+}
+
+func lokiTenant(kb *v1alpha1.KubeBot) string {
+	if x := kb.Spec.Logs.Loki.External; x != nil {
+		return x.Tenant
+	}
+	return ""
 }
 
 // checkSeverities refuses to give KubeBot's own severities another meaning: a rule that says critical must stay so.
@@ -68,7 +80,24 @@ func checkReceivers(a v1alpha1.AlertingSpec) error {
 			}
 		}
 	}
+	if h := a.Heartbeat; h != nil && h.URL != "" {
+		return component.CheckURL(alertingField+".heartbeat.url", h.URL, "put the whole URL into a Secret and name it in urlSecret")
+	}
 	return nil
+}
+
+// secretRefs are the references of receivers and heartbeat.
+func secretRefs(a v1alpha1.AlertingSpec) []receivers.Ref {
+	refs := receivers.Refs(a.Receivers)
+	if h := a.Heartbeat; h != nil {
+		if h.URLSecret != nil {
+			refs = append(refs, receivers.Ref{Path: alertingField + ".heartbeat.urlSecret", SecretKeyRef: *h.URLSecret})
+		}
+		if h.CASecret != nil {
+			refs = append(refs, receivers.Ref{Path: alertingField + ".heartbeat.caSecret", SecretKeyRef: *h.CASecret})
+		}
+	}
+	return refs
 }
 
 func checkMuteTimes(a v1alpha1.AlertingSpec) error {
@@ -85,7 +114,7 @@ func checkMuteTimes(a v1alpha1.AlertingSpec) error {
 
 // checkSecrets refuses names that no Secret can have: they become paths and volumes.
 func checkSecrets(a v1alpha1.AlertingSpec) error {
-	for _, ref := range receivers.Refs(a.Receivers) {
+	for _, ref := range secretRefs(a) {
 		if len(validation.IsDNS1123Subdomain(ref.Name)) > 0 {
 			return &component.InvalidError{Field: ref.Path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
 		}

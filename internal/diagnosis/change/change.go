@@ -32,7 +32,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 
 // troubled tells whether something is wrong that a change could explain.
 func troubled(f *diagnosis.Facts) bool {
-	if !f.Workload.Satisfied() {
+	if f.Troubled || !f.Workload.Satisfied() {
 		return true
 	}
 	for _, c := range f.Containers() {

@@ -44,7 +44,7 @@ func (r *reader) details(ctx context.Context) {
 		}
 	}
 	r.all(ctx, sources)
-	if len(f.ConfigMaps) < len(seen) && f.Knows("ConfigMap") {
+	if len(f.ConfigMaps) < len(seen) && f.Knows("ConfigMap") && r.metadata == nil {
 		r.all(ctx, []source{r.otherConfigMaps()})
 	}
 }
@@ -62,6 +62,13 @@ func (r *reader) usesClaim(name string) bool {
 
 func (r *reader) configMap(name string) source {
 	return source{kind: "ConfigMap", name: name, read: func(ctx context.Context) error {
+		if r.metadata != nil {
+			m, err := r.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(r.facts.Subject.Namespace).Get(ctx, name, metav1.GetOptions{})
+			if err == nil {
+				r.addConfigMap(corev1.ConfigMap{ObjectMeta: m.ObjectMeta})
+			}
+			return err
+		}
 		m, err := r.client.CoreV1().ConfigMaps(r.facts.Subject.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -81,6 +88,9 @@ func (r *reader) addConfigMap(m corev1.ConfigMap) {
 		keys[k] = ""
 	}
 	m.Data, m.BinaryData = keys, nil
+	if r.metadata != nil {
+		m.Data = nil
+	}
 	for i := range m.ManagedFields {
 		m.ManagedFields[i].FieldsV1 = nil
 	}

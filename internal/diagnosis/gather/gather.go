@@ -14,6 +14,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 )
@@ -24,6 +25,13 @@ type Options struct {
 	SourceTimeout time.Duration
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+	// MaxObjects bounds how many objects are read of a kind; 5000 when zero.
+	MaxObjects int
+	// Metadata reads the metadata of ConfigMaps instead of the whole objects: neither keys nor values are asked for, nor
+	// like-named ones. Nil reads the objects and drops their values.
+	Metadata metadata.Interface
+	// Troubled says that an alert tells of trouble.
+	Troubled bool
 }
 
 // Facts reads what is to know about an object. The object's APIVersion may be empty. It returns an error only if the
@@ -35,7 +43,13 @@ func Facts(ctx context.Context, client kubernetes.Interface, subject diagnosis.O
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &reader{client: client, timeout: o.SourceTimeout, facts: &diagnosis.Facts{Now: o.Now(), Subject: subject}}
+	if o.MaxObjects == 0 {
+		o.MaxObjects = maxObjects
+	}
+	r := &reader{
+		client: client, metadata: o.Metadata, timeout: o.SourceTimeout, most: o.MaxObjects,
+		facts: &diagnosis.Facts{Now: o.Now(), Subject: subject, Troubled: o.Troubled},
+	}
 	if err := r.resolve(ctx); err != nil {
 		return nil, err
 	}
@@ -48,8 +62,10 @@ func Facts(ctx context.Context, client kubernetes.Interface, subject diagnosis.O
 
 // reader reads one set of facts.
 type reader struct {
-	client  kubernetes.Interface
-	timeout time.Duration
+	client   kubernetes.Interface
+	metadata metadata.Interface
+	timeout  time.Duration
+	most     int // objects of a kind
 
 	mu    sync.Mutex
 	facts *diagnosis.Facts

@@ -1,9 +1,12 @@
 package gather
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
+	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -51,14 +54,14 @@ func (r *reader) workloadOfSelected(ctx context.Context) {
 	}
 }
 
-// page is how many objects one request lists at most, and maxObjects how many are read of a kind.
+// page is how many objects one request lists at most, and maxObjects how many are read of a kind by default.
 const (
 	page       = 500
 	maxObjects = 5000
 )
 
 // listAll reads the pages of a list.
-func listAll[T any](ctx context.Context, list func(context.Context, metav1.ListOptions) ([]T, string, error)) ([]T, error) {
+func listAll[T any](ctx context.Context, most int, list func(context.Context, metav1.ListOptions) ([]T, string, error)) ([]T, error) {
 	var out []T
 	o := metav1.ListOptions{Limit: page}
 	for {
@@ -70,17 +73,17 @@ func listAll[T any](ctx context.Context, list func(context.Context, metav1.ListO
 		if next == "" {
 			return out, nil
 		}
-		if len(out) >= maxObjects {
-			return out, fmt.Errorf("more than %d: the rest was not read", maxObjects)
+		if len(out) >= most {
+			return out, fmt.Errorf("more than %d: the rest was not read", most)
 		}
 		o.Continue = next
 	}
 }
 
 // into makes a source that lists a kind into a field.
-func into[T any](kind string, field *[]T, list func(context.Context, metav1.ListOptions) ([]T, string, error)) source {
+func into[T any](r *reader, kind string, field *[]T, list func(context.Context, metav1.ListOptions) ([]T, string, error)) source {
 	return source{kind: kind, read: func(ctx context.Context) error {
-		items, err := listAll(ctx, list)
+		items, err := listAll(ctx, r.most, list)
 		*field = items
 		return err
 	}}
@@ -89,7 +92,7 @@ func into[T any](kind string, field *[]T, list func(context.Context, metav1.List
 // lists reads the lists of the namespace and of the cluster.
 func (r *reader) lists(ctx context.Context) {
 	f, c := r.facts, r.client
-	cluster := []source{into("Node", &f.Nodes, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Node, string, error) {
+	cluster := []source{into(r, "Node", &f.Nodes, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Node, string, error) {
 		l, err := c.CoreV1().Nodes().List(ctx, o)
 		if err != nil {
 			return nil, "", err
@@ -106,7 +109,7 @@ func (r *reader) lists(ctx context.Context) {
 	}
 	sources := append(cluster, r.namespaceSources(ns)...)
 	var events, nodeEvents []corev1.Event
-	sources = append(sources, r.nodeEvents(&nodeEvents), into("Event", &events, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Event, string, error) {
+	sources = append(sources, r.nodeEvents(&nodeEvents), into(r, "Event", &events, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Event, string, error) {
 		l, err := c.CoreV1().Events(ns).List(ctx, o)
 		if err != nil {
 			return nil, "", err
@@ -146,6 +149,7 @@ func masked(events []corev1.Event) []corev1.Event {
 func (r *reader) choosePods() {
 	f := r.facts
 	owners := map[string]bool{f.Workload.UID: f.Workload.Exists()}
+	f.Rollouts = rollouts(f.ReplicaSets)
 	f.Jobs = keep(f.Jobs, func(m metav1.Object) bool {
 		return controlledBy(m, owners) || f.Workload.Kind == "Job" && m.GetName() == f.Workload.Name
 	})
@@ -174,6 +178,21 @@ func (r *reader) choosePods() {
 			f.Neighbours = append(f.Neighbours, p)
 		}
 	}
+}
+
+// rollouts are the revisions after the first.
+func rollouts(sets []appsv1.ReplicaSet) []diagnosis.Rollout {
+	var out []diagnosis.Rollout
+	for i := range sets {
+		owner := metav1.GetControllerOfNoCopy(&sets[i])
+		if n := diagnosis.Revision(&sets[i]); owner != nil && owner.Kind == "Deployment" && n > 1 {
+			out = append(out, diagnosis.Rollout{Deployment: owner.Name, Revision: n, At: sets[i].CreationTimestamp.Time})
+		}
+	}
+	slices.SortFunc(out, func(a, b diagnosis.Rollout) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Revision, b.Revision))
+	})
+	return out
 }
 
 func controlledBy(m metav1.Object, owners map[string]bool) bool {

@@ -18,70 +18,70 @@ import (
 func (r *reader) namespaceSources(ns string) []source {
 	f, c := r.facts, r.client
 	return []source{
-		into("Pod", &f.Pods, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Pod, string, error) {
+		into(r, "Pod", &f.Pods, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Pod, string, error) {
 			l, err := c.CoreV1().Pods(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("ReplicaSet", &f.ReplicaSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.ReplicaSet, string, error) {
+		into(r, "ReplicaSet", &f.ReplicaSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.ReplicaSet, string, error) {
 			l, err := c.AppsV1().ReplicaSets(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("Job", &f.Jobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.Job, string, error) {
+		into(r, "Job", &f.Jobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.Job, string, error) {
 			l, err := c.BatchV1().Jobs(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("CronJob", &f.CronJobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.CronJob, string, error) {
+		into(r, "CronJob", &f.CronJobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.CronJob, string, error) {
 			l, err := c.BatchV1().CronJobs(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("ResourceQuota", &f.Quotas, func(ctx context.Context, o metav1.ListOptions) ([]corev1.ResourceQuota, string, error) {
+		into(r, "ResourceQuota", &f.Quotas, func(ctx context.Context, o metav1.ListOptions) ([]corev1.ResourceQuota, string, error) {
 			l, err := c.CoreV1().ResourceQuotas(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("LimitRange", &f.LimitRanges, func(ctx context.Context, o metav1.ListOptions) ([]corev1.LimitRange, string, error) {
+		into(r, "LimitRange", &f.LimitRanges, func(ctx context.Context, o metav1.ListOptions) ([]corev1.LimitRange, string, error) {
 			l, err := c.CoreV1().LimitRanges(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("PersistentVolumeClaim", &f.Claims, func(ctx context.Context, o metav1.ListOptions) ([]corev1.PersistentVolumeClaim, string, error) {
+		into(r, "PersistentVolumeClaim", &f.Claims, func(ctx context.Context, o metav1.ListOptions) ([]corev1.PersistentVolumeClaim, string, error) {
 			l, err := c.CoreV1().PersistentVolumeClaims(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("PodDisruptionBudget", &f.Budgets, func(ctx context.Context, o metav1.ListOptions) ([]policyv1.PodDisruptionBudget, string, error) {
+		into(r, "PodDisruptionBudget", &f.Budgets, func(ctx context.Context, o metav1.ListOptions) ([]policyv1.PodDisruptionBudget, string, error) {
 			l, err := c.PolicyV1().PodDisruptionBudgets(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("HorizontalPodAutoscaler", &f.Autoscalers, func(ctx context.Context, o metav1.ListOptions) ([]autoscalingv2.HorizontalPodAutoscaler, string, error) {
+		into(r, "HorizontalPodAutoscaler", &f.Autoscalers, func(ctx context.Context, o metav1.ListOptions) ([]autoscalingv2.HorizontalPodAutoscaler, string, error) {
 			l, err := c.AutoscalingV2().HorizontalPodAutoscalers(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("StorageClass", &f.StorageClasses, func(ctx context.Context, o metav1.ListOptions) ([]storagev1.StorageClass, string, error) {
+		into(r, "StorageClass", &f.StorageClasses, func(ctx context.Context, o metav1.ListOptions) ([]storagev1.StorageClass, string, error) {
 			l, err := c.StorageV1().StorageClasses().List(ctx, o)
 			if err != nil {
 				return nil, "", err
@@ -102,35 +102,35 @@ func (r *reader) namespaceSources(ns string) []source {
 func (r *reader) networkSources(ns string) []source {
 	f, c := r.facts, r.client
 	return []source{
-		into("Service", &f.Services, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Service, string, error) {
+		into(r, "Service", &f.Services, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Service, string, error) {
 			l, err := c.CoreV1().Services(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("EndpointSlice", &f.EndpointSlices, func(ctx context.Context, o metav1.ListOptions) ([]discoveryv1.EndpointSlice, string, error) {
+		into(r, "EndpointSlice", &f.EndpointSlices, func(ctx context.Context, o metav1.ListOptions) ([]discoveryv1.EndpointSlice, string, error) {
 			l, err := c.DiscoveryV1().EndpointSlices(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("Ingress", &f.Ingresses, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.Ingress, string, error) {
+		into(r, "Ingress", &f.Ingresses, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.Ingress, string, error) {
 			l, err := c.NetworkingV1().Ingresses(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("IngressClass", &f.IngressClasses, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.IngressClass, string, error) {
+		into(r, "IngressClass", &f.IngressClasses, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.IngressClass, string, error) {
 			l, err := c.NetworkingV1().IngressClasses().List(ctx, o)
 			if err != nil {
 				return nil, "", err
 			}
 			return l.Items, l.Continue, nil
 		}),
-		into("NetworkPolicy", &f.Policies, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.NetworkPolicy, string, error) {
+		into(r, "NetworkPolicy", &f.Policies, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.NetworkPolicy, string, error) {
 			l, err := c.NetworkingV1().NetworkPolicies(ns).List(ctx, o)
 			if err != nil {
 				return nil, "", err

@@ -103,7 +103,7 @@ func check(f *diagnosis.Facts, ref diagnosis.Reference, told said) (diagnosis.Fi
 	if !gone {
 		text, gone = told[[3]string{"volume", volumeOf(ref), ref.Key}]
 	}
-	if present != nil {
+	if present != nil && present.Data != nil {
 		if _, has := present.Data[ref.Key]; has {
 			return diagnosis.Finding{}, false
 		}

@@ -20,6 +20,7 @@ const (
 
 	maxField    = 400
 	maxCause    = 600
+	maxCommand  = 1000
 	maxList     = 2800
 	maxSummary  = 300
 	maxContext  = 600
@@ -45,8 +46,10 @@ func head(msg notify.Message, cluster string) content {
 		slackgo.NewHeaderBlock(plain(line(title, limitHeader))),
 		slackgo.NewSectionBlock(nil, rows(msg, cluster), nil),
 	}
-	if cause := line(inc.Status.Cause, maxCause); cause != "" {
-		blocks = append(blocks, slackgo.NewSectionBlock(plain("Likely cause: "+cause), nil, nil))
+	for _, text := range []string{cause(inc), fix(inc)} {
+		if text != "" {
+			blocks = append(blocks, slackgo.NewSectionBlock(plain(text), nil, nil))
+		}
 	}
 	if list := alertList(alerts(inc)); list != "" {
 		blocks = append(blocks, slackgo.NewSectionBlock(plain(list), nil, nil))
@@ -54,6 +57,39 @@ func head(msg notify.Message, cluster string) content {
 	blocks = append(blocks, slackgo.NewContextBlock("", footer(inc)...))
 	text := fmt.Sprintf("%s [%s] %s: %s", title, severity(inc), subject(inc), inc.Status.Cause)
 	return content{blocks: blocks, text: line(strings.TrimSuffix(strings.TrimSpace(text), ":"), maxFallback)}
+}
+
+// stated is the cause that the incident states, if an analysis found it.
+func stated(inc *v1alpha1.Incident) *v1alpha1.Cause {
+	if c := inc.Status.Causes; len(c) > 0 && inc.Status.Cause != "" && strings.HasPrefix(c[0].Sentence, inc.Status.Cause) {
+		return &c[0]
+	}
+	return nil
+}
+
+// cause says the likely cause, with its score where an analysis gave one.
+func cause(inc *v1alpha1.Incident) string {
+	text := line(inc.Status.Cause, maxCause)
+	switch c := stated(inc); {
+	case text == "":
+		return ""
+	case c != nil:
+		return fmt.Sprintf("Likely cause (%d %%): %s", c.ScorePercent, text)
+	}
+	return "Likely cause: " + text
+}
+
+// fix says what repairs the cause, and the first command to copy.
+func fix(inc *v1alpha1.Incident) string {
+	c := stated(inc)
+	if c == nil || c.Fix == nil {
+		return ""
+	}
+	text := "Fix: " + line(c.Fix.Explanation, maxCause)
+	if len(c.Fix.Commands) > 0 && len(c.Fix.Commands[0]) <= maxCommand {
+		text += "\n" + line(c.Fix.Commands[0], maxCommand)
+	}
+	return text
 }
 
 // reply renders the change for the thread.

@@ -42,11 +42,38 @@ type Incident struct {
 	State v1alpha1.AlertState `json:"state"`
 	Title string              `json:"title"`
 	// Cause is the most likely cause in a sentence; empty when not known.
-	Cause      string     `json:"cause"`
+	Cause string `json:"cause"`
+	// Causes are the likely causes that an analysis found, the likeliest first; left out while there is none.
+	Causes     []Cause    `json:"causes,omitempty"`
 	StartedAt  *time.Time `json:"startedAt,omitempty"`
 	ResolvedAt *time.Time `json:"resolvedAt,omitempty"`
 	// Alerts by fingerprint, at most 500.
 	Alerts []Alert `json:"alerts"`
+}
+
+// Cause is a likely cause.
+type Cause struct {
+	// Object is what has to be repaired.
+	Object Subject `json:"object"`
+	// Kind of the cause, such as config, and ScorePercent how likely it is.
+	Kind         string `json:"kind"`
+	ScorePercent int32  `json:"scorePercent"`
+	Sentence     string `json:"sentence"`
+	// Evidence is what a person can check, with where it comes from: Kubernetes, Logs, Metrics or Traces.
+	Evidence []Evidence `json:"evidence,omitempty"`
+	Fix      *Fix       `json:"fix,omitempty"`
+}
+
+// Evidence is one observation.
+type Evidence struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+}
+
+// Fix says how a person can repair a cause.
+type Fix struct {
+	Explanation string   `json:"explanation"`
+	Commands    []string `json:"commands,omitempty"`
 }
 
 // Subject is what is affected.
@@ -91,7 +118,7 @@ func encode(msg notify.Message, cluster string) ([]byte, error) {
 		Incident: Incident{
 			Namespace: inc.Namespace, Name: inc.Name, Cluster: cluster, Subject: subject(inc.Spec.Subject),
 			State: v1alpha1.AlertFiring, Title: inc.Status.Title, Cause: inc.Status.Cause,
-			Alerts: alerts(inc, msg.At),
+			Causes: causes(inc), Alerts: alerts(inc, msg.At),
 		},
 	}
 	doc.Incident.Severity = severity(inc, doc.Incident.Alerts)
@@ -111,6 +138,25 @@ func encode(msg notify.Message, cluster string) ([]byte, error) {
 		return nil, fmt.Errorf("encode the webhook's body: %w", err)
 	}
 	return body, nil
+}
+
+// causes are those of the incident.
+func causes(inc *v1alpha1.Incident) []Cause {
+	var out []Cause
+	for _, c := range inc.Status.Causes {
+		cause := Cause{
+			Object: subject(v1alpha1.Subject{APIVersion: c.Object.APIVersion, Kind: c.Object.Kind, Namespace: c.Object.Namespace, Name: c.Object.Name}),
+			Kind:   string(c.Kind), ScorePercent: c.ScorePercent, Sentence: c.Sentence,
+		}
+		for _, e := range c.Evidence {
+			cause.Evidence = append(cause.Evidence, Evidence{From: string(e.From), Text: e.Text})
+		}
+		if c.Fix != nil {
+			cause.Fix = &Fix{Explanation: c.Fix.Explanation, Commands: c.Fix.Commands}
+		}
+		out = append(out, cause)
+	}
+	return out
 }
 
 func utc(t time.Time) *time.Time {

@@ -30,11 +30,20 @@ type Config struct {
 	// PrometheusURL and AlertmanagerURL are base URLs; empty when there is none.
 	PrometheusURL   string `json:"prometheusURL,omitempty"`
 	AlertmanagerURL string `json:"alertmanagerURL,omitempty"`
+	// LokiURL and JaegerURL are base URLs of what the analysis reads; empty when there is none. LokiTenant is sent as
+	// X-Scope-OrgID.
+	LokiURL    string `json:"lokiURL,omitempty"`
+	LokiTenant string `json:"lokiTenant,omitempty"`
+	JaegerURL  string `json:"jaegerURL,omitempty"`
+	// RootCause looks for the cause of every Incident unless it is Disabled.
+	RootCause v1alpha1.Switch `json:"rootCause,omitempty"`
 	// Severities, Receivers, Routes and MuteTimes are the spec's.
 	Severities []v1alpha1.SeverityMapping `json:"severities,omitempty"`
 	Receivers  []v1alpha1.Receiver        `json:"receivers,omitempty"`
 	Routes     []v1alpha1.Route           `json:"routes,omitempty"`
 	MuteTimes  []v1alpha1.MuteTime        `json:"muteTimes,omitempty"`
+	// Heartbeat is the spec's, nil for none.
+	Heartbeat *v1alpha1.HeartbeatSpec `json:"heartbeat,omitempty"`
 }
 
 // SecretFile returns the file in the responder's pod that holds the value of a reference.
@@ -51,8 +60,20 @@ type Report struct {
 	WatchdogSeen time.Time `json:"watchdogSeen"`
 	// Receivers tell of each receiver.
 	Receivers []ReceiverReport `json:"receivers,omitempty"`
+	// Heartbeat tells of the last heartbeat that this replica sent, nil if it sent none.
+	Heartbeat *HeartbeatReport `json:"heartbeat,omitempty"`
 	// Problems in the configuration that the responder works around, each a sentence.
 	Problems []string `json:"problems,omitempty"`
+}
+
+// HeartbeatReport tells of the last heartbeat of a replica.
+type HeartbeatReport struct {
+	// At is when it was sent.
+	At time.Time `json:"at"`
+	// Reason is empty when the service took it, else one of the reasons of the condition HeartbeatConfigured.
+	Reason string `json:"reason,omitempty"`
+	// Message says what is wrong and what to do, without times and secrets.
+	Message string `json:"message,omitempty"`
 }
 
 // ReceiverReport tells of one receiver.

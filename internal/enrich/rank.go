@@ -1,0 +1,282 @@
+package enrich
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/rca"
+)
+
+const (
+	// StandsOut is the score in percent from which on a cause is said: below it, another one is likelier than not.
+	StandsOut = 50
+	// maxCauses of an answer.
+	maxCauses = 5
+	// hint is the score below which a cause of telemetry alone is not told at all.
+	hint = 0.15
+	// rolloutBefore and rolloutAfter say how near to the alarm a rollout counts as likely rather than possible: an alarm
+	// comes minutes after its trouble began, and rarely a little before what clocks say.
+	rolloutBefore = 15 * time.Minute
+	rolloutAfter  = time.Minute
+	// nearRollout is the score of such a rollout.
+	nearRollout = 0.7
+	// most is what a score may be: nothing here is certain.
+	most = 0.99
+	// passedOn is what is left of the score of a finding that blames a Service whose own cause was found.
+	passedOn = 0.4
+)
+
+// candidate is a cause before it is told.
+type candidate struct {
+	service  string // the name that telemetry knows
+	object   diagnosis.Object
+	workload string
+	kind     diagnosis.Kind
+	detector string
+	score    float64
+	sentence string
+	field    string
+	evidence []v1alpha1.CauseEvidence
+	path     []string
+	region   []string
+	fix      diagnosis.Fix
+	symptom  bool
+}
+
+// rank combines what the state of objects and telemetry say into one list.
+//
+// The state of objects comes first where it is sure of itself: it names object, field and value. What telemetry says
+// about the same workload and a kind that goes with it is further evidence, and the scores are joined as those of
+// independent witnesses (1-(1-a)(1-b)). What telemetry alone says stands by its own, calibrated score.
+func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []v1alpha1.Cause {
+	var all []candidate
+	for i, d := range diagnoses {
+		list := fromObjects(q, d, t)
+		if i+1 < len(diagnoses) && len(diagnoses[i+1].Path) == len(d.Path)+1 {
+			passOn(list, diagnoses[i+1])
+		}
+		all = append(all, list...)
+	}
+	if result != nil {
+		all = join(q, all, result, t)
+	}
+	all = dropSymptoms(all)
+	slices.SortStableFunc(all, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.sentence, b.sentence))
+	})
+	out := make([]v1alpha1.Cause, 0, maxCauses)
+	for _, c := range all[:min(len(all), maxCauses)] {
+		out = append(out, c.tell())
+	}
+	return out
+}
+
+// fromObjects are the findings of one diagnosis; a rollout near the alarm joins what it explains.
+func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
+	var out []candidate
+	workload := d.Facts.Workload.Object
+	if !d.Facts.Workload.Exists() {
+		workload = d.Facts.Subject
+	}
+	for _, f := range d.Findings {
+		c := candidate{
+			service: t.service(workload.Name), object: f.Object, workload: workload.Name, kind: f.Kind, detector: f.Detector, score: f.Score,
+			sentence: f.Sentence, field: f.Field, fix: f.Fix, symptom: f.Symptom, path: d.Path,
+		}
+		for _, e := range f.Evidence {
+			c.evidence = append(c.evidence, v1alpha1.CauseEvidence{From: v1alpha1.EvidenceKubernetes, Text: e})
+		}
+		if f.Detector == "change" && f.Object.Kind != "ConfigMap" {
+			present, _ := d.Facts.Revisions()
+			if at := present.CreationTimestamp.Time; at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter)) {
+				c.score = nearRollout
+			}
+		}
+		out = append(out, c)
+	}
+	return explainByRollout(out)
+}
+
+// explainByRollout joins the rollout near the alarm with the first of the findings that it explains: what the program
+// says, and what the rollout changed, are one cause, which the rollback mends.
+func explainByRollout(list []candidate) []candidate {
+	at := slices.IndexFunc(list, func(c candidate) bool {
+		return c.detector == "change" && c.object.Kind != "ConfigMap" && c.score >= nearRollout
+	})
+	if at < 0 {
+		return list
+	}
+	roll := list[at]
+	i := slices.IndexFunc(list, func(c candidate) bool {
+		return c.detector != "change" && !c.symptom && c.object == roll.object && (c.kind == diagnosis.KindConfig || c.kind == diagnosis.KindImage || c.kind == diagnosis.KindCode)
+	})
+	if i < 0 {
+		return list
+	}
+	c := list[i]
+	joined := c
+	joined.score = witness(c.score, roll.score)
+	if c.score >= diagnosis.ScoreStrong && c.detector != "applog" {
+		joined.evidence = append(slices.Clone(c.evidence), v1alpha1.CauseEvidence{From: v1alpha1.EvidenceKubernetes, Text: roll.sentence})
+	} else {
+		joined.sentence = roll.sentence + "; since then: " + c.sentence
+		joined.evidence = append(slices.Clone(roll.evidence), c.evidence...)
+		joined.kind, joined.field = roll.kind, roll.field
+	}
+	if len(roll.fix.Commands) > 0 {
+		undo := roll.fix.Commands[0]
+		joined.fix.Commands = append([]string{undo}, slices.DeleteFunc(slices.Clone(c.fix.Commands), func(s string) bool { return s == undo })...)
+		if joined.sentence != c.sentence {
+			joined.fix.Explanation = roll.fix.Explanation
+		}
+	}
+	list[i] = joined
+	return slices.Delete(list, at, at+1)
+}
+
+// witness joins the scores of two independent witnesses.
+func witness(a, b float64) float64 { return min(most, 1-(1-a)*(1-b)) }
+
+// passOn lowers the findings that blame a Service where the next diagnosis found out why that one fails.
+func passOn(list []candidate, next Diagnosis) {
+	if len(next.Findings) == 0 || next.Findings[0].Symptom || next.Findings[0].Score < diagnosis.ScorePossible {
+		return
+	}
+	for i := range list {
+		if list[i].kind == diagnosis.KindDependency && list[i].object.Kind == "Service" {
+			list[i].score *= passedOn
+		}
+	}
+}
+
+// join adds what telemetry says.
+func join(q Question, all []candidate, r *rca.Result, t telemetry) []candidate {
+	for _, c := range r.Causes[:min(len(r.Causes), maxCauses)] {
+		if c.Score < hint {
+			continue
+		}
+		i := slices.IndexFunc(all, func(x candidate) bool {
+			return x.service == c.Workload && !x.symptom && agree(x, diagnosis.Kind(c.Kind))
+		})
+		if i < 0 {
+			all = append(all, fromTelemetry(q, c, t))
+			continue
+		}
+		all[i].score = witness(all[i].score, c.Score)
+		all[i].evidence = append(all[i].evidence, evidenceOf(c.Evidence)...)
+		all[i].region = c.Region
+		if len(c.Path) > len(all[i].path) {
+			all[i].path = c.Path
+		}
+	}
+	return all
+}
+
+// agree tells whether a kind that telemetry shows goes with a finding: code that behaves in another way is what a bad
+// configuration or image looks like from outside.
+func agree(x candidate, kind diagnosis.Kind) bool {
+	if x.kind == kind {
+		return true
+	}
+	switch kind {
+	case diagnosis.KindCode, diagnosis.KindUnknown, diagnosis.KindDependency, diagnosis.KindConfig:
+		return x.kind == diagnosis.KindConfig || x.kind == diagnosis.KindImage || x.kind == diagnosis.KindCode
+	case diagnosis.KindNetwork:
+		return x.kind == diagnosis.KindDNS
+	}
+	return false
+}
+
+// phrases say a kind of cause about a workload whose objects show nothing.
+var phrases = map[rca.Kind]string{
+	rca.KindCPU:        "%s is short of CPU",
+	rca.KindMemory:     "%s runs short of memory",
+	rca.KindDisk:       "a volume of %s fills up",
+	rca.KindNetwork:    "calls to or from %s are slow or lost on the network",
+	rca.KindDependency: "%s, on which others depend, is slow or fails",
+	rca.KindCode:       "%s itself is slow or fails, in its own code or settings",
+	rca.KindConfig:     "%s was changed shortly before",
+	rca.KindImage:      "the image of %s can't be pulled or run",
+	rca.KindScheduling: "pods of %s find no node",
+	rca.KindQuota:      "a quota keeps pods of %s away",
+	rca.KindDNS:        "names do not resolve for %s",
+	rca.KindNode:       "the node of %s is in trouble",
+}
+
+func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
+	o := t.home(q, c.Workload)
+	phrase, ok := phrases[c.Kind]
+	if !ok {
+		phrase = "%s behaves in another way than before"
+	}
+	sentence := fmt.Sprintf(phrase, display(o))
+	sentence = strings.ToUpper(sentence[:1]) + sentence[1:]
+	if len(c.Evidence) > 0 {
+		sentence += ": " + c.Evidence[0].Text
+	}
+	fix := diagnosis.Fix{Explanation: c.Fix}
+	if o.APIVersion != "" {
+		fix.Commands = []string{"kubectl kubebot why -n " + diagnosis.Quote(o.Namespace) + " " + diagnosis.Quote(o.Arg())}
+	}
+	return candidate{
+		service: c.Workload, object: o, workload: c.Workload, kind: diagnosis.Kind(c.Kind), detector: "telemetry", score: min(most, c.Score), sentence: sentence,
+		evidence: evidenceOf(c.Evidence), path: c.Path, region: c.Region, fix: fix,
+	}
+}
+
+// origins say which signal a detector of the engine reads.
+var origins = map[string]v1alpha1.EvidenceSource{
+	"cpu": v1alpha1.EvidenceMetrics, "memory": v1alpha1.EvidenceMetrics, "disk": v1alpha1.EvidenceMetrics, "signal": v1alpha1.EvidenceMetrics,
+	"event": v1alpha1.EvidenceKubernetes, "change": v1alpha1.EvidenceKubernetes,
+}
+
+func evidenceOf(list []rca.Evidence) []v1alpha1.CauseEvidence {
+	var out []v1alpha1.CauseEvidence
+	for _, e := range list {
+		from, ok := origins[e.Detector]
+		if !ok {
+			from = v1alpha1.EvidenceTraces
+		}
+		out = append(out, v1alpha1.CauseEvidence{From: from, Text: e.Text})
+	}
+	return out
+}
+
+// dropSymptoms leaves out what follows from a cause that was found; without one, the first symptom stays.
+func dropSymptoms(all []candidate) []candidate {
+	cause := slices.ContainsFunc(all, func(c candidate) bool { return !c.symptom && c.score >= 0.4 })
+	kept := false
+	return slices.DeleteFunc(all, func(c candidate) bool {
+		if !c.symptom {
+			return false
+		}
+		drop := cause || kept
+		kept = true
+		return drop
+	})
+}
+
+// tell puts a candidate into the words of the API.
+func (c candidate) tell() v1alpha1.Cause {
+	out := v1alpha1.Cause{
+		Object:       v1alpha1.CauseObject{APIVersion: c.object.APIVersion, Kind: c.object.Kind, Namespace: c.object.Namespace, Name: c.object.Name},
+		Kind:         v1alpha1.CauseKind(cmp.Or(c.kind, diagnosis.KindUnknown)),
+		ScorePercent: int32(math.Round(100 * min(most, max(0, c.score)))), Sentence: c.sentence, Field: c.field, Evidence: c.evidence, Region: c.region,
+	}
+	if c.workload != c.object.Name {
+		out.Workload = c.workload
+	}
+	if len(c.path) > 1 {
+		out.Path = c.path
+	}
+	if c.fix.Explanation != "" {
+		out.Fix = &v1alpha1.CauseFix{Explanation: c.fix.Explanation, Commands: c.fix.Commands}
+	}
+	return out
+}

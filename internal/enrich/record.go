@@ -1,0 +1,156 @@
+package enrich
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/mask"
+	"github.com/kubebot/kubebot/internal/rca"
+)
+
+// Bounds of what an Incident holds of an answer, in bytes.
+const (
+	maxCausesBytes = 24 << 10
+	maxText        = 512
+	maxName        = 253
+	maxCommand     = 1024
+)
+
+var (
+	slow  = regexp.MustCompile(`(?i)latency|slow|duration|timeout`)
+	fails = regexp.MustCompile(`(?i)error|5xx|fail(ing|ed)?requests|availability|dependencyfail|down`)
+)
+
+// QuestionOf returns the question that an Incident asks, as of now.
+func QuestionOf(inc *v1alpha1.Incident, now time.Time) Question {
+	s := inc.Spec.Subject
+	q := Question{Subject: diagnosis.Object{APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name}, Now: now, Alarm: now}
+	switch {
+	case inc.Status.StartedAt != nil:
+		q.Alarm = inc.Status.StartedAt.Time
+	case !inc.CreationTimestamp.IsZero():
+		q.Alarm = inc.CreationTimestamp.Time
+	}
+	if q.Alarm.After(now) {
+		q.Alarm = now
+	}
+	// What goes on for long is judged by its beginning and by the last half hour at most.
+	if most := q.Alarm.Add(30 * time.Minute); q.Now.After(most) {
+		q.Now = most
+	}
+	alerts := inc.Status.Alerts
+	if len(alerts) == 0 {
+		alerts = inc.Spec.OpeningAlerts
+	}
+	for i := range alerts {
+		switch {
+		case fails.MatchString(alerts[i].Name):
+			q.Signal = rca.SignalAvailability
+		case slow.MatchString(alerts[i].Name) && q.Signal == "":
+			q.Signal = rca.SignalLatency
+		}
+	}
+	return q
+}
+
+// Explain looks for the cause of an Incident and returns it as the Incident's status holds it: bounded, with secrets
+// masked once more.
+func (a *Analyst) Explain(ctx context.Context, inc *v1alpha1.Incident) v1alpha1.IncidentStatus {
+	answer := a.Analyse(ctx, QuestionOf(inc, time.Now()))
+	return answer.Status()
+}
+
+// Status is the answer as an Incident's status holds it: causes and analysis.
+func (a Answer) Status() v1alpha1.IncidentStatus {
+	state := v1alpha1.AnalysisNothingStandsOut
+	if a.Found {
+		state = v1alpha1.AnalysisCauseFound
+	}
+	out := v1alpha1.IncidentStatus{
+		Causes:   Bound(a.Causes),
+		Analysis: &v1alpha1.Analysis{State: state, Message: text(a.Message, maxText), Weights: cut(a.Weights, 63)},
+	}
+	for _, s := range a.Sources {
+		s.Message = text(s.Message, maxText)
+		out.Analysis.Sources = append(out.Analysis.Sources, s)
+	}
+	return out
+}
+
+// Bound cuts causes to what the API allows and an Incident holds, and masks what looks like a secret in every text.
+func Bound(causes []v1alpha1.Cause) []v1alpha1.Cause {
+	var out []v1alpha1.Cause
+	for _, c := range causes[:min(len(causes), maxCauses)] {
+		out = append(out, bound(c))
+	}
+	for size(out) > maxCausesBytes { // the last ones are the least likely
+		last := &out[len(out)-1]
+		if len(last.Evidence) > 1 {
+			last.Evidence = last.Evidence[:len(last.Evidence)-1]
+			continue
+		}
+		out = out[:len(out)-1]
+	}
+	return out
+}
+
+func size(causes []v1alpha1.Cause) int {
+	data, err := json.Marshal(causes)
+	if err != nil {
+		return 0 // only strings and numbers are in them
+	}
+	return len(data)
+}
+
+func bound(in v1alpha1.Cause) v1alpha1.Cause {
+	c := *in.DeepCopy()
+	c.Object.APIVersion, c.Object.Kind = cut(c.Object.APIVersion, maxName), cut(c.Object.Kind, 63)
+	c.Object.Namespace, c.Object.Name = cut(c.Object.Namespace, 63), cut(c.Object.Name, maxName)
+	c.Workload, c.Field, c.Sentence = cut(c.Workload, maxName), text(c.Field, maxName), text(c.Sentence, maxText)
+	c.Evidence = c.Evidence[:min(len(c.Evidence), 8)]
+	for i := range c.Evidence {
+		c.Evidence[i].Text = text(c.Evidence[i].Text, maxText)
+	}
+	c.Path, c.Region = c.Path[:min(len(c.Path), 12)], c.Region[:min(len(c.Region), 6)]
+	for _, list := range [][]string{c.Path, c.Region} {
+		for i := range list {
+			list[i] = text(list[i], maxName)
+		}
+	}
+	if c.Fix != nil {
+		c.Fix.Explanation = text(c.Fix.Explanation, maxText)
+		kept := c.Fix.Commands[:0]
+		for _, command := range c.Fix.Commands[:min(len(c.Fix.Commands), 4)] {
+			if !strings.Contains(command, "VALUE") { // which stands where only the user knows the secret
+				command = mask.Text(command)
+			}
+			if len(command) <= maxCommand { // half a command is none
+				kept = append(kept, command)
+			}
+		}
+		c.Fix.Commands = kept
+	}
+	return c
+}
+
+// text masks, puts on one line and cuts.
+func text(s string, limit int) string {
+	return cut(strings.Join(strings.Fields(mask.Text(strings.ToValidUTF8(s, "\uFFFD"))), " "), limit)
+}
+
+// cut returns the first bytes of s up to the limit that are whole characters.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}

@@ -1,0 +1,139 @@
+package enrich
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/collector/pdata/pcommon"
+
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/rca"
+)
+
+// bufferedSpans is how many spans wait for the rest of their trace; there are not more in what is read.
+const bufferedSpans = 50_000
+
+// telemetry is what all sources gave, and what of it is known by two names.
+type telemetry struct {
+	readings []reading
+	// homes are the workloads behind services; aliases are the services behind workloads, as namespace/kind/name.
+	homes   map[string]diagnosis.Object
+	aliases map[diagnosis.Object]string
+	byName  map[string]string // workload to service
+}
+
+func collect(readings []reading) telemetry {
+	t := telemetry{readings: readings, homes: map[string]diagnosis.Object{}, aliases: map[diagnosis.Object]string{}, byName: map[string]string{}}
+	for _, r := range readings {
+		for service, home := range r.Homes {
+			if known, ok := t.homes[service]; !ok || known.Name != home.Name && home.Name == service {
+				t.homes[service] = home
+			}
+		}
+	}
+	for service, home := range t.homes {
+		// Of two services of one workload the one of its name stands for it, else the first.
+		if have, ok := t.aliases[home]; !ok || have != home.Name && (service == home.Name || service < have) {
+			t.aliases[home], t.byName[home.Name] = service, service
+		}
+	}
+	return t
+}
+
+// service is the name that telemetry knows a workload by.
+func (t telemetry) service(workload string) string { return cmp.Or(t.byName[workload], workload) }
+
+// any tells whether there is telemetry at all.
+func (t telemetry) any() bool {
+	for _, r := range t.readings {
+		if r.Traces.SpanCount() > 0 || r.Logs.LogRecordCount() > 0 || r.Metrics.DataPointCount() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// rename gives series of a workload's pods the name of its service.
+func (t telemetry) rename(resource pcommon.Map) {
+	if _, ok := resource.Get("service.name"); ok {
+		return
+	}
+	for _, w := range workloadKinds {
+		if name, ok := resource.Get(w.attribute); ok {
+			namespace, _ := resource.Get("k8s.namespace.name")
+			if s, ok := t.aliases[diagnosis.Object{APIVersion: w.apiVersion, Kind: w.kind, Namespace: namespace.Str(), Name: name.Str()}]; ok {
+				resource.PutStr("service.name", s)
+			}
+			return
+		}
+	}
+}
+
+// snapshot makes what the engine sees of the telemetry and of the namespace's events and rollouts.
+func (t telemetry) snapshot(q Question, facts *diagnosis.Facts) *rca.Snapshot {
+	b := rca.NewBuilder(rca.NewLayout(q.From(), q.Alarm, later(q.Now, q.Alarm), nil), rca.BuilderOptions{BufferedSpans: bufferedSpans})
+	if q.Signal != "" {
+		b.SetTarget(rca.Target{Workload: t.service(q.Subject.Name), Signal: q.Signal})
+	}
+	for _, r := range t.readings {
+		if r.report.State != "Read" {
+			b.AddMissing(r.report.Name)
+		}
+		for i := range r.Metrics.ResourceMetrics().Len() {
+			t.rename(r.Metrics.ResourceMetrics().At(i).Resource().Attributes())
+		}
+		for i := range r.Logs.ResourceLogs().Len() {
+			t.rename(r.Logs.ResourceLogs().At(i).Resource().Attributes())
+		}
+		b.AddMetrics(r.Metrics)
+		b.AddTraces(r.Traces)
+		b.AddLogs(r.Logs)
+	}
+	if facts != nil {
+		t.platform(b, facts)
+	}
+	return b.Snapshot()
+}
+
+// later makes sure that there is at least one step after the look-back.
+func later(now, alarm time.Time) time.Time {
+	if now.Before(alarm) {
+		return alarm
+	}
+	return now
+}
+
+// platform adds the events and rollouts of a namespace.
+func (t telemetry) platform(b *rca.Builder, f *diagnosis.Facts) {
+	for i := range f.Events {
+		e := &f.Events[i]
+		if e.Type != "Warning" || e.InvolvedObject.Namespace == "" {
+			continue
+		}
+		b.AddEvent(rca.Event{
+			Time: diagnosis.EventTime(e).UnixNano(), Workload: t.service(workloadOf(e.InvolvedObject.Kind, e.InvolvedObject.Name)),
+			Reason: e.Reason, Message: diagnosis.Shorten(e.Message, 200), Warning: true,
+		})
+	}
+	for _, r := range f.Rollouts {
+		b.AddChange(rca.Change{
+			Time: r.At.UnixNano(), Workload: t.service(r.Deployment), Kind: "config",
+			Summary: fmt.Sprintf("revision %d of Deployment %s was rolled out", r.Revision, r.Deployment),
+		})
+	}
+}
+
+// workloadOf cuts what controllers add off the names of their pods and ReplicaSets.
+func workloadOf(kind, name string) string {
+	switch kind {
+	case "Pod":
+		return rca.WorkloadOfPod(name)
+	case "ReplicaSet":
+		if i := strings.LastIndexByte(name, '-'); i > 0 {
+			return name[:i]
+		}
+	}
+	return name
+}
