@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/mask"
 )
 
 // Names of alerts, those of the default rules wherever there is one for the same trouble.
@@ -83,7 +84,8 @@ type EventSum struct {
 	Message     string
 }
 
-// alertOf makes the alert of a finding.
+// alertOf makes the alert of a finding. What kubelets and controllers wrote may repeat arguments and URLs, so what looks
+// like a secret in it is masked.
 func alertOf(f Finding, about map[string]string, severities []v1alpha1.SeverityMapping) alert.Alert {
 	labels := map[string]string{alert.LabelName: f.Name, alert.LabelSeverity: string(f.Severity)}
 	for _, more := range []map[string]string{about, f.Labels} {
@@ -94,7 +96,7 @@ func alertOf(f Finding, about map[string]string, severities []v1alpha1.SeverityM
 	return alert.Alert{
 		Fingerprint: alert.Fingerprint(labels),
 		Labels:      labels,
-		Annotations: map[string]string{alert.AnnotationSummary: f.Summary, alert.AnnotationDescription: f.Description},
+		Annotations: map[string]string{alert.AnnotationSummary: mask.Text(f.Summary), alert.AnnotationDescription: mask.Text(f.Description)},
 		StartsAt:    f.Since,
 		Source:      v1alpha1.AlertSourceWatch,
 		Severity:    alert.SeverityOf(string(f.Severity), severities),

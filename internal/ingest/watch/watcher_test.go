@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/mask"
 )
 
 func TestDeletedWorkloadEndsItsEvents(t *testing.T) {
@@ -30,5 +31,14 @@ func TestDeletedWorkloadEndsItsEvents(t *testing.T) {
 			found, _, _ = w.look(key)
 			assert.Empty(t, found, "after the deletion")
 		})
+	}
+}
+
+func TestSecretsInWhatIsWatchedAreMasked(t *testing.T) {
+	a := alertOf(Finding{Name: ContainerConfigError, Severity: v1alpha1.SeverityWarning, Summary: "Container app waits: token=hunter2hunter2",
+		Description: `exec: "/app --password=hunter2hunter2"`}, nil, nil)
+	for name, text := range a.Annotations {
+		assert.NotContains(t, text, "hunter2", name)
+		assert.Contains(t, text, mask.Hidden, name)
 	}
 }
