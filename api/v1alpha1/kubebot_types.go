@@ -184,7 +184,11 @@ type MonitorSelection struct {
 	// Selector matches the labels of the monitor or rule; all when left out.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
-	// NamespaceSelector matches the labels of the namespace; all when left out.
+	// NamespaceSelector matches the labels of the namespace; all when left out. For ServiceMonitors and PodMonitors it
+	// holds as it is. KubeBot's own rules must be among those that are taken, so for PrometheusRules the KubeBot's
+	// namespace is added to a selection by the label kubernetes.io/metadata.name (one matchLabels entry, or one
+	// matchExpressions entry with In); with any other selection they are taken from every namespace and chosen by
+	// selector alone.
 	// +optional
 	NamespaceSelector *metav1.LabelSelector `json:"namespaceSelector,omitempty"`
 }

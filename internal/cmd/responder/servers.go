@@ -6,15 +6,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	stdlog "log"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/ingest"
@@ -93,7 +97,7 @@ func serveTLS(ctx context.Context, address, credentialsDir string, handler http.
 func run(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: connectionLog(ctx),
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
@@ -108,4 +112,10 @@ func run(ctx context.Context, listener net.Listener, handler http.Handler) error
 		return fmt.Errorf("stop serving %s: %w", listener.Addr(), err)
 	}
 	return nil
+}
+
+// connectionLog takes what the server says of single connections, such as failed TLS handshakes. Anybody who can reach
+// the port can cause these lines, so they are told only at level debug.
+func connectionLog(ctx context.Context) *stdlog.Logger {
+	return slog.NewLogLogger(logr.ToSlogHandler(log.FromContext(ctx).WithName("server").V(1)), slog.LevelInfo)
 }

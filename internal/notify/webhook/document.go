@@ -38,9 +38,9 @@ type Incident struct {
 	Subject   Subject `json:"subject"`
 	// Severity is the highest of the alerts: critical, warning or info.
 	Severity v1alpha1.Severity `json:"severity"`
-	// State is Firing or Resolved.
-	State v1alpha1.AlertState `json:"state"`
-	Title string              `json:"title"`
+	// State is Open or Resolved, as in the status of an Incident.
+	State v1alpha1.IncidentState `json:"state"`
+	Title string                 `json:"title"`
 	// Cause is the most likely cause in a sentence; empty when not known.
 	Cause string `json:"cause"`
 	// Causes are the likely causes that an analysis found, the likeliest first; left out while there is none.
@@ -117,7 +117,7 @@ func encode(msg notify.Message, cluster string) ([]byte, error) {
 		Text:       msg.Text,
 		Incident: Incident{
 			Namespace: inc.Namespace, Name: inc.Name, Cluster: cluster, Subject: subject(inc.Spec.Subject),
-			State: v1alpha1.AlertFiring, Title: inc.Status.Title, Cause: inc.Status.Cause,
+			State: v1alpha1.IncidentOpen, Title: inc.Status.Title, Cause: inc.Status.Cause,
 			Causes: causes(inc), Alerts: alerts(inc, msg.At),
 		},
 	}
@@ -126,7 +126,7 @@ func encode(msg notify.Message, cluster string) ([]byte, error) {
 		doc.Incident.StartedAt = utc(inc.Status.StartedAt.Time)
 	}
 	if msg.Transition == v1alpha1.TransitionResolved {
-		doc.Incident.State = v1alpha1.AlertResolved
+		doc.Incident.State = v1alpha1.IncidentResolved
 		if inc.Status.ResolvedAt != nil && !inc.Status.ResolvedAt.After(msg.At) {
 			doc.Incident.ResolvedAt = utc(inc.Status.ResolvedAt.Time)
 		} else {
