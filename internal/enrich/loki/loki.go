@@ -187,16 +187,16 @@ func (a *Answer) addTo(out *enrich.Telemetry) {
 
 func record(r plog.LogRecord, at int64, text string, labels map[string]string) {
 	r.SetTimestamp(pcommon.Timestamp(max(at, 0)))
-	severity := labels["severity_text"]
-	if severity == "" {
-		severity = labels["detected_level"]
+	severity, detected := labels["severity_text"], labels["detected_level"]
+	if detected == "unknown" {
+		detected = ""
 	}
 	trace, span := labels["trace_id"], labels["span_id"]
 	if j, ok := object(text); ok {
 		text = j.text()
 		severity, trace, span = first(severity, j.Severity, j.Level), first(trace, j.TraceID), first(span, j.SpanID)
 	}
-	r.SetSeverityText(severity)
+	r.SetSeverityText(first(severity, detected))
 	r.Body().SetStr(diagnosis.Shorten(text, maxLine))
 	var id [16]byte
 	if n, err := hex.Decode(id[:], []byte(fixed(trace, 32))); err == nil && n == len(id) {

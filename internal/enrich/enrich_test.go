@@ -1,0 +1,273 @@
+package enrich
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/collector/pdata/pcommon"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/rca"
+	"github.com/kubebot/kubebot/internal/rca/detectors"
+	"github.com/kubebot/kubebot/internal/rca/weights"
+)
+
+var (
+	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	catalog = diagnosis.Object{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "catalog"}
+	asked   = Question{Subject: catalog, Alarm: noon, Now: noon.Add(2 * time.Minute)}
+)
+
+// store is a source that does as it is told.
+type store struct {
+	name string
+	read func(ctx context.Context) (Telemetry, error)
+}
+
+func (s store) Name() string { return s.name }
+func (s store) Read(ctx context.Context, _ Question) (Telemetry, error) {
+	return s.read(ctx)
+}
+
+// oneSpan is telemetry that holds a little.
+func oneSpan() Telemetry {
+	t := NewTelemetry()
+	t.Traces.ResourceSpans().AppendEmpty().ScopeSpans().AppendEmpty().Spans().AppendEmpty()
+	return t
+}
+
+func TestSourcesAreReadAtOnceAndNoneIsWaitedForBeyondItsDeadline(t *testing.T) {
+	forever := make(chan struct{})
+	defer close(forever)
+	sources := []Source{
+		store{"well", func(context.Context) (Telemetry, error) { return oneSpan(), nil }},
+		store{"empty", func(context.Context) (Telemetry, error) { x := NewTelemetry(); x.Empty = true; return x, nil }},
+		store{"deaf", func(context.Context) (Telemetry, error) { <-forever; return NewTelemetry(), nil }},
+		store{"slow", func(ctx context.Context) (Telemetry, error) { <-ctx.Done(); return NewTelemetry(), ctx.Err() }},
+		store{"torn", func(context.Context) (Telemetry, error) { return oneSpan(), &StatusError{Status: 503} }},
+		store{"broken", func(context.Context) (Telemetry, error) { panic("bad answer") }},
+		store{"away", func(context.Context) (Telemetry, error) {
+			return NewTelemetry(), errors.New("dial http://user:hunter2@loki: connection refused")
+		}},
+	}
+	begin := time.Now()
+	got := readAll(t.Context(), sources, asked, 100*time.Millisecond)
+	assert.Less(t, time.Since(begin), 2*time.Second)
+	var said []string
+	for _, r := range got {
+		said = append(said, fmt.Sprintf("%s %s %s", r.report.Name, r.report.State, r.report.Message))
+	}
+	assert.Equal(t, []string{
+		"well Read ",
+		"empty Read it holds nothing about the subject",
+		"deaf Missing no answer within 100ms",
+		"slow Missing no answer within 100ms",
+		"torn Partial it answered with HTTP status 503 Service Unavailable",
+		"broken Missing the answer could not be read (string)",
+		"away Missing it can't be reached: connection refused",
+	}, said)
+}
+
+// facts are those of the catalog with a rollout at a time.
+func facts(rolledOut time.Time) *diagnosis.Facts {
+	set := func(revision string, at time.Time) appsv1.ReplicaSet {
+		return appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "catalog-" + revision, CreationTimestamp: metav1.NewTime(at),
+			Annotations: map[string]string{"deployment.kubernetes.io/revision": revision}}}
+	}
+	return &diagnosis.Facts{Now: noon, Subject: catalog, Workload: diagnosis.Workload{Object: catalog},
+		ReplicaSets: []appsv1.ReplicaSet{set("1", noon.Add(-24*time.Hour)), set("2", rolledOut)}}
+}
+
+func rollout() diagnosis.Finding {
+	return diagnosis.Finding{Detector: "change", Kind: diagnosis.KindConfig, Object: catalog, Field: "containers[app].env[PRICE]", Score: diagnosis.ScorePossible,
+		Sentence: "Revision 2 of Deployment catalog changed PRICE", Evidence: []string{"ReplicaSet catalog-2 was made 2 min ago"},
+		Fix: diagnosis.Fix{Explanation: "Go back to revision 1.", Commands: []string{"kubectl -n shop rollout undo deployment/catalog --to-revision=1"}}}
+}
+
+func logged(score float64) diagnosis.Finding {
+	return diagnosis.Finding{Detector: "applog", Kind: diagnosis.KindCode, Object: catalog, Score: score, Sentence: "Container app logs an error again and again",
+		Fix: diagnosis.Fix{Explanation: "Look.", Commands: []string{"kubectl -n shop logs deployment/catalog"}}}
+}
+
+func TestRank(t *testing.T) {
+	near, old := facts(noon.Add(-2*time.Minute)), facts(noon.Add(-3*time.Hour))
+	symptom := diagnosis.Finding{Detector: "rollout", Kind: diagnosis.KindUnknown, Object: catalog, Score: diagnosis.ScoreSymptom, Symptom: true, Sentence: "0 of 1 pods ready"}
+	cart := diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "cart"}
+	blamed := diagnosis.Finding{Detector: "dependency", Kind: diagnosis.KindDependency, Object: cart, Score: diagnosis.ScoreStrong, Sentence: "catalog calls cart"}
+	telemetryOf := func(kind rca.Kind, score float64) *rca.Result {
+		return &rca.Result{Causes: []rca.Cause{{Workload: "catalog", Kind: kind, Score: score, Path: []string{"front", "catalog"}, Fix: kind.Fix(),
+			Evidence: []rca.Evidence{{Detector: "cpu", Text: "CPU use rose from 10 % to 95 % of the limit"}}}}}
+	}
+	for name, c := range map[string]struct {
+		diagnoses []Diagnosis
+		result    *rca.Result
+		want      []string
+	}{
+		"a rollout near the alarm and what the program says since are one cause": {
+			[]Diagnosis{{Facts: near, Findings: []diagnosis.Finding{logged(0.6), rollout()}}}, nil,
+			[]string{"88 config Revision 2 of Deployment catalog changed PRICE; since then: Container app logs an error again and again | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"an old rollout is only possible": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6), rollout()}}}, nil,
+			[]string{"60 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog",
+				"50 config Revision 2 of Deployment catalog changed PRICE | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"a cause drops symptoms": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.9), symptom}}}, nil,
+			[]string{"90 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog"},
+		},
+		"a symptom alone stays, with its low score": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{symptom}}}, nil, []string{"25 unknown 0 of 1 pods ready | "},
+		},
+		"telemetry that agrees is a second witness": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}}, telemetryOf(rca.KindCode, 0.5),
+			[]string{"80 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog"},
+		},
+		"telemetry that shows another kind stands by itself": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}}, telemetryOf(rca.KindCPU, 0.9),
+			[]string{"90 cpu Deployment catalog in namespace shop is short of CPU: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog",
+				"60 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog"},
+		},
+		"who blames a service comes after why that one fails": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{blamed}, Path: []string{"catalog"}},
+				{Facts: old, Findings: []diagnosis.Finding{logged(0.75)}, Path: []string{"catalog", "cart"}}}, nil,
+			[]string{"75 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog", "36 dependency catalog calls cart | "},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []string
+			for _, cause := range rank(asked, c.diagnoses, c.result, collect(nil)) {
+				command := ""
+				if cause.Fix != nil && len(cause.Fix.Commands) > 0 {
+					command = cause.Fix.Commands[0]
+				}
+				got = append(got, fmt.Sprintf("%d %s %s | %s", cause.ScorePercent, cause.Kind, cause.Sentence, command))
+			}
+			assert.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestStatusIsBoundedAndMasked(t *testing.T) {
+	long := strings.Repeat("wörds ", 400)
+	var causes []v1alpha1.Cause
+	for range 9 {
+		c := v1alpha1.Cause{Sentence: "password=hunter2hunter2 " + long, Fix: &v1alpha1.CauseFix{Explanation: long, Commands: []string{
+			"kubectl create secret generic x --from-literal=password=VALUE", long + long, "curl -H 'Authorization: Bearer hunter2hunter2'"}}}
+		for range 20 {
+			c.Evidence = append(c.Evidence, v1alpha1.CauseEvidence{From: v1alpha1.EvidenceLogs, Text: "token: hunter2hunter2 " + long})
+			c.Path = append(c.Path, long)
+		}
+		causes = append(causes, c)
+	}
+	got := Answer{Causes: causes, Found: true, Message: long, Sources: []v1alpha1.AnalysisSource{{Name: "loki", Message: long}}}.Status()
+	assert.LessOrEqual(t, size(got.Causes), maxCausesBytes)
+	assert.LessOrEqual(t, len(got.Causes), maxCauses)
+	first := got.Causes[0]
+	assert.LessOrEqual(t, len(first.Sentence), maxText)
+	assert.Equal(t, "kubectl create secret generic x --from-literal=password=VALUE", first.Fix.Commands[0], "VALUE is the user's to fill in")
+	assert.Len(t, first.Fix.Commands, 2, "half a command is none")
+	assert.NotContains(t, fmt.Sprintf("%+v", got.Causes), "hunter2")
+	assert.LessOrEqual(t, len(got.Analysis.Sources[0].Message), maxText)
+}
+
+func TestQuestionOfAnIncident(t *testing.T) {
+	at := func(d time.Duration) *metav1.Time { x := metav1.NewTime(noon.Add(d)); return &x }
+	for name, c := range map[string]struct {
+		alert  string
+		start  *metav1.Time
+		signal string
+		alarm  time.Time
+		now    time.Time
+	}{
+		"errors":                        {"HighErrorRate", at(-time.Minute), rca.SignalAvailability, noon.Add(-time.Minute), noon},
+		"slowness":                      {"LatencyHigh", at(-time.Minute), rca.SignalLatency, noon.Add(-time.Minute), noon},
+		"a state":                       {"OOMKilled", at(-time.Minute), "", noon.Add(-time.Minute), noon},
+		"a clock that is ahead":         {"OOMKilled", at(time.Minute), "", noon, noon},
+		"what goes on for hours":        {"OOMKilled", at(-5 * time.Hour), "", noon.Add(-5 * time.Hour), noon.Add(-270 * time.Minute)},
+		"an Incident without any times": {"OOMKilled", nil, "", noon, noon},
+	} {
+		inc := &v1alpha1.Incident{Status: v1alpha1.IncidentStatus{StartedAt: c.start, Alerts: []v1alpha1.IncidentAlert{{Name: c.alert}}}}
+		q := QuestionOf(inc, noon)
+		assert.Equal(t, c.signal, q.Signal, name)
+		assert.True(t, c.alarm.Equal(q.Alarm) && c.now.Equal(q.Now), "%s: %s, %s", name, q.Alarm, q.Now)
+	}
+}
+
+func engine(t *testing.T) *rca.Engine {
+	t.Helper()
+	m, err := weights.Default()
+	require.NoError(t, err)
+	e, err := rca.NewEngine(detectors.All(), m)
+	require.NoError(t, err)
+	return e
+}
+
+// busy is an hour of a processor at 20 %, and at 98 % since the alarm, of a Deployment whose service has another name.
+func busy() Telemetry {
+	t := NewTelemetry()
+	rm := t.Metrics.ResourceMetrics().AppendEmpty()
+	rm.Resource().Attributes().PutStr("k8s.namespace.name", "shop")
+	rm.Resource().Attributes().PutStr("k8s.deployment.name", "catalog")
+	m := rm.ScopeMetrics().AppendEmpty().Metrics().AppendEmpty()
+	m.SetName("k8s.pod.cpu_limit_utilization")
+	points := m.SetEmptyGauge().DataPoints()
+	for at := noon.Add(-time.Hour); at.Before(noon.Add(2 * time.Minute)); at = at.Add(30 * time.Second) {
+		p := points.AppendEmpty()
+		p.SetTimestamp(pcommon.NewTimestampFromTime(at))
+		p.SetDoubleValue(0.2)
+		if at.After(noon) {
+			p.SetDoubleValue(0.98)
+		}
+	}
+	t.Homes["product-catalog"] = catalog
+	return t
+}
+
+func TestAnalysisFromWhatIsThere(t *testing.T) {
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "catalog", UID: "d"}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "catalog-1-a"}}
+	metrics := store{SourcePrometheus, func(context.Context) (Telemetry, error) { return busy(), nil }}
+	away := store{SourceLoki, func(context.Context) (Telemetry, error) { return NewTelemetry(), errors.New("connection refused") }}
+	a := &Analyst{Kube: fake.NewClientset(deployment, pod), Sources: []Source{metrics, away}, Engine: engine(t), Weights: "test"}
+	got := a.Analyse(t.Context(), asked)
+	require.NotEmpty(t, got.Causes)
+	first := got.Causes[0]
+	assert.EqualValues(t, "cpu", first.Kind)
+	assert.Equal(t, v1alpha1.CauseObject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "catalog"}, first.Object, "the service leads to its Deployment")
+	assert.Equal(t, v1alpha1.EvidenceMetrics, first.Evidence[0].From)
+	assert.Equal(t, []string{SourceLoki}, got.Snapshot.Missing)
+	assert.Contains(t, got.Message, "loki (it can't be reached: connection refused)")
+
+	gone := &Analyst{Kube: fake.NewClientset(), Sources: []Source{away}, Engine: engine(t)}
+	got = gone.Analyse(t.Context(), asked)
+	assert.Empty(t, got.Causes)
+	assert.False(t, got.Found)
+	assert.Contains(t, got.Message, "Nothing that was read explains the trouble; not read, or in part: kubernetes (the subject does not exist any more)")
+	assert.Nil(t, got.Snapshot)
+
+	outside := &Analyst{Kube: fake.NewClientset(), Engine: engine(t)}
+	got = outside.Analyse(t.Context(), Question{Subject: diagnosis.Object{Kind: "Alert", Name: "Custom"}, Alarm: noon, Now: noon})
+	assert.False(t, got.Found)
+}
+
+func TestSameInputGivesTheSameCauses(t *testing.T) {
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "catalog", UID: "d"}}
+	metrics := store{SourcePrometheus, func(context.Context) (Telemetry, error) { return busy(), nil }}
+	a := &Analyst{Kube: fake.NewClientset(deployment), Sources: []Source{metrics}, Engine: engine(t)}
+	want := a.Analyse(t.Context(), asked).Status()
+	for range 20 {
+		assert.Equal(t, want, a.Analyse(t.Context(), asked).Status())
+	}
+}
