@@ -32,6 +32,9 @@ type AlertingSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	MuteTimes []MuteTime `json:"muteTimes,omitempty"`
+	// Heartbeat tells an outside service each minute that alerts flow, so that it notices when they no longer do.
+	// +optional
+	Heartbeat *HeartbeatSpec `json:"heartbeat,omitempty"`
 	// Responder sizes the process that turns alerts into incidents and messages.
 	// +optional
 	Responder ResponderSpec `json:"responder,omitempty"`
@@ -180,6 +183,23 @@ type MuteTime struct {
 // Weekday is a day of the week.
 // +kubebuilder:validation:Enum=Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday
 type Weekday string
+
+// HeartbeatSpec is a URL of a service that raises an alarm when it is not called for some minutes, such as
+// healthchecks.io or Dead Man's Snitch. It is called by GET each time the watchdog alert came through the whole path.
+// +kubebuilder:validation:XValidation:rule="has(self.url) != has(self.urlSecret)",message="set exactly one of url and urlSecret"
+type HeartbeatSpec struct {
+	// URL to get. Use urlSecret when the URL holds a token, as most do.
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https')",message="url must be an http or https URL with a host, such as https://hc-ping.com/<id>"
+	URL string `json:"url,omitempty"`
+	// URLSecret holds the URL to get.
+	// +optional
+	URLSecret *SecretKeyRef `json:"urlSecret,omitempty"`
+	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's.
+	// +optional
+	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
+}
 
 // ResponderSpec sizes the responder.
 type ResponderSpec struct {

@@ -42,6 +42,9 @@ const (
 	ConditionEventsFlowing = "EventsFlowing"
 	// ConditionAlertsFlowing: the watchdog alert comes from Prometheus through Alertmanager to the responder.
 	ConditionAlertsFlowing = "AlertsFlowing"
+	// ConditionHeartbeatConfigured: an outside service is told each minute that alerts flow, and takes it. It does not
+	// affect Ready.
+	ConditionHeartbeatConfigured = "HeartbeatConfigured"
 	// ConditionStorageEphemeral is true while a component keeps its data in an emptyDir; it does not affect Ready.
 	ConditionStorageEphemeral = "StorageEphemeral"
 )
@@ -74,6 +77,8 @@ const (
 	ReasonHistoryUnavailable = "HistoryUnavailable"
 	// ReasonUndelivered: messages wait for a receiver that can't be reached.
 	ReasonUndelivered = "Undelivered"
+	// ReasonNoHeartbeat: no outside service notices when alerts stop to flow.
+	ReasonNoHeartbeat = "NoHeartbeat"
 	// ReasonNoReceivers: the spec names no receiver, so nothing is pushed.
 	ReasonNoReceivers = "NoReceivers"
 	// ReasonFlowing: the last proof of flow arrived in time.

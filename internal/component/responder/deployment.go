@@ -147,6 +147,6 @@ func mounts(kb *v1alpha1.KubeBot) ([]corev1.Volume, []corev1.VolumeMount) {
 		{Name: "config", MountPath: path.Dir(config.Path), ReadOnly: true},
 		{Name: "credentials", MountPath: config.CredentialsDir, ReadOnly: true},
 	}
-	more, moreMounts := receivers.Mounts(receivers.Refs(kb.Spec.Alerting.Receivers), config.SecretsDir)
+	more, moreMounts := receivers.Mounts(secretRefs(kb.Spec.Alerting), config.SecretsDir)
 	return append(volumes, more...), append(mounts, moreMounts...)
 }

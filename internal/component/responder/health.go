@@ -34,7 +34,7 @@ func (Component) Questions(in component.Input) []component.Question {
 func (Component) Health(in component.Input, seen component.Observed) component.Health {
 	reports, refusals := reports(seen)
 	health := judge(in, seen, reports, refusals)
-	health.Extra = []metav1.Condition{receiversReady(in.KubeBot, reports)}
+	health.Extra = []metav1.Condition{receiversReady(in.KubeBot, reports), heartbeatConfigured(in.KubeBot, reports)}
 	health.Endpoints = []v1alpha1.Endpoint{{Name: name, URL: endpoints.ResponderWebhook(in.KubeBot)}}
 	return health
 }
