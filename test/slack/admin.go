@@ -82,7 +82,7 @@ func (s *Server) Webhooks() []Webhook {
 func (s *Server) Clear() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.messages, s.webhooks, s.calls = map[string][]*Message{}, nil, nil
+	s.messages, s.webhooks, s.calls, s.ephemerals = map[string][]*Message{}, nil, nil, nil
 	return s.journal.append(entry{Clear: true})
 }
 
@@ -130,6 +130,14 @@ func (s *Server) SetToken(t Token) {
 //	DELETE /faults[/<id>]      switch off
 //	PUT    /channels           Channel: add or change
 //	PUT    /tokens             Token: add or change
+//	PUT    /users              User: add or change
+//	PUT    /groups             Group: add or change
+//	PUT    /interactivity      Interactivity: where pressed buttons go
+//	POST   /press              Press -> Pressed: a person presses a button
+//	GET    /ephemeral?user=    []Ephemeral: what that person alone sees
+//	GET    /sockets            how many connections of Socket Mode are open
+//	POST   /sockets/refresh    asks to open them anew
+//	DELETE /sockets            breaks them
 func (s *Server) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
@@ -158,6 +166,22 @@ func (s *Server) Admin() http.Handler {
 	mux.HandleFunc("DELETE /faults/{id}", s.removeFault)
 	mux.HandleFunc("PUT /channels", put(func(c Channel) bool { return c.ID != "" && c.Name != "" }, s.SetChannel))
 	mux.HandleFunc("PUT /tokens", put(func(t Token) bool { return t.Value != "" }, s.SetToken))
+	mux.HandleFunc("PUT /users", put(func(u User) bool { return u.ID != "" && u.Name != "" }, s.SetUser))
+	mux.HandleFunc("PUT /groups", put(func(g Group) bool { return g.ID != "" }, s.SetGroup))
+	mux.HandleFunc("PUT /interactivity", put(func(Interactivity) bool { return true }, s.SetInteractivity))
+	mux.HandleFunc("POST /press", s.servePress)
+	mux.HandleFunc("GET /ephemeral", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, s.Ephemerals(r.URL.Query().Get("user")))
+	})
+	mux.HandleFunc("GET /sockets", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.Sockets()) })
+	mux.HandleFunc("POST /sockets/refresh", func(w http.ResponseWriter, _ *http.Request) {
+		s.RefreshSockets(10 * time.Second)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("DELETE /sockets", func(w http.ResponseWriter, _ *http.Request) {
+		s.KillSockets()
+		w.WriteHeader(http.StatusNoContent)
+	})
 	return mux
 }
 

@@ -19,6 +19,8 @@ type Message struct {
 	// Attachments are the older form of blocks, which Alertmanager uses.
 	Attachments []Attachment `json:"attachments,omitempty"`
 	Metadata    *Metadata    `json:"metadata,omitempty"`
+	// Files that the message shares.
+	Files []File `json:"files,omitempty"`
 	// Broadcast replies show in the channel too.
 	Broadcast bool `json:"broadcast,omitempty"`
 	// EditedTS is when it was last edited.
@@ -211,6 +213,9 @@ func (m *Message) view(metadata bool) answer {
 	}
 	if m.EditedTS != "" {
 		v["edited"] = map[string]string{"user": botID, "ts": m.EditedTS}
+	}
+	if len(m.Files) > 0 {
+		v["files"], v["subtype"] = m.Files, "file_share"
 	}
 	if metadata && m.Metadata != nil {
 		v["metadata"] = m.Metadata

@@ -15,14 +15,14 @@ type Limits struct {
 	// PostsPerSecond is for chat.postMessage in each channel, with bursts of PostBurst.
 	PostsPerSecond float64
 	PostBurst      int
-	// Tier2, Tier3 and AuthTest are calls per minute of each method.
-	Tier2, Tier3, AuthTest int
+	// Tier1 to Tier4 and AuthTest are calls per minute of each method.
+	Tier1, Tier2, Tier3, Tier4, AuthTest int
 }
 
 // SlackLimits are the documented ones: one message a second in each channel, where Slack allows "short bursts" without
-// a number (5 here); 20 and 50 calls a minute in tiers 2 and 3; "hundreds" a minute for auth.test (300 here).
+// a number (5 here); 1, 20, 50 and 100 calls a minute in tiers 1 to 4; "hundreds" a minute for auth.test (300 here).
 func SlackLimits() Limits {
-	return Limits{PostsPerSecond: 1, PostBurst: 5, Tier2: 20, Tier3: 50, AuthTest: 300}
+	return Limits{PostsPerSecond: 1, PostBurst: 5, Tier1: 1, Tier2: 20, Tier3: 50, Tier4: 100, AuthTest: 300}
 }
 
 // NoLimits take every call, for tests of something else.
@@ -74,8 +74,16 @@ func (q *quotas) of(method string) (rate.Limit, int) {
 		return rate.Limit(q.limits.PostsPerSecond), max(q.limits.PostBurst, 1)
 	case "auth.test":
 		return perMinute(q.limits.AuthTest)
-	case "conversations.list":
+	case "apps.connections.open":
+		// Tier 1 tolerates short bursts, for which Slack gives no number: an app may have this many connections.
+		if q.limits.Tier1 == 0 {
+			return 0, 0
+		}
+		return rate.Limit(float64(q.limits.Tier1) / 60), maxSockets
+	case "conversations.list", "usergroups.users.list":
 		return perMinute(q.limits.Tier2)
+	case "users.info", "chat.postEphemeral", "files.getUploadURLExternal", "files.completeUploadExternal":
+		return perMinute(q.limits.Tier4)
 	}
 	return perMinute(q.limits.Tier3)
 }

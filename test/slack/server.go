@@ -6,7 +6,9 @@ package slacktest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -19,6 +21,11 @@ import (
 type Options struct {
 	Tokens   []Token
 	Channels []Channel
+	// Users are people who can press buttons, Groups are user groups.
+	Users  []User
+	Groups []Group
+	// Interactivity is where pressed buttons go; the zero value sends them through Socket Mode.
+	Interactivity Interactivity
 	// StateFile keeps what was accepted over a restart, even after kill -9; empty for memory only.
 	StateFile string
 	// SigningKey is what the webhook recorder checks signatures with; empty to check none.
@@ -31,7 +38,7 @@ type Options struct {
 	Now func() time.Time
 }
 
-// Token is a bot token.
+// Token is a bot token (xoxb-...) or an app-level token (xapp-...).
 type Token struct {
 	Value string `json:"value"`
 	// Scopes such as chat:write.
@@ -70,6 +77,7 @@ type Server struct {
 	signingKey string
 	faults     *faults
 	quotas     *quotas
+	sockets    *sockets
 	done       chan struct{}
 	closing    sync.Once
 
@@ -81,6 +89,14 @@ type Server struct {
 	calls    []Call
 	lastTS   int64 // microseconds of the last timestamp
 	journal  *journal
+
+	users         []User
+	groups        []Group
+	interactivity Interactivity
+	ephemerals    []*Ephemeral
+	responses     map[string]*responseURL
+	files         map[string]*File
+	baseURL       string // as callers know this server
 }
 
 // New makes a server and reads the state file if there is one.
@@ -97,9 +113,16 @@ func New(options Options) (*Server, error) {
 		signingKey: options.SigningKey,
 		faults:     &faults{rand: rand.New(rand.NewPCG(options.Seed, options.Seed))},
 		quotas:     newQuotas(*options.Limits),
+		sockets:    newSockets(options.Now),
 		done:       make(chan struct{}),
 		tokens:     map[string]Token{},
 		messages:   map[string][]*Message{},
+
+		users:         options.Users,
+		groups:        options.Groups,
+		interactivity: options.Interactivity,
+		responses:     map[string]*responseURL{},
+		files:         map[string]*File{},
 	}
 	for _, t := range options.Tokens {
 		s.tokens[t.Value] = t
@@ -122,15 +145,20 @@ func New(options Options) (*Server, error) {
 // Close ends calls that hang and closes the state file.
 func (s *Server) Close() error {
 	s.closing.Do(func() { close(s.done) })
+	s.KillSockets()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.journal.close()
 }
 
-// Handler serves the Web API below /api/ and the webhook recorder at /webhook and below.
+// Handler serves the Web API below /api/, Socket Mode, what the API hands out addresses for (uploads, answers to
+// interactions), and the webhook recorder at /webhook and below.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/api/{method}", s.serveAPI)
+	mux.HandleFunc("GET /link/", s.serveSocket)
+	mux.HandleFunc("POST /upload/v1/{ticket}", s.serveUpload)
+	mux.HandleFunc("POST /actions/{team}/{key}", s.serveResponse)
 	mux.HandleFunc("POST /webhook", s.serveWebhook)
 	mux.HandleFunc("POST /webhook/{name...}", s.serveWebhook)
 	return mux
@@ -159,18 +187,25 @@ func refuse(code string) *apiError { return &apiError{code: code} }
 
 // methods of the Web API that the server knows.
 var methods = map[string]func(*Server, request) (answer, *apiError){
-	"auth.test":             (*Server).authTest,
-	"chat.postMessage":      (*Server).postMessage,
-	"chat.update":           (*Server).update,
-	"conversations.history": (*Server).history,
-	"conversations.info":    (*Server).info,
-	"conversations.list":    (*Server).list,
-	"conversations.replies": (*Server).replies,
+	"apps.connections.open":        (*Server).connectionsOpen,
+	"auth.test":                    (*Server).authTest,
+	"chat.postEphemeral":           (*Server).postEphemeral,
+	"chat.postMessage":             (*Server).postMessage,
+	"chat.update":                  (*Server).update,
+	"conversations.history":        (*Server).history,
+	"conversations.info":           (*Server).info,
+	"conversations.list":           (*Server).list,
+	"conversations.replies":        (*Server).replies,
+	"files.completeUploadExternal": (*Server).completeUpload,
+	"files.getUploadURLExternal":   (*Server).uploadURL,
+	"usergroups.users.list":        (*Server).groupUsers,
+	"users.info":                   (*Server).usersInfo,
 }
 
 // serveAPI makes one call: faults before it, token, quota, the method itself, faults after it.
 func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	method := r.PathValue("method")
+	s.learnBase(r)
 	args, err := parseArgs(w, r)
 	record := s.begin(method, args.text("channel"))
 	defer record.end()
@@ -215,6 +250,9 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, method string, a a
 	if fail != nil {
 		return nil, fail, 0
 	}
+	if app := strings.HasPrefix(token.Value, "xapp-"); app != (method == "apps.connections.open") {
+		return nil, refuse("not_allowed_token_type"), 0
+	}
 	w.Header().Set("X-OAuth-Scopes", strings.Join(token.Scopes, ","))
 	if wait := s.quotas.wait(s.now(), token.Value, method, s.quotaChannel(a.text("channel"))); wait > 0 {
 		return nil, nil, wait
@@ -224,6 +262,17 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, method string, a a
 		body["ok"] = true
 	}
 	return body, fail, 0
+}
+
+// learnBase notes the address by which callers reach this server: the addresses that it hands out begin with it.
+func (s *Server) learnBase(r *http.Request) {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.baseURL = scheme + "://" + r.Host
 }
 
 // quotaChannel is the channel's ID, so that a name and its ID share a quota.
@@ -275,7 +324,7 @@ func parseArgs(w http.ResponseWriter, r *http.Request) (args, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind == "application/json" {
 		var raw map[string]json.RawMessage
-		if err := json.NewDecoder(r.Body).Decode(&raw); err != nil {
+		if err := json.NewDecoder(r.Body).Decode(&raw); err != nil && !errors.Is(err, io.EOF) {
 			return a, fmt.Errorf("read the JSON body: %w", err)
 		}
 		for name, value := range raw {
@@ -302,5 +351,9 @@ func parseArgs(w http.ResponseWriter, r *http.Request) (args, error) {
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
+	writeBody(w, body)
+}
+
+func writeBody(w http.ResponseWriter, body any) {
 	_ = json.NewEncoder(w).Encode(body)
 }

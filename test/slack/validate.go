@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -23,6 +24,11 @@ const (
 	maxActions       = 25
 	maxButtonText    = 75
 	maxElementAction = 255
+	maxButtonValue   = 2000
+	maxButtonURL     = 3000
+	maxConfirmTitle  = 100
+	maxConfirmText   = 300
+	maxConfirmButton = 30
 	// maxBlocksText bounds the text of all blocks together, for which Slack publishes no number: messages of 9,597
 	// characters were seen to be accepted and of 11,341 to be refused (slackapi/bolt-js#2867).
 	maxBlocksText = 10000
@@ -156,21 +162,54 @@ func (c *checker) elements(at string, raw json.RawMessage, most int) {
 		c.complain(at+"/elements", "must have 1 to %d items", most)
 		return
 	}
+	actions := map[string]bool{}
 	for i, e := range elements {
 		at := fmt.Sprintf("%s/elements/%d", at, i)
+		if id := text(e["action_id"]); id != "" {
+			if actions[id] {
+				c.complain(at+"/action_id", "`action_id` must be unique within the block")
+			}
+			actions[id] = true
+		}
 		switch text(e["type"]) {
 		case "plain_text", "mrkdwn":
 			whole, _ := json.Marshal(e)
 			c.textObject(at, whole, maxSectionText, "plain_text", "mrkdwn")
 		case "button":
-			c.textObject(at+"/text", e["text"], maxButtonText, "plain_text")
-			if utf8.RuneCountInString(text(e["action_id"])) > maxElementAction {
-				c.complain(at+"/action_id", "must be less than %d characters", maxElementAction+1)
-			}
+			c.button(at, e)
 		case "":
 			c.complain(at, "missing required field: type")
 		}
 	}
+}
+
+// button checks a button and its dialog (https://docs.slack.dev/reference/block-kit/block-elements/button-element).
+func (c *checker) button(at string, e map[string]json.RawMessage) {
+	c.textObject(at+"/text", e["text"], maxButtonText, "plain_text")
+	for field, most := range map[string]int{"action_id": maxElementAction, "value": maxButtonValue, "url": maxButtonURL} {
+		if utf8.RuneCountInString(text(e[field])) > most {
+			c.complain(at+"/"+field, "must be less than %d characters", most+1)
+		}
+	}
+	if style, ok := e["style"]; ok && text(style) != "primary" && text(style) != "danger" {
+		c.complain(at+"/style", "must be one of primary, danger")
+	}
+	if u := text(e["url"]); e["url"] != nil && !strings.HasPrefix(u, "https://") && !strings.HasPrefix(u, "http://") {
+		c.complain(at+"/url", "must be a valid URL")
+	}
+	raw, ok := e["confirm"]
+	if !ok {
+		return
+	}
+	var dialog map[string]json.RawMessage
+	if json.Unmarshal(raw, &dialog) != nil {
+		c.complain(at+"/confirm", "must be a confirmation dialog object")
+		return
+	}
+	c.textObject(at+"/confirm/title", dialog["title"], maxConfirmTitle, "plain_text")
+	c.textObject(at+"/confirm/text", dialog["text"], maxConfirmText, "plain_text", "mrkdwn")
+	c.textObject(at+"/confirm/confirm", dialog["confirm"], maxConfirmButton, "plain_text")
+	c.textObject(at+"/confirm/deny", dialog["deny"], maxConfirmButton, "plain_text")
 }
 
 // textObject checks a text object: its kind, its length, and the fields that belong to its kind alone.

@@ -22,6 +22,8 @@ import (
 type options struct {
 	listen, admin, state string
 	token, signingKey    string
+	appToken             string
+	users                []string
 	tlsCert, tlsKey      string
 	scopes, channels     []string
 	seed                 uint64
@@ -52,6 +54,8 @@ func command() *cobra.Command {
 	f.StringVar(&o.admin, "admin", ":8081", "address of the control: /healthz, /messages, /view, /webhooks, /calls, /faults, /channels, /tokens")
 	f.StringVar(&o.state, "state", "", "file that keeps what was accepted over a restart")
 	f.StringVar(&o.token, "token", os.Getenv("SLACK_TOKEN"), "bot token that is taken (default $SLACK_TOKEN)")
+	f.StringVar(&o.appToken, "app-token", os.Getenv("SLACK_APP_TOKEN"), "app-level token for Socket Mode that is taken (default $SLACK_APP_TOKEN; empty for none)")
+	f.StringArrayVar(&o.users, "user", []string{"U0000000011=anna"}, "person who can press buttons, as <ID>=<name>; repeat for more")
 	f.StringSliceVar(&o.scopes, "scopes", []string{"chat:write", "channels:history", "channels:read"}, "scopes of the token")
 	f.StringArrayVar(&o.channels, "channel", []string{"C0000000001=prod"},
 		"channel as <ID>=<name>[,private][,archived][,outside]; repeat for more")
@@ -93,6 +97,16 @@ func run(ctx context.Context, o options) error {
 		return errors.New("--token or SLACK_TOKEN is needed")
 	}
 	opts.Tokens = []slacktest.Token{{Value: o.token, Scopes: o.scopes}}
+	if o.appToken != "" {
+		opts.Tokens = append(opts.Tokens, slacktest.Token{Value: o.appToken, Scopes: []string{"connections:write"}})
+	}
+	for _, text := range o.users {
+		id, name, ok := strings.Cut(text, "=")
+		if !ok || id == "" || name == "" {
+			return fmt.Errorf("--user %q: use <ID>=<name>", text)
+		}
+		opts.Users = append(opts.Users, slacktest.User{ID: id, Name: name})
+	}
 	if o.unlimited {
 		opts.Limits = slacktest.NoLimits()
 	}
