@@ -1,0 +1,251 @@
+package dashboards
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kubebot/kubebot/internal/testutil/golden"
+)
+
+func options() Options {
+	return Options{Prefix: "kubebot-0123abcd-", ClusterName: "test", Stores: []Store{Prometheus, Loki, Jaeger, Alertmanager}}
+}
+
+// sample are values of every variable that queries use.
+func sample() map[string]string {
+	return map[string]string{
+		"namespace": "shop", "workload": "checkout", "service": "checkout", "node": "node-1", "search": "",
+		"__rate_interval": "1m", "__auto": "1m", "__interval": "15s", "__range": "1h",
+	}
+}
+
+func all(t *testing.T, o Options) []Dashboard {
+	t.Helper()
+	built, err := All(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return built
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	if err := e.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestDashboardsMatchGoldenFiles(t *testing.T) {
+	for _, d := range all(t, options()) {
+		golden.Compare(t, filepath.Join("testdata", d.Name+".json"), encode(t, d.Model))
+	}
+	first := encode(t, all(t, options()))
+	for range 20 {
+		if !bytes.Equal(first, encode(t, all(t, options()))) {
+			t.Fatal("the same options give different dashboards")
+		}
+	}
+}
+
+// What people read must be there: a title, a description, a unit on every axis, a colour's origin.
+func TestEveryPanelSaysWhatItShows(t *testing.T) {
+	for _, b := range boards() {
+		if b.title == "" || b.description == "" || len(b.panels) == 0 {
+			t.Errorf("dashboard %s lacks a title, a description or panels", b.name)
+		}
+		if len(b.panels) > 16 {
+			t.Errorf("dashboard %s has %d panels: few and clear ones are wanted", b.name, len(b.panels))
+		}
+		seen := map[string]bool{}
+		for _, p := range b.panels {
+			at := b.name + "/" + p.title
+			if p.title == "" || p.about == "" || len(p.queries) == 0 || p.width == 0 || p.width > 24 || p.height == 0 {
+				t.Errorf("%s lacks a title, a description, a query or a size", at)
+			}
+			if seen[p.title] {
+				t.Errorf("%s: two panels have this title", at)
+			}
+			seen[p.title] = true
+			if p.kind == kindGraph && p.unit == "" {
+				t.Errorf("%s: the axis has no unit", at)
+			}
+			if len(p.limits) > 0 && p.states == nil && !regexp.MustCompile(`threshold|[Rr]ed from|[Ff]rom [0-9]|Anything above|Share of the nodes|[Dd]own|not closed|not scheduled`).MatchString(p.about) {
+				t.Errorf("%s: the description does not say where the colours come from", at)
+			}
+		}
+	}
+}
+
+func TestUIDsAreValidAndPanelsDoNotOverlap(t *testing.T) {
+	valid := regexp.MustCompile(`^[a-zA-Z0-9_-]{1,40}$`) // Grafana's pkg/util.IsValidShortUID and its length limit
+	for _, d := range all(t, options()) {
+		if !valid.MatchString(d.UID) || d.Model["uid"] != d.UID {
+			t.Errorf("UID %q of %s", d.UID, d.Name)
+		}
+		taken := map[string]bool{}
+		ids := map[any]bool{}
+		for _, p := range d.Model["panels"].([]any) {
+			panel := p.(map[string]any)
+			if ids[panel["id"]] {
+				t.Errorf("%s: panel id %v is there twice", d.Name, panel["id"])
+			}
+			ids[panel["id"]] = true
+			pos := panel["gridPos"].(map[string]any)
+			for x := range int(pos["w"].(float64)) {
+				for y := range int(pos["h"].(float64)) {
+					cell := fmt.Sprint(int(pos["x"].(float64))+x, ",", int(pos["y"].(float64))+y)
+					if taken[cell] || int(pos["x"].(float64))+x >= 24 {
+						t.Fatalf("%s: panel %v overlaps another or the edge at %s", d.Name, panel["title"], cell)
+					}
+					taken[cell] = true
+				}
+			}
+		}
+	}
+}
+
+func TestWithoutAStoreItsPanelsAreLeftOut(t *testing.T) {
+	o := options()
+	o.Stores = []Store{Prometheus}
+	for _, d := range all(t, o) {
+		if d.Name == "logs" || d.Name == "events" {
+			t.Errorf("the dashboard %s is there without Loki", d.Name)
+		}
+		if text := string(encode(t, d.Model)); strings.Contains(text, o.UID("loki")) || strings.Contains(text, o.UID("jaeger")) || strings.Contains(text, o.UID("logs")) {
+			t.Errorf("%s names a store or dashboard that there is not", d.Name)
+		}
+	}
+	for _, q := range Queries(o, sample()) {
+		if q.Store != Prometheus {
+			t.Errorf("%s/%s asks %s", q.Dashboard, q.Panel, q.Store)
+		}
+	}
+}
+
+// Every link leads to a dashboard of KubeBot, and gives it only variables that it has.
+func TestLinksLeadSomewhere(t *testing.T) {
+	o := options()
+	address := regexp.MustCompile(`/d/` + o.Prefix + `([a-z]+)([^"]*)`)
+	given := regexp.MustCompile(`var-([a-z]+)=`)
+	targets := map[string]board{}
+	for _, b := range boards() {
+		targets[b.name] = b
+	}
+	found := 0
+	for _, d := range all(t, o) {
+		for _, m := range address.FindAllStringSubmatch(string(encode(t, d.Model)), -1) {
+			found++
+			to, ok := targets[m[1]]
+			if !ok {
+				t.Errorf("%s links to the dashboard %s, which there is not", d.Name, m[1])
+			}
+			for _, v := range given.FindAllStringSubmatch(m[2], -1) {
+				if !slices.ContainsFunc(to.variables, func(has variable) bool { return has.name == v[1] }) {
+					t.Errorf("%s gives the dashboard %s a variable %s, which it has not", d.Name, m[1], v[1])
+				}
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("%d links found, want more", found)
+	}
+}
+
+// A query may only use variables that its dashboard has, and after replacing none is left.
+func TestQueriesUseTheirDashboardsVariables(t *testing.T) {
+	used := regexp.MustCompile(`\$\{?([a-z_]+)`)
+	for _, b := range boards() {
+		for _, p := range b.panels {
+			for _, q := range p.queries {
+				for _, m := range used.FindAllStringSubmatch(q.expr, -1) {
+					if !strings.HasPrefix(m[1], "__") && !slices.ContainsFunc(b.variables, func(v variable) bool { return v.name == m[1] }) {
+						t.Errorf("%s/%s uses $%s, which the dashboard has not", b.name, p.title, m[1])
+					}
+				}
+			}
+		}
+	}
+	for _, q := range Queries(options(), sample()) {
+		left := strings.ReplaceAll(q.Expr, `"$1"`, "")
+		if strings.Contains(left, "$") {
+			t.Errorf("%s/%s: a variable is left in %s", q.Dashboard, q.Panel, q.Expr)
+		}
+	}
+}
+
+// promtool is Prometheus' own parser.
+func TestPrometheusParsesEveryQuery(t *testing.T) {
+	tool := golden.Program(t, "promtool")
+	rules := []map[string]string{}
+	for i, q := range Queries(options(), sample()) {
+		if q.Store == Prometheus {
+			rules = append(rules, map[string]string{"record": fmt.Sprintf("query:%d", i), "expr": q.Expr})
+		}
+	}
+	if len(rules) < 50 {
+		t.Fatalf("%d queries of Prometheus", len(rules))
+	}
+	dir := t.TempDir()
+	file := encode(t, map[string]any{"groups": []any{map[string]any{"name": "dashboards", "rules": rules}}})
+	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	golden.Run(t, dir, tool, "check", "rules", "--lint=none", "rules.yaml")
+}
+
+// Loki formats a query that it can parse and answers 400 to another.
+func TestLokiParsesEveryQuery(t *testing.T) {
+	program := golden.Program(t, "loki")
+	dir := t.TempDir()
+	base := golden.Start(t, dir, program, "/loki/api/v1/status/buildinfo", func(address string) []string {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config := map[string]any{
+			"auth_enabled": false,
+			"server":       map[string]any{"http_listen_address": host, "grpc_listen_address": host, "grpc_listen_port": 0},
+			"common":       map[string]any{"path_prefix": dir, "replication_factor": 1, "instance_addr": host, "ring": map[string]any{"kvstore": map[string]any{"store": "inmemory"}}},
+			"schema_config": map[string]any{"configs": []any{map[string]any{"from": "2024-01-01", "store": "tsdb", "object_store": "filesystem", "schema": "v13",
+				"index": map[string]any{"prefix": "index_", "period": "24h"}}}},
+			"storage_config": map[string]any{"filesystem": map[string]any{"directory": filepath.Join(dir, "chunks")}},
+			"frontend":       map[string]any{"address": host},
+			"analytics":      map[string]any{"reporting_enabled": false},
+		}
+		file := filepath.Join(dir, "loki.yaml")
+		if err := os.WriteFile(file, encode(t, config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return []string{"-config.file=" + file, "-server.http-listen-port=" + port}
+	})
+	checked := 0
+	for _, q := range Queries(options(), sample()) {
+		if q.Store != Loki {
+			continue
+		}
+		checked++
+		if answer := golden.Ask(t, base+"/loki/api/v1/format_query?query="+url.QueryEscape(q.Expr)); answer.Status != 200 {
+			t.Errorf("%s/%s: Loki refuses %s: %s", q.Dashboard, q.Panel, q.Expr, answer.Body)
+		}
+	}
+	if answer := golden.Ask(t, base+"/loki/api/v1/format_query?query="+url.QueryEscape(`{a=`)); answer.Status == 200 {
+		t.Error("Loki's answer to a query that is none is 200: the check checks nothing")
+	}
+	if checked < 15 {
+		t.Errorf("%d queries of Loki", checked)
+	}
+}

@@ -1,0 +1,39 @@
+package dashboards
+
+func logsBoard() board {
+	const lines = `{` + lineStream + `}`
+	return board{
+		name: "logs", title: "KubeBot: logs", description: "What pods write: how much, how bad, and the lines themselves.",
+		variables: []variable{varNamespaces, varSearch}, links: []string{Home, "events", "service"},
+		panels: []panel{
+			{title: "Lines by severity", about: "Lines per second, as Loki detects their severity.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 12, height: 8,
+				queries: []query{{expr: "sum by (detected_level) (rate(" + lines + " |= `$search` [$__auto]))", legend: "{{detected_level}}"}}},
+			{title: "Lines by service", about: "Lines per second.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 12, height: 8,
+				queries: []query{{expr: "sum by (service_name) (rate(" + lines + " |= `$search` [$__auto]))", legend: "{{service_name}}"}}, to: []target{toService}},
+			{title: "Error lines by service", about: "Lines per second of severity error or worse.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 12, height: 7,
+				queries: []query{{expr: "sum by (service_name) (rate(" + lines + " |= `$search` | " + badLevels + " [$__auto]))", legend: "{{service_name}}"}}, mayBeEmpty: noTrouble, to: []target{toService}},
+			{title: "Bytes by namespace", about: "Bytes per second that Loki takes.", kind: kindGraph, store: Loki, unit: "Bps", stacked: true, width: 12, height: 7,
+				queries: []query{{expr: "sum by (k8s_namespace_name) (bytes_rate(" + lines + " [$__auto]))", legend: "{{k8s_namespace_name}}"}}},
+			{title: "Lines", about: "The latest lines that contain the text above. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 16,
+				queries: []query{{expr: lines + " |= `$search`"}}},
+		},
+	}
+}
+
+func eventsBoard() board {
+	const all = `{` + eventStream + "} |= `$search`"
+	const warnings = `{` + eventStream + "} |= `$search` | severity_text=`Warning`"
+	return board{
+		name: "events", title: "KubeBot: events", description: "Every event of the cluster, kept as long as the logs.",
+		variables: []variable{varNamespaces, varSearch}, links: []string{Home, "logs", "namespace"},
+		panels: []panel{
+			{title: "Events by severity", about: "Events per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, width: 12, height: 8,
+				queries: []query{{expr: `sum by (severity_text) (count_over_time(` + all + ` [1m]))`, legend: "{{severity_text}}"}}},
+			{title: "Warnings by reason", about: "Events of type Warning per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, width: 12, height: 8,
+				queries: []query{{expr: `sum by (k8s_event_reason) (count_over_time(` + warnings + ` [1m]))`, legend: "{{k8s_event_reason}}"}}, mayBeEmpty: noTrouble},
+			{title: "Warnings", about: "The latest events of type Warning.", kind: kindLogs, store: Loki, width: 24, height: 10,
+				queries: []query{{expr: warnings}}, mayBeEmpty: noTrouble},
+			{title: "All events", about: "The latest events.", kind: kindLogs, store: Loki, width: 24, height: 12, queries: []query{{expr: all}}, to: []target{toLogs}},
+		},
+	}
+}

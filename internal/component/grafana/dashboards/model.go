@@ -1,0 +1,131 @@
+package dashboards
+
+// board is a dashboard.
+type board struct {
+	// name is the last part of the UID.
+	name, title, description string
+	variables                []variable
+	panels                   []panel
+	// links are to further dashboards, above the panels, with the variables that both have.
+	links []string
+}
+
+// shown returns the panels whose store there is.
+func (b board) shown(o Options) []panel {
+	var out []panel
+	for _, p := range b.panels {
+		if o.has(p.store) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// variable is a choice above the panels: the values of a label of Prometheus' series, or free text.
+type variable struct {
+	name, title string
+	// series and label give the values; without label people type the value.
+	series, label string
+	// all offers every value at once.
+	all bool
+}
+
+// Variables that several dashboards have. Those that offer all match with =~.
+var (
+	varNamespaces = variable{name: "namespace", title: "Namespace", series: "kube_pod_info", label: "namespace", all: true}
+	varNamespace  = variable{name: "namespace", title: "Namespace", series: "kube_pod_info", label: "namespace"}
+	varWorkload   = variable{name: "workload", title: "Workload", series: `kubebot:pod:workload{namespace="$namespace"}`, label: "workload"}
+	varNode       = variable{name: "node", title: "Node", series: "kube_node_info", label: "node"}
+	varService    = variable{name: "service", title: "Service", series: "traces_span_metrics_calls_total", label: "service_name"}
+	varSearch     = variable{name: "search", title: "Contains"}
+)
+
+// kind is how a panel draws.
+type kind string
+
+const (
+	kindGraph kind = "timeseries"
+	kindStat  kind = "stat"
+	kindTable kind = "table"
+	kindLogs  kind = "logs"
+	kindMap   kind = "nodeGraph"
+)
+
+// panel is one picture of a dashboard. Panels stand in the order of the list, from left to right.
+type panel struct {
+	title string
+	// about is the panel's description: what it shows, and where its thresholds come from.
+	about string
+	kind  kind
+	store Store
+	// queries are PromQL, LogQL, or for Jaeger the service whose traces are listed.
+	queries []query
+	// unit is one of Grafana's unit identifiers.
+	unit string
+	// limits colour values from green on upwards.
+	limits []limit
+	// states name the values of a state.
+	states map[string]state
+	// zeroMin begins the axis at zero; full ends it at one (shares).
+	full bool
+	// stacked adds series up.
+	stacked bool
+	// width of 24, height in rows of 30 pixels.
+	width, height uint32
+	// to are the dashboards that a click on a value leads to.
+	to []target
+	// columns of a table, by the label or the letter of the query, in order; others are hidden.
+	columns []column
+	// mayBeEmpty says why there may be no data although all is well.
+	mayBeEmpty string
+}
+
+type query struct {
+	expr   string
+	legend string
+	// exemplars shows traces as points.
+	exemplars bool
+}
+
+// limit is a value from which a colour counts.
+type limit struct {
+	from  float64
+	color string
+}
+
+// state is the text and colour of a value.
+type state struct{ text, color string }
+
+// target is a dashboard that a value leads to, with the variables that it is given.
+type target struct {
+	board, title string
+	// with is the query part of the address, such as var-service=${__field.labels.service_name}.
+	with string
+}
+
+// column of a table.
+type column struct {
+	// field is a label, or Value #A for the value of the first query.
+	field, title, unit string
+	limits             []limit
+	to                 []target
+}
+
+// Colours of Grafana's palette.
+const (
+	green  = "green"
+	yellow = "yellow"
+	orange = "orange"
+	red    = "red"
+)
+
+// above colours what is wrong from a value on.
+func above(value float64) []limit { return []limit{{0, green}, {value, red}} }
+
+// rising warns first.
+func rising(warn, bad float64) []limit { return []limit{{0, green}, {warn, orange}, {bad, red}} }
+
+// below colours what is wrong under a value.
+func below(value float64) []limit { return []limit{{0, red}, {value, green}} }
+
+var upDown = map[string]state{"0": {"Down", red}, "1": {"Up", green}}
