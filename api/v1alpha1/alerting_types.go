@@ -95,6 +95,9 @@ type SlackReceiver struct {
 	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's, for a proxy that ends TLS.
 	// +optional
 	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
+	// Interactions puts buttons into the messages, by which people acknowledge, silence and judge incidents.
+	// +optional
+	Interactions *SlackInteractions `json:"interactions,omitempty"`
 }
 
 // WebhookReceiver is a URL that takes a JSON document by POST.

@@ -78,6 +78,19 @@ type IncidentSpec struct {
 	// `kubebot train` learns from it.
 	// +optional
 	Cause *CauseJudgement `json:"cause,omitempty"`
+	// Silence asks Alertmanager to be quiet about the alerts of the incident for a while; removing it ends that.
+	// +optional
+	Silence *SilenceRequest `json:"silence,omitempty"`
+	// Feedback is what people say of the incident, at most the last 32.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Feedback []Feedback `json:"feedback,omitempty"`
+	// Actions are what people did by buttons, at most the last 32.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=32
+	Actions []PersonAction `json:"actions,omitempty"`
 }
 
 // CauseJudgement confirms one of the causes of the status, or names the right one.
@@ -292,6 +305,9 @@ type IncidentStatus struct {
 	// Decision is whether the incident is pushed, and why.
 	// +optional
 	Decision *Decision `json:"decision,omitempty"`
+	// Silence is the silence of the incident as Alertmanager holds it.
+	// +optional
+	Silence *SilenceStatus `json:"silence,omitempty"`
 	// Transition is the last change that receivers are told of.
 	// +optional
 	Transition *TransitionRecord `json:"transition,omitempty"`

@@ -101,6 +101,11 @@ var cases = []struct {
 	},
 	{"Slack", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, apiURL: 'https://slack-gov.com/api/'}}]}\n"), ""},
 	{"Slack's address without a slash", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, apiURL: 'https://slack-gov.com/api'}}]}\n"), "apiURL must be an http or https URL that ends in /"},
+	{"Slack with buttons", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, interactions: {appTokenSecret: {name: s, key: app}, allow: {silence: {users: [U0123456789], userGroups: [S0123456789]}}}}}]}\n"), ""},
+	{"Slack with buttons by both ways", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, interactions: {appTokenSecret: {name: s, key: app}, signingSecret: {name: s, key: sign}}}}]}\n"), "set exactly one of appTokenSecret"},
+	{"Slack with buttons by no way", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, interactions: {}}}]}\n"), "set exactly one of appTokenSecret"},
+	{"buttons for nobody", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, interactions: {signingSecret: {name: s, key: sign}, allow: {silence: {users: []}}}}}]}\n"), "name at least one of users and userGroups"},
+	{"buttons for a handle", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, interactions: {signingSecret: {name: s, key: sign}, allow: {silence: {users: [anna]}}}}}]}\n"), "should match"},
 	{"webhook by Secret", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {urlSecret: {name: s, key: k}}}]}\n"), ""},
 	{"webhook to nowhere", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {}}]}\n"), "set exactly one of url and urlSecret"},
 	{"webhook with two addresses", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: 'https://a', urlSecret: {name: s, key: k}}}]}\n"), "set exactly one of url and urlSecret"},
@@ -126,6 +131,8 @@ var cases = []struct {
 	{"heartbeat to no URL", kubebot("x", "  alerting: {heartbeat: {url: ping}}\n"), "url must be an http or https URL with a host"},
 
 	{"incident", incident, ""},
+	{"incident with people's words", incident + "  silence: {by: anna, until: '2026-01-01T01:00:00Z'}\n  feedback: [{verdict: Noise, by: anna, at: '2026-01-01T00:10:00Z'}]\n", ""},
+	{"incident with an unknown word", incident + "  feedback: [{verdict: Fine, by: anna, at: '2026-01-01T00:10:00Z'}]\n", "Unsupported value"},
 }
 
 func object(t *testing.T, text string) *unstructured.Unstructured {
