@@ -274,3 +274,9 @@ func (c *Cluster) PauseAPIServer(ctx context.Context, pause time.Duration) error
 	_, err := c.run(ctx, "kubebot-cluster", "pause-apiserver", "--name", c.Name, "--seconds", fmt.Sprint(int(pause.Seconds())))
 	return err
 }
+
+// Exec runs a program in the network of a local cluster's node.
+func (c *Cluster) Exec(ctx context.Context, program ...string) error {
+	_, err := c.run(ctx, "kubebot-cluster", append([]string{"exec", "--name", c.Name, "--"}, program...)...)
+	return err
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// settle is how long is waited after the explanation for what else comes of one fault: a second incident, a better cause.
+const settle = 50 * time.Second
+
+// play injects a fault, measures what KubeBot makes of it, and mends it.
+func (b *bench) play(ctx context.Context, f fault) Measured {
+	m := Measured{Fault: f.name, Services: f.services, Kinds: f.kinds}
+	began := time.Now()
+	if err := f.inject(ctx, b); err != nil {
+		m.Error = "inject: " + err.Error()
+	} else if err := b.watch(ctx, f, began, &m); err != nil {
+		m.Error = err.Error()
+	}
+	if err := f.mend(context.WithoutCancel(ctx), b); err != nil {
+		m.Error = strings.TrimSpace(m.Error + " mend: " + err.Error())
+	}
+	if err := b.calmDown(ctx); err != nil {
+		m.Error = strings.TrimSpace(m.Error + " " + err.Error())
+	}
+	return m
+}
+
+// watch follows Incidents and messages until the cause is told, or the time is up.
+func (b *bench) watch(ctx context.Context, f fault, began time.Time, m *Measured) error {
+	ctx, cancel := context.WithTimeout(ctx, b.limit)
+	defer cancel()
+	var explained time.Time
+	for ctx.Err() == nil && (explained.IsZero() || time.Since(explained) < settle) {
+		if incidents, err := b.since(ctx, began); err == nil {
+			m.see(incidents, f, time.Since(began))
+		}
+		if messages, err := b.SlackMessages(ctx); err == nil {
+			m.hear(messages, time.Since(began))
+		}
+		if explained.IsZero() && m.SecondsToExplained > 0 {
+			explained = time.Now()
+		}
+		sleep(ctx, time.Second)
+	}
+	return nil
+}
+
+// since lists the Incidents that were opened since a time, the oldest first.
+func (b *bench) since(ctx context.Context, began time.Time) ([]v1alpha1.Incident, error) {
+	all, err := b.Incidents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(inc v1alpha1.Incident) bool {
+		return inc.CreationTimestamp.Time.Before(began.Truncate(time.Second))
+	})
+	slices.SortStableFunc(all, func(x, y v1alpha1.Incident) int {
+		return x.CreationTimestamp.Compare(y.CreationTimestamp.Time)
+	})
+	return all, nil
+}
+
+// see takes what the Incidents say at a time after the injection.
+func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Duration) {
+	if len(incidents) == 0 {
+		return
+	}
+	if !m.Detected {
+		m.Detected, m.SecondsToIncident = true, round(after)
+	}
+	m.Incidents, m.Notified, m.Titles = len(incidents), 0, nil
+	for _, inc := range incidents {
+		m.Titles = append(m.Titles, inc.Status.Title)
+		if d := inc.Status.Decision; d != nil && d.Verdict == v1alpha1.VerdictNotify {
+			m.Notified++
+		}
+	}
+	first := incidents[0]
+	for _, inc := range incidents { // the first that people are told of counts
+		if d := inc.Status.Decision; d != nil && d.Verdict == v1alpha1.VerdictNotify {
+			first = inc
+			break
+		}
+	}
+	if a := first.Status.Analysis; a != nil {
+		m.Analysis, m.Message = string(a.State), a.Message
+	}
+	if len(first.Status.Causes) > 0 {
+		m.Causes = nil
+		for _, c := range first.Status.Causes {
+			m.Causes = append(m.Causes, fmt.Sprintf("%d %% %s of %s: %s", c.ScorePercent, c.Kind, service(c), c.Sentence))
+		}
+		m.judge(first.Status.Causes, f)
+	}
+}
+
+// service is the workload that a cause names.
+func service(c v1alpha1.Cause) string {
+	if c.Workload != "" {
+		return c.Workload
+	}
+	return c.Object.Name
+}
+
+// judge compares the causes with the truth.
+func (m *Measured) judge(causes []v1alpha1.Cause, f fault) {
+	m.Top1Service, m.Top1, m.Top3Service, m.Top3 = false, false, false, false
+	for i, c := range causes[:min(3, len(causes))] {
+		name := slices.Contains(f.services, service(c)) || slices.Contains(f.services, c.Object.Name)
+		both := name && slices.Contains(f.kinds, string(c.Kind))
+		m.Top3Service, m.Top3 = m.Top3Service || name, m.Top3 || both
+		if i == 0 {
+			m.Top1Service, m.Top1 = name, both
+		}
+	}
+}
+
+// hear takes what the messages say that came since the injection.
+func (m *Measured) hear(messages []stack.Message, after time.Duration) {
+	for _, message := range messages[min(m.heard, len(messages)):] {
+		if m.SecondsToMessage == 0 {
+			m.SecondsToMessage = round(after)
+		}
+		if m.SecondsToExplained == 0 && strings.Contains(message.String(), "Likely cause (") {
+			m.SecondsToExplained = round(after)
+		}
+	}
+}
+
+// calmDown waits until no alert fires, closes what is open, and gives the shop time to be normal.
+func (b *bench) calmDown(ctx context.Context) error {
+	err := stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		if err := b.PodsReady(ctx, stack.ShopNamespace, 7); err != nil {
+			return err
+		}
+		all, err := b.Incidents(ctx)
+		if err != nil {
+			return err
+		}
+		for _, inc := range all {
+			if s := inc.Status.State; s != v1alpha1.IncidentResolved && s != v1alpha1.IncidentClosed {
+				return fmt.Errorf("%s is still open", inc.Spec.Subject.Display)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("calm down: %w", err)
+	}
+	all, err := b.Incidents(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range all {
+		closed := all[i].DeepCopy()
+		closed.Spec.Close = &v1alpha1.Request{By: "bench-live", Comment: "the fault was mended"}
+		if err := b.Client.Patch(ctx, closed, client.MergeFrom(&all[i])); err != nil {
+			return fmt.Errorf("close Incident %s: %w", closed.Name, err)
+		}
+	}
+	sleep(ctx, b.calm)
+	return b.SlackForget(ctx)
+}
+
+func round(d time.Duration) float64 {
+	return float64(d.Round(100*time.Millisecond)) / float64(time.Second)
+}
