@@ -145,6 +145,15 @@ func CollectorHost(kb *v1alpha1.KubeBot) string {
 	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, "collector"), kb.Namespace)
 }
 
+// CollectorHTTP returns the base URL at which the collector takes OTLP over HTTP, empty when it is disabled.
+func CollectorHTTP(kb *v1alpha1.KubeBot) string {
+	host := CollectorHost(kb)
+	if host == "" {
+		return ""
+	}
+	return fmt.Sprintf("http://%s:%d", host, OTLPHTTPPort)
+}
+
 // ArchiveHost returns the DNS name at which the archive takes OTLP and remote write, empty when there is none.
 func ArchiveHost(kb *v1alpha1.KubeBot) string {
 	if kb.Spec.Analysis.Archive.Mode == v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {

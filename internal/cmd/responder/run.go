@@ -27,6 +27,7 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/heartbeat"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
+	"github.com/kubebot/kubebot/internal/proof"
 )
 
 // process is the responder with its parts.
@@ -38,6 +39,7 @@ type process struct {
 	pipeline  *pipeline.Pipeline
 	heartbeat *ingest.Heartbeat
 	beats     *heartbeat.Sender // nil without a heartbeat
+	proof     *proof.Prover     // nil when no signal can be proven
 	webhook   *ingest.Webhook
 	compare   *ingest.Comparison // nil without Alertmanager
 	history   *ingest.History    // nil without Prometheus
@@ -104,6 +106,7 @@ func build(o Options) (*process, error) {
 			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret), Now: time.Now, Log: o.Log.WithName("heartbeat"),
 		}, o.Registry)
 	}
+	p.proof = p.prover(direct, replica)
 	p.sources(topology)
 	return p, nil
 }
@@ -194,6 +197,9 @@ func (p *process) run(ctx context.Context) error {
 	if p.beats != nil {
 		group.Go(func() error { return p.beats.Run(ctx) })
 	}
+	if p.proof != nil {
+		group.Go(func() error { return p.proof.Run(ctx) })
+	}
 	group.Go(func() error {
 		return serveTLS(ctx, p.Listen, p.CredentialsDir, apiHandler(p.CredentialsDir, p.webhook, p.report))
 	})
@@ -255,6 +261,9 @@ func (p *process) report() config.Report {
 		if last := p.beats.Last(); !last.At.IsZero() {
 			report.Heartbeat = &config.HeartbeatReport{At: last.At, Reason: last.Reason, Message: last.Message}
 		}
+	}
+	if p.proof != nil {
+		report.Proof = p.proof.Report()
 	}
 	return report
 }

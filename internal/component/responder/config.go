@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/component/receivers"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
@@ -41,6 +42,7 @@ func newConfig(in component.Input) (config.Config, error) {
 		Routes:          a.Routes,
 		MuteTimes:       a.MuteTimes,
 		Heartbeat:       a.Heartbeat,
+		Proof:           proof.Config(kb),
 	}, nil
 }
 

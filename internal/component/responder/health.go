@@ -16,6 +16,7 @@ import (
 	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/observe"
+	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
@@ -78,7 +79,7 @@ func judge(in component.Input, seen component.Observed, reports []config.Report,
 		return health
 	}
 	message := "the responder answers"
-	if wantsWatchdog(kb) {
+	if proof.ExpectsAlerts(kb) {
 		message += " and gets the watchdog alert"
 	}
 	if problems := problems(reports); problems != "" {
@@ -96,16 +97,9 @@ func problems(reports []config.Report) string {
 	return strings.Join(slices.Compact(all), " ")
 }
 
-// wantsWatchdog tells whether a watchdog alert can be expected: something must evaluate it and hand it on.
-func wantsWatchdog(kb *v1alpha1.KubeBot) bool {
-	rules := kb.Spec.Alerting.DefaultRules
-	return endpoints.Prometheus(kb) != "" && endpoints.Alertmanager(kb) != "" &&
-		rules.Mode != v1alpha1.SwitchDisabled && !slices.Contains(rules.Disabled, alert.Watchdog)
-}
-
 // judgeWatchdog says whether the watchdog alert came through the whole path of late. A new responder gets time for it.
 func judgeWatchdog(kb *v1alpha1.KubeBot, seen component.Observed, reports []config.Report) (component.Health, bool) {
-	if !wantsWatchdog(kb) {
+	if !proof.ExpectsAlerts(kb) {
 		return component.Health{}, true
 	}
 	var last time.Time

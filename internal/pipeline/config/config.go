@@ -44,6 +44,8 @@ type Config struct {
 	MuteTimes  []v1alpha1.MuteTime        `json:"muteTimes,omitempty"`
 	// Heartbeat is the spec's, nil for none.
 	Heartbeat *v1alpha1.HeartbeatSpec `json:"heartbeat,omitempty"`
+	// Proof says which signals are proven to flow, nil for none.
+	Proof *Proof `json:"proof,omitempty"`
 }
 
 // SecretFile returns the file in the responder's pod that holds the value of a reference.
@@ -62,6 +64,8 @@ type Report struct {
 	Receivers []ReceiverReport `json:"receivers,omitempty"`
 	// Heartbeat tells of the last heartbeat that this replica sent, nil if it sent none.
 	Heartbeat *HeartbeatReport `json:"heartbeat,omitempty"`
+	// Proof tells of the signals that are proven to flow, nil if none is.
+	Proof *ProofReport `json:"proof,omitempty"`
 	// Problems in the configuration that the responder works around, each a sentence.
 	Problems []string `json:"problems,omitempty"`
 }

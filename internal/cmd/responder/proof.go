@@ -1,0 +1,47 @@
+package responder
+
+import (
+	"net/http"
+	"os"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/internal/pipeline/config"
+	"github.com/kubebot/kubebot/internal/proof"
+)
+
+// prover makes what proves the signals of the configuration, nil for none.
+func (p *process) prover(api client.Client, replica string) *proof.Prover {
+	c := p.config
+	if c.Proof == nil {
+		return nil
+	}
+	calls := &http.Client{Timeout: 10 * time.Second}
+	origin := proof.Origin{Namespace: c.Namespace, Pod: p.PodName, UID: c.UID}
+	o := proof.Options{
+		Signals: map[string]proof.Signal{}, Seen: map[string]func() time.Time{}, Now: time.Now, Log: p.Log.WithName("proof"),
+		Board: &proof.Board{
+			Client: api, KubeBot: c.KubeBot, Namespace: c.Namespace, UID: c.UID, Replica: replica, Signals: c.Proof.Signals, Now: time.Now,
+		},
+	}
+	for _, name := range c.Proof.Signals {
+		switch name {
+		case config.SignalMetrics:
+			o.Signals[name] = proof.NewMetric(calls, origin, c.Proof.CollectorURL, c.PrometheusURL)
+		case config.SignalTraces:
+			o.Signals[name] = proof.NewTrace(calls, origin, c.Proof.CollectorURL, c.JaegerURL)
+		case config.SignalEvents:
+			o.Signals[name] = proof.NewEvent(calls, api, origin, c.KubeBot, c.LokiURL, c.LokiTenant)
+		case config.SignalAlerts:
+			o.Seen[name] = func() time.Time { return p.heartbeat.Last().Seen }
+		case config.SignalLogs:
+			if c.Proof.LogsBy == config.LogsByOutput {
+				o.Signals[name] = proof.NewOutput(calls, origin, os.Stdout, c.LokiURL, c.LokiTenant)
+			} else {
+				o.Signals[name] = proof.NewLine(calls, origin, c.Proof.CollectorURL, c.LokiURL, c.LokiTenant)
+			}
+		}
+	}
+	return proof.New(o, p.Registry)
+}

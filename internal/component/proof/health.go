@@ -1,0 +1,96 @@
+package proof
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
+	"github.com/kubebot/kubebot/internal/pipeline/config"
+)
+
+const keyStatus = "status"
+
+// Questions implements component.Component.
+func (Component) Questions(in component.Input) []component.Question {
+	if Config(in.KubeBot) == nil {
+		return nil
+	}
+	return []component.Question{{
+		Key: keyStatus, URL: endpoints.ResponderStatus(in.KubeBot), Authenticated: true, ReplicasOf: naming.Object(in.KubeBot, "responder"),
+	}}
+}
+
+// Health implements component.Component.
+func (Component) Health(in component.Input, seen component.Observed) component.Health {
+	known := read(seen)
+	var health component.Health
+	for i, s := range signals {
+		h := judge(in.KubeBot, s, known, seen.Now)
+		if i == 0 {
+			health.Status, health.Reason, health.Message = h.Status, h.Reason, h.Message
+			continue
+		}
+		health.Extra = append(health.Extra, metav1.Condition{Type: s.condition, Status: h.Status, Reason: h.Reason, Message: h.Message})
+	}
+	return health
+}
+
+// knowledge is what the replicas of the responder know together.
+type knowledge struct {
+	// started is since when the oldest of them waits for proofs; zero when none answers.
+	started  time.Time
+	proven   map[string]time.Time
+	problems map[string]string
+}
+
+func read(seen component.Observed) knowledge {
+	k := knowledge{proven: map[string]time.Time{}, problems: map[string]string{}}
+	for key, answer := range seen.Answers {
+		var r config.Report
+		if !strings.HasPrefix(key, keyStatus+"/") || observe.Unanswered(answer) != "" || json.Unmarshal(answer.Body, &r) != nil || r.Proof == nil {
+			continue
+		}
+		if k.started.IsZero() || r.Proof.Started.Before(k.started) {
+			k.started = r.Proof.Started
+		}
+		for _, s := range r.Proof.Signals {
+			if s.Proven.After(k.proven[s.Name]) {
+				k.proven[s.Name] = s.Proven
+			}
+			if s.Problem != "" && (k.problems[s.Name] == "" || s.Problem < k.problems[s.Name]) {
+				k.problems[s.Name] = s.Problem
+			}
+		}
+	}
+	return k
+}
+
+func judge(kb *v1alpha1.KubeBot, s signal, known knowledge, now time.Time) component.Health {
+	if why := s.off(kb); why != "" {
+		return observe.NotReady(v1alpha1.ReasonDisabled, why)
+	}
+	last := known.proven[s.name]
+	switch {
+	case known.started.IsZero():
+		return observe.NotReady(v1alpha1.ReasonProgressing, "the responder, which proves it, does not answer")
+	case !last.IsZero() && now.Sub(last) <= patience:
+		return component.Health{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonFlowing, Message: s.proven(kb)}
+	case last.IsZero() && now.Sub(known.started) <= patience:
+		return observe.NotReady(v1alpha1.ReasonProgressing, "waits for the first proof"+problem(known, s))
+	}
+	return observe.NotReady(v1alpha1.ReasonNoProof, s.lost(kb)+problem(known, s))
+}
+
+func problem(known knowledge, s signal) string {
+	if text := known.problems[s.name]; text != "" {
+		return ": " + text
+	}
+	return ""
+}
