@@ -30,6 +30,7 @@ import (
 // outsideKinds are the kinds of node agents: what KubeBots may have outside their namespaces.
 var outsideKinds = []schema.GroupVersionKind{
 	{Group: "apps", Version: "v1", Kind: "DaemonSet"},
+	{Version: "v1", Kind: "ConfigMap"},
 	{Version: "v1", Kind: "Service"},
 	{Group: "networking.k8s.io", Version: "v1", Kind: "NetworkPolicy"},
 }

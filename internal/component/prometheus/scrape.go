@@ -53,6 +53,15 @@ func ownJobs(in component.Input) []ownJob {
 	if metrics.NodeExporter.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
 		jobs = append(jobs, nodeExporterJob(in))
 	}
+	if in.KubeBot.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+		jobs = append(jobs, fluentBitJob(in))
+	}
+	if endpoints.CollectorHost(in.KubeBot) != "" {
+		jobs = append(jobs, podJob(in, endpoints.JobCollector, "collector|collector-sampler", "metrics"))
+	}
+	if endpoints.ArchiveHost(in.KubeBot) != "" {
+		jobs = append(jobs, podJob(in, endpoints.JobArchive, "archive", "metrics"))
+	}
 	if m := in.KubeBot.Spec.Logs.Loki.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
 		jobs = append(jobs, podJob(in, endpoints.JobLoki, "loki", "http"))
 	}
@@ -124,6 +133,14 @@ func kubeStateMetricsJob(in component.Input) ownJob {
 	j := podJob(in, endpoints.JobKubeStateMetrics, "kube-state-metrics", "http-metrics")
 	j.config.HonorLabels = true
 	j.config.RelabelConfigs = append(j.config.RelabelConfigs[:3:3], set("instance", naming.Object(in.KubeBot, "kube-state-metrics")))
+	return j
+}
+
+// fluentBitJob scrapes the node agents that ship logs.
+func fluentBitJob(in component.Input) ownJob {
+	j := podJob(in, endpoints.JobFluentBit, "fluent-bit", "http")
+	j.config.MetricsPath = "/api/v2/metrics/prometheus"
+	j.config.KubernetesSDConfigs = ownPods(in.KubeBot, in.Install.NodesNamespace)
 	return j
 }
 

@@ -5,9 +5,11 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/alertmanager"
 	"github.com/kubebot/kubebot/internal/component/exporters"
+	"github.com/kubebot/kubebot/internal/component/fluentbit"
 	"github.com/kubebot/kubebot/internal/component/jaeger"
 	"github.com/kubebot/kubebot/internal/component/loki"
 	"github.com/kubebot/kubebot/internal/component/prometheus"
+	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/component/responder"
 	"github.com/kubebot/kubebot/internal/component/rules"
 )
@@ -20,8 +22,10 @@ func All() []component.Component {
 		prometheus.Component{},
 		alertmanager.Component{},
 		exporters.Component{},
+		fluentbit.Component{},
 		loki.Component{},
 		jaeger.Component{},
 		responder.Component{},
+		proof.Component{},
 	}
 }
