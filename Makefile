@@ -92,4 +92,4 @@ demo: ## Set everything up and show the main job on a real local cluster
 demo-down: ## Remove every trace of the demo
 	@test/demo/down
 
--include test/bench/*.mk
+-include test/bench/*.mk test/chaos/*.mk

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,16 @@ func (c *Cluster) SlackMessages(ctx context.Context) ([]Message, error) {
 	return heads, nil
 }
 
+// AllSlackMessages returns the messages of every channel in the order in which they were taken, replies among them.
+func (c *Cluster) AllSlackMessages(ctx context.Context) ([]slacktest.Message, error) {
+	var all []slacktest.Message
+	if err := c.slackAdmin(ctx, "messages", &all); err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(all, func(a, b slacktest.Message) int { return strings.Compare(a.TS, b.TS) })
+	return all, nil
+}
+
 // Webhooks returns the webhooks that were accepted.
 func (c *Cluster) Webhooks(ctx context.Context) ([]slacktest.Webhook, error) {
 	var all []slacktest.Webhook
@@ -116,13 +127,18 @@ func (c *Cluster) SlackForget(ctx context.Context) error {
 
 // SlackScopes changes the scopes of the token.
 func (c *Cluster) SlackScopes(ctx context.Context, scopes ...string) error {
-	body, err := json.Marshal(slacktest.Token{Value: SlackToken, Scopes: scopes})
+	return c.SlackPut(ctx, "tokens", slacktest.Token{Value: SlackToken, Scopes: scopes})
+}
+
+// SlackPut adds or changes something at the Slack server: channels or tokens.
+func (c *Cluster) SlackPut(ctx context.Context, path string, what any) error {
+	body, err := json.Marshal(what)
 	if err != nil {
-		return fmt.Errorf("encode the token: %w", err)
+		return fmt.Errorf("encode %T: %w", what, err)
 	}
 	if err := c.Kube.CoreV1().RESTClient().Put().Namespace(SlackNamespace).Resource("services").Name("slack:8081").
-		SubResource("proxy").Suffix("tokens").Body(body).Do(ctx).Error(); err != nil {
-		return fmt.Errorf("change the token's scopes: %w", err)
+		SubResource("proxy").Suffix(path).Body(body).Do(ctx).Error(); err != nil {
+		return fmt.Errorf("change the Slack server's %s: %w", path, err)
 	}
 	return nil
 }
