@@ -50,7 +50,7 @@ func NewMetrics(registry prometheus.Registerer, components []component.Component
 	for _, result := range []string{"removed", "kept", failed} {
 		m.prunes.WithLabelValues(result)
 	}
-	for _, step := range []credentials.Step{credentials.StepIssued, credentials.StepPrepared, credentials.StepRotated} {
+	for _, step := range []credentials.Step{credentials.StepIssued, credentials.StepCompleted, credentials.StepPrepared, credentials.StepRotated} {
 		m.rotations.WithLabelValues(string(step))
 	}
 	for _, reason := range []string{removedByAge, removedByCount} {

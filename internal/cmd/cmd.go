@@ -15,12 +15,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
+	"github.com/kubebot/kubebot/internal/cmd/dashboards"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
 	"github.com/kubebot/kubebot/internal/cmd/rca"
 	"github.com/kubebot/kubebot/internal/cmd/responder"
 	"github.com/kubebot/kubebot/internal/cmd/train"
 	"github.com/kubebot/kubebot/internal/cmd/waitapi"
 	"github.com/kubebot/kubebot/internal/cmd/why"
+	dashboardsconfig "github.com/kubebot/kubebot/internal/dashboards/config"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -53,7 +55,7 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), responderCommand(), why.Command(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), dashboardsCommand(), why.Command(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
 	return root
 }
 
@@ -125,6 +127,25 @@ func responderCommand() *cobra.Command {
 	f.StringVar(&o.Listen, "listen", ":8443", "address of the webhook and the report, by TLS")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
+	return c
+}
+
+func dashboardsCommand() *cobra.Command {
+	var o dashboards.Options
+	c := &cobra.Command{
+		Use:   "dashboards",
+		Short: "Keep KubeBot's data sources and dashboards in a Grafana",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.Registry = prometheus.NewRegistry()
+			return dashboards.Run(cmd.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.ConfigFile, "config", dashboardsconfig.Path, "configuration that the manager writes")
+	f.StringVar(&o.CredentialsDir, "credentials", dashboardsconfig.CredentialsDir, "folder of the files user and password, or token")
+	f.StringVar(&o.ExtraDir, "extra", dashboardsconfig.ExtraDir, "folder of <name>.json of each dashboard of the user's")
+	f.StringVar(&o.Listen, "listen", ":8080", "address of metrics, report and probe")
 	return c
 }
 

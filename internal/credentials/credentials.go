@@ -14,6 +14,9 @@ const (
 	KeyCert = "tls.crt"
 	// KeyKey is the private key of KeyCert in PEM.
 	KeyKey = "tls.key"
+	// KeyGrafanaPassword is the password of the user admin of a managed Grafana. Grafana takes it when it makes its
+	// database and never again, so it stays when everything else is renewed.
+	KeyGrafanaPassword = "grafana-admin-password"
 )
 
 // SecretSuffix is what follows the KubeBot's name in the name of the Secret.

@@ -50,6 +50,8 @@ const (
 	StepIssued Step = "Issued"
 	// StepPrepared: the next token and certificate authority are accepted everywhere and not used yet.
 	StepPrepared Step = "Prepared"
+	// StepCompleted: a value that an older KubeBot did not have was added; the others are as they were.
+	StepCompleted Step = "Completed"
 	// StepRotated: the next token and certificate are in use; the previous ones are still accepted.
 	StepRotated Step = "Rotated"
 )
@@ -58,8 +60,25 @@ const (
 // and a serving certificate (ECDSA P-256, one year) for the given DNS names with the authority that signed it, whose key
 // is thrown away. After two thirds of the certificate's life both are replaced in two steps an hour apart, so that
 // whoever reads the Secret late is not locked out: first the new ones are accepted (ca.crt holds both authorities,
-// token-previous the new token), then they are used (token-previous holds the old token). It does not change data.
+// token-previous the new token), then they are used (token-previous holds the old token). The password of Grafana is made
+// once and kept. It does not change data.
 func Next(data map[string][]byte, hosts []string, now time.Time) (map[string][]byte, Step, error) {
+	out, step, err := renew(data, hosts, now)
+	if err != nil || len(out[KeyGrafanaPassword]) > 0 {
+		return out, step, err
+	}
+	out = maps.Clone(out)
+	if out[KeyGrafanaPassword] = data[KeyGrafanaPassword]; len(out[KeyGrafanaPassword]) == 0 {
+		out[KeyGrafanaPassword] = token()
+		if step == StepNone {
+			step = StepCompleted
+		}
+	}
+	return out, step, nil
+}
+
+// renew is Next for the token and the certificate.
+func renew(data map[string][]byte, hosts []string, now time.Time) (map[string][]byte, Step, error) {
 	current, err := certificate(data[KeyCert], data[KeyKey], data[KeyCA], hosts, now)
 	if err != nil || len(data[KeyToken]) == 0 {
 		issued, err := issue(hosts, now)

@@ -134,3 +134,26 @@ func TestUnusableCredentialsAreIssuedAnew(t *testing.T) {
 		}
 	})
 }
+
+func TestTheGrafanaPasswordIsMadeOnceAndKept(t *testing.T) {
+	issued := mustNext(t, nil, start, StepIssued)
+	password := issued[KeyGrafanaPassword]
+	if raw, err := base64.RawURLEncoding.DecodeString(string(password)); err != nil || len(raw) != 32 || bytes.Equal(password, issued[KeyToken]) {
+		t.Fatalf("password of %d bytes (%v), want 32 of its own", len(raw), err)
+	}
+	due := start.Add(244 * 24 * time.Hour)
+	prepared := mustNext(t, issued, due, StepPrepared)
+	rotated := mustNext(t, prepared, due.Add(time.Hour), StepRotated)
+	expired := mustNext(t, issued, start.Add(366*24*time.Hour), StepIssued)
+	for name, later := range map[string]map[string][]byte{"prepared": prepared, "rotated": rotated, "expired": expired} {
+		if !bytes.Equal(later[KeyGrafanaPassword], password) {
+			t.Errorf("%s: Grafana's password changed, and Grafana would not know", name)
+		}
+	}
+	older := maps.Clone(issued)
+	delete(older, KeyGrafanaPassword)
+	completed := mustNext(t, older, start, StepCompleted)
+	if len(completed[KeyGrafanaPassword]) == 0 || !bytes.Equal(completed[KeyToken], issued[KeyToken]) || !bytes.Equal(completed[KeyCert], issued[KeyCert]) {
+		t.Error("the Secret of an older KubeBot was not completed, or more than that was changed")
+	}
+}

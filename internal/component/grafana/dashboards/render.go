@@ -214,4 +214,3 @@ func (p panel) options() map[string]any {
 	}
 	return map[string]any{"nodes": map[string]any{}, "edges": map[string]any{"mainStatUnit": p.unit}}
 }
-
