@@ -62,6 +62,13 @@ const (
 	MetricsPathCAdvisor     = "/metrics/cadvisor"
 )
 
+// Values of the resource attribute service.name: of the cluster's events, and of what KubeBot sends itself to prove that
+// signals flow, which is never sampled away.
+const (
+	EventsService = "kubernetes-events"
+	ProofService  = "kubebot-proof"
+)
+
 // ResponderReceiver is the name of the receiver in Alertmanager's configuration that stands for the responder.
 const ResponderReceiver = "kubebot-responder"
 
@@ -75,6 +82,33 @@ func Prometheus(kb *v1alpha1.KubeBot) string {
 		return ""
 	}
 	return service(kb, "http", "prometheus", PrometheusPort)
+}
+
+// PrometheusResource returns the name of the managed Prometheus resource. The operator's StatefulSet is called
+// prometheus-<name>, and a StatefulSet's name may have 52 characters.
+func PrometheusResource(kb *v1alpha1.KubeBot) string {
+	return naming.Bounded(naming.Object(kb, "prometheus"), 52-len("prometheus-"))
+}
+
+// PrometheusReplicas returns the base URL of each replica of the managed Prometheus, by the operator's headless Service;
+// that of the external one; or none when it is disabled.
+func PrometheusReplicas(kb *v1alpha1.KubeBot) []string {
+	p := kb.Spec.Metrics.Prometheus
+	switch p.Mode {
+	case v1alpha1.ModeExternal:
+		return []string{p.External.URL}
+	case v1alpha1.ModeDisabled:
+		return nil
+	}
+	replicas := int32(1)
+	if p.Replicas != nil {
+		replicas = *p.Replicas
+	}
+	var all []string
+	for i := range replicas {
+		all = append(all, fmt.Sprintf("http://prometheus-%s-%d.prometheus-operated.%s.svc:%d", PrometheusResource(kb), i, kb.Namespace, PrometheusPort))
+	}
+	return all
 }
 
 // Alertmanager returns the base URL of Alertmanager, empty when it is disabled.
