@@ -134,11 +134,7 @@ func statefulSet(in component.Input, data string) (*appsv1.StatefulSet, error) {
 		TerminationGracePeriodSeconds: new(graceSeconds),
 		Affinity:                      pods.Spread(naming.Selector(kb, name)),
 		Containers:                    []corev1.Container{container(s, img)},
-		Volumes: append([]corev1.Volume{
-			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-				LocalObjectReference: corev1.LocalObjectReference{Name: naming.Object(kb, name)},
-			}}},
-		}, volume.Volumes...),
+		Volumes:                       volumes(kb, s.Elasticsearch, volume.Volumes),
 	}
 	pods.Place(&pod, in, s.PodSettings)
 	own := meta(kb)
@@ -174,8 +170,11 @@ func container(s v1alpha1.JaegerSpec, img string) corev1.Container {
 		SecurityContext: pods.ContainerSecurity(),
 		VolumeMounts:    []corev1.VolumeMount{{Name: "config", MountPath: configDir, ReadOnly: true}},
 	}
-	if s.Elasticsearch == nil {
+	switch {
+	case s.Elasticsearch == nil:
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: pods.DataVolume, MountPath: dataDir})
+	case s.Elasticsearch.BasicAuth != nil:
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "secret", MountPath: secretDir, ReadOnly: true})
 	}
 	return c
 }
@@ -189,15 +188,29 @@ func probe(period, failures int32) *corev1.Probe {
 	}
 }
 
-// environment holds what is secret; the configuration only names the variables.
+// environment keeps Jaeger from tracing itself into itself, and holds the user name of Elasticsearch, which the
+// configuration only names.
 func environment(e *v1alpha1.Elasticsearch) []corev1.EnvVar {
+	env := []corev1.EnvVar{{Name: "OTEL_TRACES_SAMPLER", Value: "always_off"}}
+	if e != nil && e.BasicAuth != nil {
+		env = append(env, pods.SecretVariable(variableUser, e.BasicAuth.UsernameSecret))
+	}
+	return env
+}
+
+// volumes are the configuration, the data or the password.
+func volumes(kb *v1alpha1.KubeBot, e *v1alpha1.Elasticsearch, data []corev1.Volume) []corev1.Volume {
+	all := append([]corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+		LocalObjectReference: corev1.LocalObjectReference{Name: naming.Object(kb, name)},
+	}}}}, data...)
 	if e == nil || e.BasicAuth == nil {
-		return nil
+		return all
 	}
-	return []corev1.EnvVar{
-		pods.SecretVariable(variableUser, e.BasicAuth.UsernameSecret),
-		pods.SecretVariable(variablePassword, e.BasicAuth.PasswordSecret),
-	}
+	// Optional, so that a missing Secret shows as that of the user name does, in the state of the container.
+	ref := e.BasicAuth.PasswordSecret
+	return append(all, corev1.Volume{Name: "secret", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
+		SecretName: ref.Name, Items: []corev1.KeyToPath{{Key: ref.Key, Path: passwordFile}}, Optional: new(true),
+	}}})
 }
 
 // networkPolicy lets in the collector's spans and who asks for traces. Jaeger calls nobody but Elasticsearch, which may be

@@ -109,8 +109,8 @@ type auth struct {
 }
 
 type basicAuth struct {
-	Username string `yaml:"username"`
-	Password string `yaml:"password"`
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
 }
 
 type jaegerQuery struct {
@@ -225,8 +225,11 @@ const anywhere = "0.0.0.0"
 
 func listen(host string, port int) string { return host + ":" + strconv.Itoa(port) }
 
-// newBackend is the embedded store, or Elasticsearch. Names and passwords come from the environment, which Jaeger puts
-// in.
+// variableNothing is never set.
+const variableNothing = "NOTHING"
+
+// newBackend is the embedded store, or Elasticsearch. The user name comes from the environment, which Jaeger puts in,
+// the password from a file, which it reads anew when it changes.
 func newBackend(s v1alpha1.JaegerSpec) (backend, error) {
 	keep, err := component.Duration(field+".retention", s.Retention, retention)
 	if err != nil {
@@ -250,7 +253,8 @@ func newBackend(s v1alpha1.JaegerSpec) (backend, error) {
 		if err := component.CheckSecret(field+".elasticsearch.basicAuth.passwordSecret", e.BasicAuth.PasswordSecret); err != nil {
 			return backend{}, err
 		}
-		back.Auth = &auth{Basic: basicAuth{Username: "${env:" + variableUser + "}", Password: "${env:" + variablePassword + "}"}}
+		// A value that is a variable alone is read as YAML, so that 12345 would be a number; two are joined as text.
+		back.Auth = &auth{Basic: basicAuth{Username: "${env:" + variableUser + "}${env:" + variableNothing + ":-}", PasswordFile: secretDir + "/" + passwordFile}}
 	}
 	return backend{Elasticsearch: back}, nil
 }

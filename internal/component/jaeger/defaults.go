@@ -35,9 +35,10 @@ const (
 	configFile = "jaeger.yaml"
 	dataDir    = "/var/lib/jaeger"
 
-	// Variables that hold what is secret.
-	variableUser     = "ELASTICSEARCH_USER"
-	variablePassword = "ELASTICSEARCH_PASSWORD"
+	// variableUser holds Elasticsearch's user name, secretDir its password as a file.
+	variableUser = "ELASTICSEARCH_USER"
+	secretDir    = "/etc/jaeger/secret"
+	passwordFile = "password"
 
 	// store is the name of the only storage.
 	store = "main"

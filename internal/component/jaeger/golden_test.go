@@ -19,7 +19,6 @@ func TestBuildMatchesGoldenFiles(t *testing.T) {
 func TestJaegerAcceptsTheConfigurationOfEveryCase(t *testing.T) {
 	program := golden.Program(t, "jaeger")
 	t.Setenv(variableUser, "12345")
-	t.Setenv(variablePassword, `p'"$#: {x}`)
 	golden.Each(t, "testdata", Component{}, func(t *testing.T, objects []client.Object) {
 		for _, o := range objects {
 			if m, ok := o.(*corev1.ConfigMap); ok {

@@ -40,6 +40,9 @@ func startJaeger(t *testing.T, program, dir string) server {
 	file := filepath.Join(written(t, strings.ReplaceAll(data, dataDir, dir)), configFile)
 	cmd := exec.CommandContext(t.Context(), program, "--config="+file)
 	cmd.Dir = dir
+	for _, v := range environment(nil) {
+		cmd.Env = append(cmd.Environ(), v.Name+"="+v.Value)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start Jaeger: %v", err)
 	}
