@@ -87,6 +87,10 @@ const (
 	ReasonNoProof = "NoProof"
 	// ReasonConfigRefused: the program itself refused configuration of the user's; what ran before goes on running.
 	ReasonConfigRefused = "ConfigRefused"
+	// ReasonCredentialsRefused: Grafana does not take the credentials, or they may not do what is needed.
+	ReasonCredentialsRefused = "CredentialsRefused"
+	// ReasonDashboardsRefused: Grafana refuses a data source, a folder or a dashboard.
+	ReasonDashboardsRefused = "DashboardsRefused"
 	// ReasonInvalidSpec: a field holds what can't be used; the message says which and what to do.
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonApplyFailed: an object could not be applied; the message says which and why.
