@@ -115,6 +115,7 @@ func TestFewAlertsAreCritical(t *testing.T) {
 		"ControllerManagerDown",  // nothing that failed is replaced
 		"PrometheusNotIngesting", // no other alert can fire
 		"ResponderDown",          // no alert reaches anybody
+		"SignalNotFlowing",       // the stack is ready and mute
 		"ResponderFallback",      // a critical alert that no responder takes
 	}
 	var got []string

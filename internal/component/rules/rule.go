@@ -97,6 +97,7 @@ func groups(s settings) []Group {
 		serviceGroup(s),
 		controlPlaneGroup(),
 		stackGroup(),
+		storesGroup(),
 		fallbackGroup(s),
 	}
 }

@@ -7,7 +7,8 @@ import (
 
 // ownJobs are the scrape jobs of the stack that have no alert of their own.
 const ownJobs = endpoints.JobPrometheus + "|" + endpoints.JobConfigReloader + "|" + endpoints.JobAlertmanager + "|" +
-	endpoints.JobKubeStateMetrics + "|" + endpoints.JobKubeStateMetricsSelf + "|" + endpoints.JobNodeExporter
+	endpoints.JobKubeStateMetrics + "|" + endpoints.JobKubeStateMetricsSelf + "|" + endpoints.JobNodeExporter +
+	"|" + endpoints.JobLoki + "|" + endpoints.JobJaeger
 
 func stackGroup() Group {
 	rules := []Rule{{
