@@ -68,7 +68,7 @@ type SilenceRequest struct {
 }
 
 // SilenceState is where a silence stands.
-// +kubebuilder:validation:Enum=Pending;Active;Ending;Failed
+// +kubebuilder:validation:Enum=Pending;Active;Ending;Ended;Failed
 type SilenceState string
 
 const (
@@ -78,6 +78,8 @@ const (
 	SilenceActive SilenceState = "Active"
 	// SilenceEnding means that it is to be ended and Alertmanager was not told yet.
 	SilenceEnding SilenceState = "Ending"
+	// SilenceEnded means that Alertmanager holds it no more.
+	SilenceEnded SilenceState = "Ended"
 	// SilenceFailed means that Alertmanager did not take it; it is tried again.
 	SilenceFailed SilenceState = "Failed"
 )
@@ -96,6 +98,9 @@ type SilenceStatus struct {
 	By string `json:"by,omitempty"`
 	// Until is when it ends.
 	Until metav1.Time `json:"until"`
+	// ToldUntil is the end of the silence that receivers were told of; empty when they were told of none or of its end.
+	// +optional
+	ToldUntil *metav1.Time `json:"toldUntil,omitempty"`
 	// Message says what is wrong.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512

@@ -447,6 +447,9 @@ func (p *Pipeline) nextTime(inc *v1alpha1.Incident, outcome decide.Outcome, now 
 		consider(s.ResolvedAt.Add(QuietTime))
 	}
 	consider(outcome.Again)
+	if want := inc.Spec.Silence; want != nil {
+		consider(want.Until.Time)
+	}
 	if at, ok := analysisDue(inc); ok && p.Analyse != nil {
 		consider(at)
 	}

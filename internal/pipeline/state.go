@@ -154,7 +154,12 @@ func advance(inc *v1alpha1.Incident, c change, now time.Time) {
 		s.State = looked(inc)
 		if s.State == v1alpha1.IncidentAcknowledged {
 			texts = append(texts, asked("Acknowledged", inc.Spec.Acknowledge))
+		} else {
+			texts = append(texts, "No longer acknowledged")
 		}
+	}
+	if text := tellSilence(inc, now); text != "" {
+		texts = append(texts, text)
 	}
 	if len(texts) > 0 && !c.fresh {
 		transit(inc, v1alpha1.TransitionUpdated, strings.Join(texts, ". "), now)

@@ -236,8 +236,18 @@ func state(msg notify.Message) string {
 		}
 		return "Resolved at " + clock(end)
 	}
+	text := ""
 	if ack := inc.Spec.Acknowledge; ack != nil && inc.Status.State == v1alpha1.IncidentAcknowledged && ack.By != "" {
-		return "Acknowledged by " + ack.By
+		text = "Acknowledged by " + ack.By
+	}
+	if silenced(msg) {
+		text = strings.TrimPrefix(fmt.Sprintf("%s, silenced until %s", text, clock(inc.Spec.Silence.Until.Time)), ", ")
+		if by := inc.Spec.Silence.By; by != "" {
+			text += " by " + by
+		}
+	}
+	if text != "" {
+		return text
 	}
 	if inc.Status.State == "" || inc.Status.State == v1alpha1.IncidentResolved || inc.Status.State == v1alpha1.IncidentClosed {
 		return string(v1alpha1.IncidentOpen)

@@ -43,7 +43,7 @@ func (d *delivery) first(ctx context.Context) notify.Result {
 		return *done
 	}
 	broadcast := d.msg.Transition == v1alpha1.TransitionReopened
-	ref, fail := d.api.post(ctx, target, thread.ID, head(d.msg, d.sink.options.ClusterName), metadata(d.msg), broadcast)
+	ref, fail := d.api.post(ctx, target, thread.ID, d.sink.head(d.msg), metadata(d.msg), broadcast)
 	if fail != nil {
 		return seen.failed(fail)
 	}
@@ -63,7 +63,7 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 		return *done
 	}
 	note := ""
-	if fail := d.api.update(ctx, d.msg.Head, head(d.msg, d.sink.options.ClusterName)); fail != nil {
+	if fail := d.api.update(ctx, d.msg.Head, d.sink.head(d.msg)); fail != nil {
 		switch fail.word {
 		case "MessageGone":
 			return d.replace(ctx, seen)

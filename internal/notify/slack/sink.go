@@ -28,6 +28,9 @@ type Options struct {
 	APIURL string
 	// ClusterName stands in messages of incidents that name no cluster.
 	ClusterName string
+	// Buttons puts what people can do into the head; Links are among it.
+	Buttons bool
+	Links   Links
 	// CASecret holds certificate authorities that are trusted besides the system's, for a proxy that ends TLS; without
 	// a file, none. It is read at each use.
 	CASecret secretfile.Ref
@@ -105,6 +108,15 @@ func redact(res notify.Result, token string) notify.Result {
 		*text = strings.ReplaceAll(*text, token, "[token]")
 	}
 	return res
+}
+
+// head renders the incident as it stands, with buttons if people can press them.
+func (s *Sink) head(msg notify.Message) content {
+	c := head(msg, s.options.ClusterName)
+	if s.options.Buttons {
+		c.blocks = append(c.blocks, buttons(msg, s.options.Links)...)
+	}
+	return c
 }
 
 // knownChannel returns the channel's ID if it is known.

@@ -1,0 +1,284 @@
+// Package interact is what people do to an Incident by a button: a pure function from the Incident and a press to the
+// changed Incident and a sentence for the person. Who pressed what is recorded in the Incident, by which the same press
+// is taken once, however often and through whichever replica it arrives.
+package interact
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+)
+
+// Action is what a button asks for.
+type Action string
+
+// Actions. CauseIs is followed by the place of the right cause, as in cause-is-2.
+const (
+	Acknowledge Action = "acknowledge"
+	Release     Action = "release"
+	SilenceHour Action = "silence-1h"
+	SilenceDay  Action = "silence-1d"
+	Unsilence   Action = "unsilence"
+	Mattered    Action = "mattered"
+	Noise       Action = "noise"
+	CauseRight  Action = "cause-right"
+	CauseWrong  Action = "cause-wrong"
+	CauseIs     Action = "cause-is-"
+	Details     Action = "details"
+)
+
+// maxCauses is how many causes an Incident holds.
+const maxCauses = 5
+
+// Right is what a person needs to be allowed for an action.
+type Right string
+
+// Rights, as spec.alerting.receivers[].slack.interactions.allow names them.
+const (
+	RightAcknowledge Right = "acknowledge"
+	RightSilence     Right = "silence"
+	RightFeedback    Right = "feedback"
+	RightDetails     Right = "details"
+)
+
+// rights of the actions.
+var rights = map[Action]Right{
+	Acknowledge: RightAcknowledge, Release: RightAcknowledge,
+	SilenceHour: RightSilence, SilenceDay: RightSilence, Unsilence: RightSilence,
+	Mattered: RightFeedback, Noise: RightFeedback, CauseRight: RightFeedback, CauseWrong: RightFeedback,
+	Details: RightDetails,
+}
+
+// Parse reads an action.
+func Parse(text string) (Action, bool) {
+	a := Action(text)
+	if _, ok := rights[a]; ok {
+		return a, true
+	}
+	_, ok := a.place()
+	return a, ok
+}
+
+// place is the place of the cause that is the right one.
+func (a Action) place() (int32, bool) {
+	rest, ok := strings.CutPrefix(string(a), string(CauseIs))
+	if !ok || len(rest) != 1 || rest[0] < '1' || rest[0] > '0'+maxCauses {
+		return 0, false
+	}
+	return int32(rest[0] - '0'), true
+}
+
+// Right returns what a person needs to be allowed for the action.
+func (a Action) Right() Right {
+	if _, ok := a.place(); ok {
+		return RightFeedback
+	}
+	return rights[a]
+}
+
+// duration of a silence; 0 for other actions.
+func (a Action) duration() time.Duration {
+	switch a {
+	case SilenceHour:
+		return time.Hour
+	case SilenceDay:
+		return 24 * time.Hour
+	}
+	return 0
+}
+
+// Press is a person pressing a button.
+type Press struct {
+	// ID is the same however often the press arrives, and no other press has it; at most 64 characters.
+	ID     string
+	Action Action
+	// By names the person for people and in records, such as anna (Slack U0123456789).
+	By string
+	// At is when the button was pressed.
+	At time.Time
+}
+
+// Outcome is what became of a press.
+type Outcome struct {
+	// Text is a sentence for the person.
+	Text string
+	// Changed means that the Incident is to be written.
+	Changed bool
+	// Silence means that Alertmanager is to be told.
+	Silence bool
+	// Others asks the person which of the other causes is the right one.
+	Others bool
+}
+
+// Bounds of the lists in an Incident.
+const (
+	maxActions  = 32
+	maxFeedback = 32
+)
+
+// Apply returns the Incident after the press. It is pure: in is not changed.
+func Apply(in *v1alpha1.Incident, p Press, now time.Time) (*v1alpha1.Incident, Outcome) {
+	out := in.DeepCopy()
+	if slices.ContainsFunc(in.Spec.Actions, func(a v1alpha1.PersonAction) bool { return a.ID == p.ID }) {
+		return out, repeated(in, p, now)
+	}
+	outcome := apply(out, p, now)
+	if outcome.Changed || outcome.Others || p.Action == Details {
+		outcome.Changed = true
+		record(out, p)
+	}
+	return out, outcome
+}
+
+// record notes who pressed what. The oldest goes when there are too many.
+func record(inc *v1alpha1.Incident, p Press) {
+	inc.Spec.Actions = append(inc.Spec.Actions, v1alpha1.PersonAction{ID: p.ID, Action: string(p.Action), By: p.By, At: stamp(p.At)})
+	if extra := len(inc.Spec.Actions) - maxActions; extra > 0 {
+		inc.Spec.Actions = slices.Delete(inc.Spec.Actions, 0, extra)
+	}
+}
+
+// repeated answers a press that was taken before, without doing it again.
+func repeated(inc *v1alpha1.Incident, p Press, now time.Time) Outcome {
+	out := Outcome{Text: "This was done already."}
+	switch p.Action {
+	case SilenceHour, SilenceDay, Unsilence:
+		out.Silence = inc.Spec.Silence != nil || inc.Status.Silence != nil
+	case CauseWrong:
+		out.Others = len(inc.Status.Causes) > 1 && inc.Spec.Cause == nil
+	}
+	if s := inc.Spec.Silence; s != nil && p.Action.duration() > 0 && s.Until.After(now) {
+		out.Text = fmt.Sprintf("Silenced until %s.", Clock(s.Until.Time))
+	}
+	return out
+}
+
+func stamp(t time.Time) metav1.Time { return metav1.NewTime(t.UTC().Truncate(time.Second)) }
+
+// Clock is how times are shown to people.
+func Clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func over(inc *v1alpha1.Incident) bool {
+	return inc.Status.State == v1alpha1.IncidentResolved || inc.Status.State == v1alpha1.IncidentClosed
+}
+
+func apply(inc *v1alpha1.Incident, p Press, now time.Time) Outcome {
+	switch p.Action {
+	case Acknowledge, Release:
+		return acknowledge(inc, p)
+	case SilenceHour, SilenceDay:
+		return silence(inc, p, now)
+	case Unsilence:
+		return unsilence(inc)
+	case Mattered:
+		return judge(inc, p, v1alpha1.FeedbackMattered, "Recorded: this mattered.")
+	case Noise:
+		return judge(inc, p, v1alpha1.FeedbackNoise, "Recorded: this was noise.")
+	case Details:
+		return Outcome{}
+	}
+	return cause(inc, p)
+}
+
+func acknowledge(inc *v1alpha1.Incident, p Press) Outcome {
+	have := inc.Spec.Acknowledge
+	switch {
+	case over(inc):
+		return Outcome{Text: "The incident is over: there is nothing to acknowledge."}
+	case p.Action == Release && have == nil:
+		return Outcome{Text: "Nobody has acknowledged the incident."}
+	case p.Action == Release:
+		inc.Spec.Acknowledge = nil
+		return Outcome{Text: "The incident is no longer acknowledged.", Changed: true}
+	case have != nil && have.By == p.By:
+		return Outcome{Text: "You have acknowledged the incident already."}
+	case have != nil:
+		return Outcome{Text: fmt.Sprintf("%s has acknowledged the incident already.", someone(have.By))}
+	}
+	inc.Spec.Acknowledge = &v1alpha1.Request{By: p.By}
+	return Outcome{Text: "You have acknowledged the incident.", Changed: true}
+}
+
+func someone(by string) string {
+	if by == "" {
+		return "Somebody"
+	}
+	return by
+}
+
+// silence counts from the press, so that a press which arrives late or twice asks for the same.
+func silence(inc *v1alpha1.Incident, p Press, now time.Time) Outcome {
+	until := stamp(p.At.Add(p.Action.duration()))
+	switch have := inc.Spec.Silence; {
+	case over(inc):
+		return Outcome{Text: "The incident is over: there is nothing to silence."}
+	case !until.After(now):
+		return Outcome{Text: "The button was pressed too long ago: press it again."}
+	case len(Matchers(inc)) == 0:
+		return Outcome{Text: "No alert of the incident came from Alertmanager, so there is nothing that it could silence. Acknowledge the incident instead."}
+	case have != nil && !have.Until.Before(&until):
+		return Outcome{Text: fmt.Sprintf("%s has silenced the incident until %s already.", someone(have.By), Clock(have.Until.Time)), Silence: true}
+	}
+	inc.Spec.Silence = &v1alpha1.SilenceRequest{By: p.By, Until: until}
+	return Outcome{Text: fmt.Sprintf("Silenced until %s.", Clock(until.Time)), Changed: true, Silence: true}
+}
+
+func unsilence(inc *v1alpha1.Incident) Outcome {
+	if inc.Spec.Silence == nil {
+		return Outcome{Text: "The incident is not silenced.", Silence: inc.Status.Silence != nil}
+	}
+	inc.Spec.Silence = nil
+	return Outcome{Text: "The silence is ended.", Changed: true, Silence: true}
+}
+
+// question is what a verdict answers: a person's later word on it replaces the earlier one.
+func question(v v1alpha1.FeedbackVerdict) bool {
+	return v == v1alpha1.FeedbackCauseRight || v == v1alpha1.FeedbackCauseWrong
+}
+
+func judge(inc *v1alpha1.Incident, p Press, verdict v1alpha1.FeedbackVerdict, text string) Outcome {
+	mine := func(f v1alpha1.Feedback) bool { return f.By == p.By && question(f.Verdict) == question(verdict) }
+	if i := slices.IndexFunc(inc.Spec.Feedback, mine); i >= 0 && inc.Spec.Feedback[i].Verdict == verdict {
+		return Outcome{Text: "You have said so already. Thank you."}
+	}
+	inc.Spec.Feedback = append(slices.DeleteFunc(inc.Spec.Feedback, mine), v1alpha1.Feedback{Verdict: verdict, By: p.By, At: stamp(p.At)})
+	if extra := len(inc.Spec.Feedback) - maxFeedback; extra > 0 {
+		inc.Spec.Feedback = slices.Delete(inc.Spec.Feedback, 0, extra)
+	}
+	return Outcome{Text: text + " Thank you: KubeBot learns from it.", Changed: true}
+}
+
+// cause takes the judgement of the named cause.
+func cause(inc *v1alpha1.Incident, p Press) Outcome {
+	if len(inc.Status.Causes) == 0 {
+		return Outcome{Text: "The incident names no cause."}
+	}
+	if p.Action == CauseWrong {
+		out := judge(inc, p, v1alpha1.FeedbackCauseWrong, "Recorded: the cause is wrong.")
+		if c := inc.Spec.Cause; c != nil && c.Confirm != nil && *c.Confirm == 1 {
+			inc.Spec.Cause, out.Changed = nil, true
+		}
+		out.Others = len(inc.Status.Causes) > 1
+		return out
+	}
+	place, verdict, text := int32(1), v1alpha1.FeedbackCauseRight, "Recorded: the cause is right."
+	if n, ok := p.Action.place(); ok {
+		place = n
+		if int(n) > len(inc.Status.Causes) {
+			return Outcome{Text: "The causes have changed since: look at the incident again."}
+		}
+		if n > 1 {
+			verdict, text = v1alpha1.FeedbackCauseWrong, fmt.Sprintf("Recorded: the right cause is %s %s.", inc.Status.Causes[n-1].Object.Kind, inc.Status.Causes[n-1].Object.Name)
+		}
+	}
+	out := judge(inc, p, verdict, text)
+	if c := inc.Spec.Cause; c == nil || c.Confirm == nil || *c.Confirm != place || c.By != p.By {
+		inc.Spec.Cause, out.Changed, out.Text = &v1alpha1.CauseJudgement{Confirm: &place, By: p.By}, true, text+" Thank you: KubeBot learns from it."
+	}
+	return out
+}

@@ -1,0 +1,148 @@
+package slack
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	slackgo "github.com/slack-go/slack"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/interact"
+	"github.com/kubebot/kubebot/internal/notify"
+)
+
+// actionPrefix begins the action_id of each of our buttons; the action follows.
+const actionPrefix = "kubebot_"
+
+// Links are addresses that people open from a message.
+type Links struct {
+	// Grafana is the address under which people open Grafana; empty for no links.
+	Grafana string
+	// Prefix begins the UIDs of KubeBot's dashboards and data sources there.
+	Prefix string
+}
+
+// ActionOf reads the action_id of a button of ours.
+func ActionOf(actionID string) (interact.Action, bool) {
+	name, ok := strings.CutPrefix(actionID, actionPrefix)
+	if !ok {
+		return "", false
+	}
+	return interact.Parse(name)
+}
+
+// valueOf is the value of each button: which Incident it is about.
+func valueOf(inc *v1alpha1.Incident) string { return string(inc.UID) + "/" + inc.Name }
+
+// IncidentOf reads the value of a button of ours.
+func IncidentOf(value string) (uid, name string, ok bool) {
+	uid, name, ok = strings.Cut(value, "/")
+	return uid, name, ok && uid != "" && name != "" && len(value) <= 512 && !strings.ContainsAny(name, "/ ")
+}
+
+// Plain returns data from anywhere as a text object and as a text for notifications, safe to show and cut to a limit.
+func Plain(data string, limit int) (*slackgo.TextBlockObject, string) {
+	text := lines(data, min(limit, limitText))
+	return plain(text), line(data, maxFallback)
+}
+
+// Button is a button of an action about an Incident. The label is cut to what Slack takes.
+func Button(action interact.Action, inc *v1alpha1.Incident, label string) *slackgo.ButtonBlockElement {
+	return slackgo.NewButtonBlockElement(actionPrefix+string(action), valueOf(inc), plain(line(label, limitButton)))
+}
+
+const (
+	// limitButton is how long the label of a button may be.
+	limitButton = 75
+	// limitURL is how long the address of a button may be.
+	limitURL = 3000
+)
+
+// buttons are the rows of what people can do about the incident as it stands.
+func buttons(msg notify.Message, links Links) []slackgo.Block {
+	inc := msg.Incident
+	if inc.UID == "" {
+		return nil
+	}
+	var first, second []slackgo.BlockElement
+	if !over(msg) {
+		if inc.Spec.Acknowledge == nil {
+			first = append(first, Button(interact.Acknowledge, inc, "Acknowledge").WithStyle(slackgo.StylePrimary))
+		} else {
+			first = append(first, Button(interact.Release, inc, "Take back"))
+		}
+		if silenced(msg) {
+			first = append(first, Button(interact.Unsilence, inc, "End the silence"))
+		} else if len(interact.Matchers(inc)) > 0 {
+			first = append(first, Button(interact.SilenceHour, inc, "Silence 1 h"),
+				Button(interact.SilenceDay, inc, "Silence 1 day").WithConfirm(silenceDialog))
+		}
+	}
+	first = append(first, Button(interact.Details, inc, "Show more"))
+	first = append(first, linkButtons(inc, links)...)
+	second = append(second, Button(interact.Mattered, inc, "This mattered"), Button(interact.Noise, inc, "This was noise"))
+	if stated(inc) != nil {
+		second = append(second, Button(interact.CauseRight, inc, "Cause is right"), Button(interact.CauseWrong, inc, "Cause is wrong"))
+	}
+	return []slackgo.Block{slackgo.NewActionBlock("kubebot_do", first...), slackgo.NewActionBlock("kubebot_judge", second...)}
+}
+
+// silenceDialog is asked before a whole day of silence.
+var silenceDialog = slackgo.NewConfirmationBlockObject(
+	plain("Silence for a day?"), plain("Alertmanager says nothing about these alerts until then. The silence can be ended here."), plain("Silence"), plain("Cancel"))
+
+// silenced tells whether a silence is asked for at the time of the message.
+func silenced(msg notify.Message) bool {
+	s := msg.Incident.Spec.Silence
+	return s != nil && s.Until.After(msg.At)
+}
+
+// linkButtons lead to the dashboard of the workload, else the first one, and to its traces.
+func linkButtons(inc *v1alpha1.Incident, links Links) []slackgo.BlockElement {
+	base, err := url.Parse(links.Grafana)
+	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" {
+		return nil
+	}
+	from, subject := "now-1h", inc.Spec.Subject
+	if t := started(inc); !t.IsZero() {
+		from = fmt.Sprint(t.Add(-linkBefore).UnixMilli())
+	}
+	board, query := links.Prefix+"home", url.Values{"from": {from}, "to": {"now"}}
+	list := []slackgo.BlockElement{}
+	if subject.Namespace != "" && subject.Kind != "Alert" {
+		board = links.Prefix + "workload"
+		query.Set("var-namespace", subject.Namespace)
+		query.Set("var-workload", subject.Name)
+		list = linkTo(list, "link_traces", "Open traces", base.JoinPath("explore"), traces(links, subject.Name, from))
+	}
+	return linkTo(list, "link_dashboard", "Open dashboard", base.JoinPath("d", board), query)
+}
+
+// linkBefore is how much of the time before an incident a link shows.
+const linkBefore = 30 * time.Minute
+
+// traces searches the traces of a service in Grafana's explorer.
+func traces(links Links, service, from string) url.Values {
+	source := map[string]string{"type": "jaeger", "uid": links.Prefix + "jaeger"}
+	pane := map[string]any{
+		"datasource": source["uid"], "range": map[string]string{"from": from, "to": "now"},
+		"queries": []any{map[string]any{"refId": "A", "datasource": source, "queryType": "search", "service": service}},
+	}
+	panes, err := json.Marshal(map[string]any{"kubebot": pane})
+	if err != nil {
+		return nil
+	}
+	return url.Values{"schemaVersion": {"1"}, "panes": {string(panes)}}
+}
+
+func linkTo(list []slackgo.BlockElement, id, label string, address *url.URL, query url.Values) []slackgo.BlockElement {
+	address.RawQuery = query.Encode()
+	text := address.String()
+	if len(text) > limitURL {
+		return list
+	}
+	return append([]slackgo.BlockElement{slackgo.NewButtonBlockElement(actionPrefix+id, "", plain(label)).WithURL(text)}, list...)
+}
