@@ -19,6 +19,7 @@ const (
 	keyShape   = "shape.lua"
 	logsDir    = "/var/log/pods"
 	stateDir   = "/var/lib/fluent-bit"
+	accountDir = "/var/run/secrets/kubernetes.io/serviceaccount"
 	tagPrefix  = "kube."
 	tagParser  = "kubebot-tag"
 	aliasInput = "pods"
@@ -41,9 +42,10 @@ var shape string
 // (https://docs.fluentbit.io/manual/administration/configuring-fluent-bit/yaml).
 
 type config struct {
-	Service  service  `yaml:"service"`
-	Parsers  []parser `yaml:"parsers"`
-	Pipeline pipeline `yaml:"pipeline"`
+	Service          service           `yaml:"service"`
+	Parsers          []parser          `yaml:"parsers"`
+	MultilineParsers []multilineParser `yaml:"multiline_parsers"`
+	Pipeline         pipeline          `yaml:"pipeline"`
 }
 
 type service struct {
@@ -109,6 +111,9 @@ type kubernetes struct {
 	Labels          bool   `yaml:"labels"`
 	Annotations     bool   `yaml:"annotations"`
 	OwnerReferences bool   `yaml:"owner_references"`
+	TokenFile       string `yaml:"kube_token_file"`
+	NamespaceFile   string `yaml:"kube_namespace_file"`
+	CAFile          string `yaml:"kube_ca_file"`
 	MetaCacheTTL    string `yaml:"kube_meta_cache_ttl"`
 	BufferSize      int    `yaml:"buffer_size"`
 	DNSRetries      int    `yaml:"dns_retries"`
@@ -117,7 +122,7 @@ type kubernetes struct {
 
 type lua struct {
 	Name   string `yaml:"name"`
-	Match  string `yaml:"match"`
+	Match  string `yaml:"match,omitempty"`
 	Script string `yaml:"script"`
 	Call   string `yaml:"call"`
 }
@@ -171,6 +176,7 @@ func newConfig(in component.Input, limit resource.Quantity, own []*yaml.Node) co
 		KubeURL: "https://kubernetes.default.svc:443", KubeTagPrefix: tagPrefix, RegexParser: tagParser,
 		MergeLog: true, MergeLogKey: "json", KeepLog: true,
 		LoggingExclude: true, Labels: true, Annotations: true, OwnerReferences: true,
+		TokenFile: accountDir + "/token", NamespaceFile: accountDir + "/namespace", CAFile: accountDir + "/ca.crt",
 		MetaCacheTTL: "5m", DNSRetries: 6, DNSWaitTime: 5,
 	}}
 	for _, f := range own {
@@ -178,8 +184,9 @@ func newConfig(in component.Input, limit resource.Quantity, own []*yaml.Node) co
 	}
 	filters = append(filters, lua{Name: "lua", Match: "*", Script: configDir + "/" + keyShape, Call: "shape"})
 	return config{
-		Service: newService(),
-		Parsers: []parser{{Name: tagParser, Format: "regex", Regex: tagPattern}},
+		Service:          newService(),
+		Parsers:          []parser{{Name: tagParser, Format: "regex", Regex: tagPattern}},
+		MultilineParsers: []multilineParser{traces()},
 		Pipeline: pipeline{
 			Inputs:  []tail{newTail()},
 			Filters: filters,
@@ -229,7 +236,8 @@ func newOutput(in component.Input, limit resource.Quantity) openTelemetry {
 		SuppressInterval: "10s",
 		Processors: processors{Logs: []any{
 			// The lines of a second are seen together and none is kept back, so that a crash can't lose any.
-			multiline{Name: "multiline", Parser: "go,java,python", KeyContent: "log"},
+			multiline{Name: "multiline", Parser: traceParser, KeyContent: "log"},
+			lua{Name: "lua", Script: configDir + "/" + keyShape, Call: "lift"},
 			plugin{Name: "opentelemetry_envelope"},
 			attribute("k8s.cluster.name", in.ClusterName),
 			attribute("k8s.node.name", "${NODE_NAME}"),

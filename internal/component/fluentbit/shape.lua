@@ -1,5 +1,6 @@
--- The last filter: makes of a container's line, with what the kubernetes filter found, an OpenTelemetry log record.
--- The body is the line itself; everything else goes into the metadata from which the output fills the record's fields.
+-- Makes of a container's line, with what the kubernetes filter found, an OpenTelemetry log record, in two steps. shape is
+-- the last filter; what it finds stays beside the line, so that joined lines keep what their first one says. lift runs
+-- when the lines are sent and joined: it puts what was found where the output looks for it.
 
 local MAX_FIELDS = 32      -- fields of a JSON line that become attributes; the rest stays in the body
 local MAX_NAME = 64        -- bytes of such a field's name
@@ -116,7 +117,7 @@ local function workload(attributes, kube, labels)
   return name
 end
 
--- https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/ gives the order for service.name.
+-- The order for service.name: https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/
 local function resource(attributes, kube)
   local labels, annotations = kube.labels or {}, kube.annotations or {}
   attributes["k8s.namespace.name"] = kube.namespace_name
@@ -147,14 +148,21 @@ local function merge(attributes, fields)
   end
 end
 
+-- Where the API server did not answer, the tag still tells whose line it is.
+local function named_by(tag)
+  local namespace, pod, uid, container = tag:match("^kube%.([^_]+)_([^_]+)_([^_]+)_([^_]+)$")
+  return { namespace_name = namespace, pod_name = pod, pod_id = uid, container_name = container }
+end
+
 local function left_out(kube)
   local mark = (kube.labels or {})["kubebot.io/logs"] or (kube.annotations or {})["kubebot.io/logs"]
   return mark == "disabled" or mark == "false"
 end
 
-function shape(tag, timestamp, group, metadata, record)
-  local kube = type(record.kubernetes) == "table" and record.kubernetes or {}
-  if left_out(kube) then return -1, timestamp, metadata, record end
+function shape(tag, timestamp, record)
+  local kube = record.kubernetes
+  if type(kube) ~= "table" or not kube.pod_name then kube = named_by(tag) end
+  if left_out(kube) then return -1, timestamp, record end
   local line = record.log
   if type(line) ~= "string" then line = "" end
   local fields = type(record.json) == "table" and record.json or {}
@@ -164,5 +172,9 @@ function shape(tag, timestamp, group, metadata, record)
   resource(otlp.attributes, kube)
   otlp.attributes["log.iostream"] = record.stream
   merge(otlp.attributes, fields)
-  return 2, timestamp, { otlp = otlp }, { log = line }
+  return 2, timestamp, { log = line, otlp = otlp }
+end
+
+function lift(tag, timestamp, group, metadata, record)
+  return 2, timestamp, { otlp = record.otlp }, { log = record.log }
 end
