@@ -170,7 +170,7 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	mesh := append(netpol.TCP(meshPort), netpol.UDP(meshPort))
 	ingress := []networkingv1.NetworkPolicyIngressRule{
-		netpol.From([]int{endpoints.AlertmanagerPort}, netpol.Prometheus(kb), netpol.Component(kb, "responder"), netpol.Manager(in)),
+		netpol.From([]int{endpoints.AlertmanagerPort}, netpol.Prometheus(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "grafana"), netpol.Manager(in)),
 		netpol.From([]int{reloaderPort}, netpol.Prometheus(kb)),
 	}
 	egress := []networkingv1.NetworkPolicyEgressRule{

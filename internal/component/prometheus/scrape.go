@@ -68,6 +68,10 @@ func ownJobs(in component.Input) []ownJob {
 	if m := in.KubeBot.Spec.Traces.Jaeger.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
 		jobs = append(jobs, podJob(in, endpoints.JobJaeger, "jaeger", "metrics"))
 	}
+	// Grafana itself, where it is managed, and the process that keeps dashboards in it.
+	if in.KubeBot.Spec.Dashboards.Grafana.Mode != v1alpha1.ModeDisabled {
+		jobs = append(jobs, podJob(in, endpoints.JobGrafana, "grafana", "http|metrics"))
+	}
 	return jobs
 }
 

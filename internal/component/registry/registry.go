@@ -4,8 +4,11 @@ package registry
 import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/alertmanager"
+	"github.com/kubebot/kubebot/internal/component/archive"
+	"github.com/kubebot/kubebot/internal/component/collector"
 	"github.com/kubebot/kubebot/internal/component/exporters"
 	"github.com/kubebot/kubebot/internal/component/fluentbit"
+	"github.com/kubebot/kubebot/internal/component/grafana"
 	"github.com/kubebot/kubebot/internal/component/jaeger"
 	"github.com/kubebot/kubebot/internal/component/loki"
 	"github.com/kubebot/kubebot/internal/component/prometheus"
@@ -25,6 +28,9 @@ func All() []component.Component {
 		fluentbit.Component{},
 		loki.Component{},
 		jaeger.Component{},
+		collector.Component{},
+		archive.Component{},
+		grafana.Component{},
 		responder.Component{},
 		proof.Component{},
 	}
