@@ -100,6 +100,9 @@ func (a *Applier) write(ctx context.Context, key objectKey, hash string, desired
 	applied := desired.DeepCopy()
 	err := a.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(applied),
 		client.FieldOwner(naming.FieldManager), client.ForceOwnership)
+	if replaceable(err, desired, live) {
+		return "", a.replace(ctx, key, live)
+	}
 	if err != nil {
 		return "", fmt.Errorf("apply %s %s: %w", key.kind.Kind, key.ObjectKey, err)
 	}
