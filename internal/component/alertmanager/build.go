@@ -8,9 +8,7 @@ import (
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -60,9 +58,9 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := []client.Object{am, configSecret(kb, data), service(kb), networkPolicy(in)}
+	objects := []client.Object{am, configSecret(kb, data), pods.Service(kb, name, pods.Port{Name: portWeb, Number: endpoints.AlertmanagerPort}), networkPolicy(in)}
 	if *am.Spec.Replicas > 1 {
-		objects = append(objects, disruptionBudget(kb))
+		objects = append(objects, pods.DisruptionBudget(kb, name))
 	}
 	return objects, nil
 }
@@ -153,17 +151,6 @@ func configSecret(kb *v1alpha1.KubeBot, data []byte) *corev1.Secret {
 	}
 }
 
-func service(kb *v1alpha1.KubeBot) *corev1.Service {
-	return &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)},
-		Spec: corev1.ServiceSpec{
-			Selector: naming.Selector(kb, name),
-			Ports:    []corev1.ServicePort{{Name: portWeb, Port: endpoints.AlertmanagerPort, TargetPort: intstr.FromString(portWeb), Protocol: corev1.ProtocolTCP}},
-		},
-	}
-}
-
 // networkPolicy lets in Prometheus with alerts and scrapes, the responder and the manager with questions, and lets out
 // webhooks to the responder, and to receivers wherever they are. Replicas gossip among themselves.
 func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
@@ -186,15 +173,4 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 		egress = append(egress, networkingv1.NetworkPolicyEgressRule{To: self, Ports: mesh})
 	}
 	return netpol.Policy(kb, name, ingress, egress)
-}
-
-func disruptionBudget(kb *v1alpha1.KubeBot) *policyv1.PodDisruptionBudget {
-	return &policyv1.PodDisruptionBudget{
-		TypeMeta:   metav1.TypeMeta{APIVersion: policyv1.SchemeGroupVersion.String(), Kind: "PodDisruptionBudget"},
-		ObjectMeta: metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)},
-		Spec: policyv1.PodDisruptionBudgetSpec{
-			MaxUnavailable: new(intstr.FromInt(1)),
-			Selector:       &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)},
-		},
-	}
 }

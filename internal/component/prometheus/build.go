@@ -9,7 +9,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -53,9 +52,9 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := []client.Object{p, configs, service(in.KubeBot), networkPolicy(in)}
+	objects := []client.Object{p, configs, pods.Service(in.KubeBot, name, pods.Port{Name: portWeb, Number: endpoints.PrometheusPort}), networkPolicy(in)}
 	if ptr.Deref(p.Spec.Replicas, 1) > 1 {
-		objects = append(objects, disruptionBudget(in.KubeBot))
+		objects = append(objects, pods.DisruptionBudget(in.KubeBot, name))
 	}
 	return objects, nil
 }
@@ -203,17 +202,6 @@ func configSecret(in component.Input) (*corev1.Secret, error) {
 	}, nil
 }
 
-func service(kb *v1alpha1.KubeBot) *corev1.Service {
-	return &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)},
-		Spec: corev1.ServiceSpec{
-			Selector: naming.Selector(kb, name),
-			Ports:    []corev1.ServicePort{{Name: portWeb, Port: endpoints.PrometheusPort, TargetPort: intstr.FromString(portWeb), Protocol: corev1.ProtocolTCP}},
-		},
-	}
-}
-
 // networkPolicy lets in who asks Prometheus, and itself for its own metrics. Prometheus may call every TCP port:
 // monitors and annotations of users name any, and kubelets and the API server are no pods.
 func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
@@ -224,15 +212,4 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 			netpol.From([]int{reloaderPort}, netpol.Component(kb, name)),
 		},
 		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})
-}
-
-func disruptionBudget(kb *v1alpha1.KubeBot) *policyv1.PodDisruptionBudget {
-	return &policyv1.PodDisruptionBudget{
-		TypeMeta:   metav1.TypeMeta{APIVersion: policyv1.SchemeGroupVersion.String(), Kind: "PodDisruptionBudget"},
-		ObjectMeta: metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)},
-		Spec: policyv1.PodDisruptionBudgetSpec{
-			MaxUnavailable: new(intstr.FromInt(1)),
-			Selector:       &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)},
-		},
-	}
 }
