@@ -59,3 +59,6 @@ func GRPC(age time.Duration) *GRPCServer {
 
 // HTTP is a server for OTLP.
 func HTTP() *HTTPServer { return &HTTPServer{Endpoint: listen(endpoints.OTLPHTTPPort)} }
+
+// RemoteWrite is a server for Prometheus's remote write.
+func RemoteWrite(port int) RemoteWriteReceiver { return RemoteWriteReceiver{Endpoint: listen(port)} }

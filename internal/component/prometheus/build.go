@@ -71,11 +71,6 @@ func checkExternal(kb *v1alpha1.KubeBot) error {
 	return nil
 }
 
-// resourceName is the name of the Prometheus resource. The operator's StatefulSet is called prometheus-<name>.
-func resourceName(kb *v1alpha1.KubeBot) string {
-	return naming.Bounded(naming.Object(kb, name), 52-len("prometheus-"))
-}
-
 func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 	kb, s := in.KubeBot, in.KubeBot.Spec.Metrics.Prometheus
 	img, err := pods.Image(in, field, image, s.PodSettings)
@@ -102,7 +97,7 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 
 	p := &monitoringv1.Prometheus{
 		TypeMeta:   metav1.TypeMeta{APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.PrometheusesKind},
-		ObjectMeta: metav1.ObjectMeta{Name: resourceName(kb), Namespace: kb.Namespace, Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in)},
+		ObjectMeta: metav1.ObjectMeta{Name: endpoints.PrometheusResource(kb), Namespace: kb.Namespace, Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in)},
 		Spec: monitoringv1.PrometheusSpec{
 			CommonPrometheusFields: monitoringv1.CommonPrometheusFields{
 				PodMetadata:                 &monitoringv1.EmbeddedObjectMetadata{Labels: pods.OperatedLabels(kb, name)},
@@ -125,7 +120,7 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 				ServiceAccountName:          pods.ServiceAccount(in, name),
 				SecurityContext:             pods.Security(),
 				EnableServiceLinks:          new(false),
-				RemoteWrite:                 writes,
+				RemoteWrite:                 append(writes, writeArchive(kb)...),
 				AdditionalScrapeConfigs:     secretKey(configSecretName(kb), keyScrape),
 				// A monitor of a user must not read files of Prometheus' pod, such as its token.
 				ArbitraryFSAccessThroughSMs:          monitoringv1.ArbitraryFSAccessThroughSMsConfig{Deny: true},
@@ -141,6 +136,7 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 	}
 	p.Spec.ServiceMonitorSelector, p.Spec.ServiceMonitorNamespaceSelector = orAll(s.UserMonitors.Selector), orAll(s.UserMonitors.NamespaceSelector)
 	p.Spec.PodMonitorSelector, p.Spec.PodMonitorNamespaceSelector = orAll(s.UserMonitors.Selector), orAll(s.UserMonitors.NamespaceSelector)
+	takeOTLP(&p.Spec, kb)
 	sendAlerts(&p.Spec, kb)
 	return p, nil
 }
@@ -208,7 +204,7 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	return netpol.Policy(kb, name,
 		[]networkingv1.NetworkPolicyIngressRule{
-			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, name)),
+			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, name), netpol.Part(kb, "collector"), netpol.Component(kb, "grafana")),
 			netpol.From([]int{reloaderPort}, netpol.Component(kb, name)),
 		},
 		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})

@@ -82,7 +82,7 @@ func judge(in component.Input, seen component.Observed) component.Health {
 		}
 		return observe.Ready("the external Prometheus answers")
 	}
-	p, found := observe.Find[monitoringv1.Prometheus](seen, monitoringv1.PrometheusesKind, resourceName(in.KubeBot))
+	p, found := observe.Find[monitoringv1.Prometheus](seen, monitoringv1.PrometheusesKind, endpoints.PrometheusResource(in.KubeBot))
 	if !found {
 		return observe.NotReady(v1alpha1.ReasonProgressing, "the Prometheus resource does not exist yet")
 	}

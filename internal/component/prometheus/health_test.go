@@ -47,7 +47,7 @@ func counted(lines ...string) component.Answer {
 
 var allUp = []string{
 	"prometheus - 1", "config-reloader - 2", "alertmanager - 1", "kube-state-metrics - 1", "kube-state-metrics-self - 1", "node-exporter - 3",
-	"kubebot-responder - 2", "fluent-bit - 3", "loki - 1", "jaeger - 1", "kubebot-manager - 2", "kubelet /metrics 3", "kubelet /metrics/cadvisor 3", "apiserver - 1",
+	"kubebot-responder - 2", "fluent-bit - 3", "kubebot-collector - 4", "kubebot-archive - 1", "loki - 1", "jaeger - 1", "grafana - 1", "kubebot-manager - 2", "kubelet /metrics 3", "kubelet /metrics/cadvisor 3", "apiserver - 1",
 }
 
 func answers(all, down component.Answer) map[string]component.Answer {

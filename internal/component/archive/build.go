@@ -1,0 +1,136 @@
+// Package archive is the component that keeps all four signals as OTLP, to learn from: one OpenTelemetry collector that
+// writes files, or objects of a bucket.
+package archive
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/netpol"
+	"github.com/kubebot/kubebot/internal/component/otelcol"
+	"github.com/kubebot/kubebot/internal/component/pods"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
+)
+
+const (
+	name  = "archive"
+	field = "spec.analysis.archive"
+)
+
+// Component is the archive.
+type Component struct{}
+
+// Name implements component.Component.
+func (Component) Name() string { return name }
+
+// ConditionType implements component.Component.
+func (Component) ConditionType() string { return v1alpha1.ConditionArchiveReady }
+
+// Build implements component.Component.
+func (Component) Build(in component.Input) ([]client.Object, error) {
+	kb, s := in.KubeBot, in.KubeBot.Spec.Analysis.Archive
+	if !managed(kb) {
+		return nil, nil
+	}
+	if err := checkSecrets(s.ObjectStorage); err != nil {
+		return nil, err
+	}
+	volume, err := pods.NewVolume(kb, name, field+".storage", s.Storage, emptyDirLimit)
+	if err != nil {
+		return nil, err
+	}
+	c := newConfig(in, volume.Bytes)
+	text, err := c.YAML()
+	if err != nil {
+		return nil, err
+	}
+	set, err := statefulSet(in, c, text, volume)
+	if err != nil {
+		return nil, err
+	}
+	return []client.Object{
+		&corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: meta(kb), Data: otelcol.ConfigData(text)},
+		&corev1.Service{
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: meta(kb),
+			Spec: corev1.ServiceSpec{Selector: naming.Selector(kb, name), Ports: otelcol.ServicePorts(c)},
+		},
+		set,
+		networkPolicy(kb),
+	}, nil
+}
+
+func managed(kb *v1alpha1.KubeBot) bool { return endpoints.ArchiveHost(kb) != "" }
+
+func checkSecrets(s *v1alpha1.ObjectStorage) error {
+	if s == nil || s.AccessKeySecret == nil || s.SecretKeySecret == nil {
+		return nil
+	}
+	if err := component.CheckSecret(field+".objectStorage.accessKeySecret", *s.AccessKeySecret); err != nil {
+		return err
+	}
+	return component.CheckSecret(field+".objectStorage.secretKeySecret", *s.SecretKeySecret)
+}
+
+func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
+}
+
+// setName is bounded, because the name of a StatefulSet becomes part of a label.
+func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, name), 52) }
+
+// statefulSet never has two writers on the same files.
+func statefulSet(in component.Input, c otelcol.Config, text string, volume pods.Volume) (*appsv1.StatefulSet, error) {
+	kb, s := in.KubeBot, in.KubeBot.Spec.Analysis.Archive
+	hash, err := naming.Hash(text)
+	if err != nil {
+		return nil, err
+	}
+	process := otelcol.Process{
+		Name: name, Account: name, Field: field, Settings: s.PodSettings,
+		CPU: cpu, Memory: memory, MemoryLimit: memoryLimit, Drain: drainSeconds, Grace: graceSeconds,
+		Env: environment(s.ObjectStorage), Data: true,
+	}
+	pod, err := process.Pod(in, c, naming.Object(kb, name))
+	if err != nil {
+		return nil, err
+	}
+	// The identity of a pod that reaches a bucket without keys is its ServiceAccount's, as the cloud mounts it itself.
+	pod.Volumes = append(pod.Volumes, volume.Volumes...)
+	own := meta(kb)
+	own.Name = setName(kb)
+	return &appsv1.StatefulSet{
+		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet"},
+		ObjectMeta: own,
+		Spec: appsv1.StatefulSetSpec{
+			Replicas:                             new(int32(1)),
+			ServiceName:                          naming.Object(kb, name),
+			PodManagementPolicy:                  appsv1.ParallelPodManagement,
+			Selector:                             &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)},
+			VolumeClaimTemplates:                 volume.Templates,
+			PersistentVolumeClaimRetentionPolicy: volume.Claims,
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
+				Spec:       pod,
+			},
+		},
+	}, nil
+}
+
+// networkPolicy lets in the samplers' telemetry and Prometheus's samples. Only a bucket is called, wherever it is.
+func networkPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
+	var out []networkingv1.NetworkPolicyEgressRule
+	if kb.Spec.Analysis.Archive.ObjectStorage != nil {
+		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
+	}
+	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
+		netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Part(kb, "collector")),
+		netpol.From([]int{endpoints.RemoteWritePort}, netpol.Component(kb, "prometheus")),
+		netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb)),
+	}, out)
+}

@@ -1,0 +1,72 @@
+package archive
+
+import (
+	"strings"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
+	"github.com/kubebot/kubebot/internal/component/otelcol"
+	"github.com/kubebot/kubebot/internal/component/pods"
+	"github.com/kubebot/kubebot/internal/endpoints"
+)
+
+// Keys of the questions.
+const (
+	keyRefusing = "refusing"
+	keyFailing  = "failing"
+)
+
+// Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
+// which names, is its owner's.
+func (Component) Questions(in component.Input) []component.Question {
+	if !managed(in.KubeBot) || !asked(in.KubeBot) {
+		return nil
+	}
+	base := endpoints.Prometheus(in.KubeBot)
+	return []component.Question{
+		{Key: keyRefusing, URL: observe.Query(base, otelcol.Refusing(endpoints.JobArchive))},
+		{Key: keyFailing, URL: observe.Query(base, otelcol.Failing(endpoints.JobArchive))},
+	}
+}
+
+func asked(kb *v1alpha1.KubeBot) bool {
+	m := kb.Spec.Metrics.Prometheus.Mode
+	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
+}
+
+// Health implements component.Component.
+func (Component) Health(in component.Input, seen component.Observed) component.Health {
+	kb := in.KubeBot
+	if !managed(kb) {
+		return observe.Disabled("the archive", field+".mode")
+	}
+	health := judge(kb, seen)
+	if kb.Spec.Analysis.Archive.ObjectStorage == nil {
+		health.Extra = pods.Ephemeral(kb.Spec.Analysis.Archive.Storage, "the archive's files", field+".storage")
+	}
+	return health
+}
+
+func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
+	if trouble := observe.StatefulSetTrouble(seen, setName(kb)); trouble != "" {
+		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(trouble, seen.Pods))
+	}
+	if !asked(kb) {
+		return observe.Ready("the archive's writer runs")
+	}
+	for _, question := range []struct{ key, label, what string }{
+		{keyRefusing, "receiver", "refuses what it is sent"},
+		{keyFailing, "exporter", "can't write"},
+	} {
+		vector, err := observe.Vector(seen.Answers[question.key])
+		if err != nil {
+			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer runs; whether it takes what it is sent is unknown, because Prometheus "+err.Error())
+		}
+		if len(vector) > 0 {
+			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer "+question.what+
+				" ("+strings.Join(otelcol.Values(vector, question.label), ", ")+"); its log says why")
+		}
+	}
+	return observe.Ready("the archive's writer takes what it is sent")
+}

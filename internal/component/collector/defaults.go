@@ -1,0 +1,98 @@
+package collector
+
+import "time"
+
+// What the pods get without settings. A process of the contrib image needs some 100 MiB before the first span.
+const (
+	receivers           = 2
+	receiverCPU         = "25m"
+	receiverMemory      = "128Mi"
+	receiverMemoryLimit = "512Mi"
+
+	samplers           = 2
+	samplerCPU         = "50m"
+	samplerMemory      = "192Mi"
+	samplerMemoryLimit = "1Gi"
+
+	// emptyDirLimit holds what the stores have not taken: minutes at some thousand lines a second.
+	emptyDirLimit = "2Gi"
+)
+
+// Shares of a sampler's volume in percent that the queues may fill. The rest is for the overhead of the files and for
+// their compaction, which writes each anew.
+const (
+	lokiShare       = 30
+	jaegerShare     = 15
+	prometheusShare = 10
+	// archiveShare is that of each of the archive's three queues.
+	archiveShare = 3
+)
+
+const (
+	// receiverAge of connections of applications: after it they spread anew over the receivers there are.
+	receiverAge = 2 * time.Minute
+	// samplerAge of connections of receivers. Together with the age's jitter of 10 percent and the time that a Service
+	// takes to forget a pod it is less than samplerDrain.
+	samplerAge = 10 * time.Second
+	// receiverDrain and samplerDrain are the seconds that an ending pod goes on working. In a sampler's a receiver hears
+	// from the DNS that the pod goes (resolveInterval and the 5 s for which a name server may keep an answer), and then
+	// the last traces are decided (decisionWait) and the queues run empty.
+	receiverDrain = 5
+	samplerDrain  = 25
+	graceSeconds  = 30
+
+	// resolveInterval is how often receivers look up the samplers' addresses.
+	resolveInterval = 3 * time.Second
+
+	// decisionWait is how long a sampler waits for the spans of a trace before it decides.
+	decisionWait = 10 * time.Second
+	// tracesInMemory bounds the traces that wait for the decision, and decisionsKept those whose decision is remembered
+	// for spans that come late.
+	tracesInMemory = 50000
+	decisionsKept  = 100000
+
+	// slowThreshold and percentage of the sampling, where the spec has none: a user notices 2 s, and a tenth of the rest
+	// shows what is normal.
+	slowThreshold = "2s"
+	percentage    = 10
+
+	// flushInterval of span metrics and service graph is Prometheus's scrape interval by default.
+	flushInterval = 15 * time.Second
+	// seriesExpiration ends the series of services that send no spans any more.
+	seriesExpiration = 15 * time.Minute
+	// cardinalityLimit bounds the series of one service; what is beyond is counted as one.
+	cardinalityLimit = 2000
+	// edgeTTL is how long the service graph waits for the other half of a call: spans come in batches of 5 s.
+	edgeTTL   = 15 * time.Second
+	edgeItems = 20000
+
+	// patience of a receiver with the samplers is below the 10 s that OTLP clients wait by default.
+	patience = 8 * time.Second
+	// endpointPatience with one sampler is longer than it takes to see it gone, and then the spans go to another.
+	endpointPatience = 12 * time.Second
+	// metricsPatience with a Prometheus is well within the window of late samples that it takes.
+	metricsPatience = 10 * time.Minute
+	// archivePatience is short, because the archive must never keep anything else waiting.
+	archivePatience = time.Minute
+
+	// oldEvent is the age from which an event is not taken: a new leader reads all that the cluster still has, and Loki
+	// takes entries up to an hour late.
+	oldEvent = 30 * time.Minute
+)
+
+// A leader that is lost is replaced after leaseDuration; a cut from the API server shorter than renewDeadline changes
+// nothing. The new leader reads what happened in between.
+const (
+	leaseDuration = 30 * time.Second
+	renewDeadline = 20 * time.Second
+	retryPeriod   = 5 * time.Second
+)
+
+// queueBytes bounds the spans that a receiver holds in memory.
+const queueBytes = 64 << 20
+
+// Sizes in bytes at which a store gets its batches: Jaeger takes messages up to 4 MiB.
+const (
+	batchMin = 256 << 10
+	batchMax = 2 << 20
+)

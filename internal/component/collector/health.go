@@ -1,0 +1,110 @@
+package collector
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
+	"github.com/kubebot/kubebot/internal/component/otelcol"
+	"github.com/kubebot/kubebot/internal/component/pods"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
+)
+
+// Keys of the questions.
+const (
+	keyFailing  = "failing"
+	keyStanding = "standing"
+)
+
+// Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
+// which names, is its owner's.
+func (Component) Questions(in component.Input) []component.Question {
+	if !managed(in.KubeBot) || !asked(in.KubeBot) {
+		return nil
+	}
+	base := endpoints.Prometheus(in.KubeBot)
+	return []component.Question{
+		{Key: keyFailing, URL: observe.Query(base, otelcol.Failing(endpoints.JobCollector))},
+		{Key: keyStanding, URL: observe.Query(base, otelcol.Standing(endpoints.JobCollector))},
+	}
+}
+
+func asked(kb *v1alpha1.KubeBot) bool {
+	m := kb.Spec.Metrics.Prometheus.Mode
+	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
+}
+
+// Health implements component.Component.
+func (Component) Health(in component.Input, seen component.Observed) component.Health {
+	kb := in.KubeBot
+	if !managed(kb) {
+		return observe.Disabled("the collector", field+".mode")
+	}
+	health := judge(kb, seen)
+	health.Endpoints = []v1alpha1.Endpoint{
+		{Name: "otlp-grpc", URL: fmt.Sprintf("http://%s:%d", endpoints.CollectorHost(kb), endpoints.OTLPGRPCPort)},
+		{Name: "otlp-http", URL: fmt.Sprintf("http://%s:%d", endpoints.CollectorHost(kb), endpoints.OTLPHTTPPort)},
+	}
+	health.Extra = pods.Ephemeral(kb.Spec.Traces.Collector.Storage, "the collector's queues", field+".storage")
+	return health
+}
+
+func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
+	var troubles []string
+	for _, trouble := range []string{
+		observe.DeploymentTrouble(seen, naming.Object(kb, name)), observe.StatefulSetTrouble(seen, setName(kb)),
+	} {
+		if trouble != "" {
+			troubles = append(troubles, trouble)
+		}
+	}
+	if len(troubles) > 0 {
+		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(strings.Join(troubles, "; "), seen.Pods))
+	}
+	if !asked(kb) {
+		return observe.Ready("both tiers of the collector run")
+	}
+	for _, question := range []struct{ key, what string }{
+		{keyFailing, "refuse for good what the collector sends, or there is no room for it; the collector's log says why"},
+		{keyStanding, "take nothing of what waits in the collector's queues; see their conditions"},
+	} {
+		vector, err := observe.Vector(seen.Answers[question.key])
+		if err != nil {
+			return observe.NotReady(v1alpha1.ReasonNotAnswering, "both tiers of the collector run; whether what they export is taken is unknown, because Prometheus "+err.Error())
+		}
+		if len(vector) > 0 {
+			return observe.NotReady(v1alpha1.ReasonNotAnswering, strings.Join(targets(otelcol.Values(vector, "exporter")), ", ")+" "+question.what)
+		}
+	}
+	return observe.Ready("both tiers of the collector run and what they export is taken")
+}
+
+// targets are what exporters send to, in words.
+func targets(ids []string) []string {
+	var all []string
+	for _, id := range ids {
+		switch id {
+		case idJaeger:
+			id = "Jaeger"
+		case idLoki:
+			id = "Loki"
+		case idArchive:
+			id = "the archive"
+		case idBalancer, idSamplers, idSendEvents:
+			id = "the samplers"
+		default:
+			if strings.HasPrefix(id, idPrometheus) {
+				id = "Prometheus"
+			} else {
+				id = "the exporter " + id
+			}
+		}
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,116 @@
+package collector
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/otelcol"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
+)
+
+// IDs of the receivers' components.
+const (
+	idAttributes = "k8sattributes"
+	idCluster    = "resource/cluster"
+	idBalancer   = "loadbalancing"
+	idSamplers   = "otlp_grpc/samplers"
+	idElector    = "k8s_leader_elector"
+	idEvents     = "k8sobjects/events"
+	idMapEvents  = "transform/events"
+	idOldEvents  = "filter/old-events"
+	idSendEvents = "otlp_grpc/events"
+)
+
+// clusterAttribute is the resource attribute with the cluster's name.
+const clusterAttribute = "k8s.cluster.name"
+
+// receiverConfig takes OTLP in, says which pod it came from and hands it to the samplers. Spans go by their trace's ID
+// through a short queue in memory; logs, metrics and events are acknowledged only when a sampler has them on disk, so
+// that none is lost with a receiver.
+func receiverConfig(in component.Input) otelcol.Config {
+	kb := in.KubeBot
+	c := otelcol.Base()
+	c.Receivers[otelcol.OTLPID] = otelcol.OTLPReceiver{Protocols: otelcol.Protocols{GRPC: otelcol.GRPC(receiverAge), HTTP: otelcol.HTTP()}}
+	c.Processors[idAttributes] = attributes()
+	c.Processors[idCluster] = otelcol.Attributes{Attributes: []otelcol.AttributeAction{{Key: clusterAttribute, Value: in.ClusterName, Action: "upsert"}}}
+	c.Exporters[idBalancer] = balancer(kb)
+	c.Exporters[idSamplers] = samplersExporter(kb, patience)
+
+	processors := []string{otelcol.MemoryLimiterID, idAttributes, idCluster}
+	c.Service.Pipelines["traces"] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idBalancer}}
+	for _, signal := range []string{"metrics", "logs"} {
+		c.Service.Pipelines[signal] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idSamplers}}
+	}
+	if watchesEvents(kb) {
+		addEvents(&c, kb)
+	}
+	return c
+}
+
+func watchesEvents(kb *v1alpha1.KubeBot) bool {
+	return kb.Spec.Events.Collection != v1alpha1.SwitchDisabled
+}
+
+// balancer finds the samplers by DNS, which leaves out those that are going. Only when one has not answered for longer
+// than that takes are spans given to another: what is repeated then counts twice in span metrics.
+func balancer(kb *v1alpha1.KubeBot) loadBalancing {
+	return loadBalancing{
+		RoutingKey: "traceID",
+		Protocol: protocol{OTLP: endpointExporter{
+			TLS: insecure, Compression: "none",
+			Retry: otelcol.Retry{Enabled: true, InitialInterval: 500 * time.Millisecond, MaxInterval: 2 * time.Second, MaxElapsedTime: endpointPatience},
+		}},
+		Resolver: resolver{DNS: dnsResolver{
+			Hostname: serviceHost(kb, samplerName), Port: strconv.Itoa(endpoints.OTLPGRPCPort), Interval: resolveInterval, Timeout: resolveInterval,
+		}},
+		Retry: otelcol.Retry{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second},
+		Queue: otelcol.Queue{Enabled: true, Sizer: "bytes", QueueSize: queueBytes},
+	}
+}
+
+// samplersExporter reaches the samplers through a Service with an address of its own: the connection's end leads to
+// another of those that are ready.
+func samplersExporter(kb *v1alpha1.KubeBot, patience time.Duration) otelcol.OTLPExporter {
+	return otelcol.OTLPExporter{
+		Endpoint: fmt.Sprintf("%s:%d", serviceHost(kb, balancedName), endpoints.OTLPGRPCPort),
+		TLS:      insecure, Compression: "none", Timeout: 5 * time.Second,
+		Retry: otelcol.Retry{Enabled: true, InitialInterval: 250 * time.Millisecond, MaxInterval: 2 * time.Second, MaxElapsedTime: patience},
+	}
+}
+
+func serviceHost(kb *v1alpha1.KubeBot, suffix string) string {
+	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, suffix), kb.Namespace)
+}
+
+// attributes finds the pod by what a shipper of logs says, or an SDK, else by the address that the data came from. The
+// Deployment's name is read from the ReplicaSet's, which need not be watched for it.
+func attributes() k8sAttributes {
+	byAttributes := func(names ...string) association {
+		var a association
+		for _, name := range names {
+			a.Sources = append(a.Sources, source{From: "resource_attribute", Name: name})
+		}
+		return a
+	}
+	return k8sAttributes{
+		AuthType: "serviceAccount", WaitForMeta: true,
+		Extract: extract{
+			Metadata: []string{
+				"k8s.namespace.name", "k8s.pod.name", "k8s.pod.uid", "k8s.node.name", "k8s.container.name",
+				"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name", "k8s.cronjob.name",
+				"service.name",
+			},
+			DeploymentNameFromReplicaSet: true,
+		},
+		PodAssociation: []association{
+			byAttributes("k8s.pod.uid"),
+			byAttributes("k8s.pod.name", "k8s.namespace.name"),
+			byAttributes("k8s.pod.ip"),
+			{Sources: []source{{From: "connection"}}},
+		},
+	}
+}
