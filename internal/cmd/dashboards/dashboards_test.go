@@ -38,6 +38,7 @@ func eventually(t *testing.T, base string, want func(config.Report) bool) {
 	t.Helper()
 	var r config.Report
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		r = config.Report{}
 		if json.Unmarshal([]byte(get(t, base+config.StatusPath)), &r) == nil && want(r) {
 			return
 		}
