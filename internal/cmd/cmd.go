@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
+	"github.com/kubebot/kubebot/internal/cmd/learned"
 	"github.com/kubebot/kubebot/internal/cmd/dashboards"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
 	"github.com/kubebot/kubebot/internal/cmd/rca"
@@ -55,7 +56,7 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), responderCommand(), dashboardsCommand(), why.Command(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), dashboardsCommand(), why.Command(), learned.Command(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
 	return root
 }
 
@@ -126,6 +127,7 @@ func responderCommand() *cobra.Command {
 	f.StringVar(&o.ConfigFile, "config", config.Path, "configuration that the manager writes")
 	f.StringVar(&o.Listen, "listen", ":8443", "address of the webhook and the report, by TLS")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
+	f.StringVar(&o.InteractionsBindAddress, "interactions-bind-address", "", "address that takes Slack's signed requests by plain HTTP; empty for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
 	return c
 }
