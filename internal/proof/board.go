@@ -23,7 +23,8 @@ const (
 	holdFor = 30 * time.Second
 	// renewEvery is how often it says so, and the others read what it found.
 	renewEvery = 10 * time.Second
-	// annotationProven and a signal's name is the annotation of the Lease with the time of the signal's last proof.
+	// annotationProven and a signal's name is the annotation of the Lease with the time of the signal's last proof, a
+	// space and its path.
 	annotationProven = "kubebot.io/proven-"
 )
 
@@ -34,9 +35,10 @@ type Board struct {
 	// KubeBot and Namespace name the KubeBot, UID is its UID.
 	KubeBot, Namespace, UID string
 	Replica                 string
-	// Signals that are proven; what is known of others is forgotten.
-	Signals []string
-	Now     func() time.Time
+	// Paths of the signals that are proven, by signal: any text without a space that is another when the path is. What is
+	// known of other signals and of other paths is forgotten.
+	Paths map[string]string
+	Now   func() time.Time
 
 	mu    sync.Mutex
 	known map[string]time.Time
@@ -60,7 +62,7 @@ func (b *Board) merge(times map[string]time.Time) {
 	if b.known == nil {
 		b.known = map[string]time.Time{}
 	}
-	for _, signal := range b.Signals {
+	for signal := range b.Paths {
 		if t := times[signal]; t.After(b.known[signal]) {
 			b.known[signal] = t
 		}
@@ -76,7 +78,7 @@ func (b *Board) Hold(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	b.merge(times(lease))
+	b.merge(b.times(lease))
 	if holder := lease.Spec.HolderIdentity; holder != nil && *holder != "" && *holder != b.Replica &&
 		lease.Spec.RenewTime != nil && b.Now().Sub(lease.Spec.RenewTime.Time) < holdFor {
 		return false, nil
@@ -111,7 +113,7 @@ func (b *Board) write(ctx context.Context, lease *coordinationv1.Lease, holder s
 	lease.Spec = coordinationv1.LeaseSpec{HolderIdentity: &holder, RenewTime: &now, LeaseDurationSeconds: &seconds}
 	maps.DeleteFunc(lease.Annotations, func(key, _ string) bool { return strings.HasPrefix(key, annotationProven) })
 	for signal, t := range b.Known() {
-		metav1.SetMetaDataAnnotation(&lease.ObjectMeta, annotationProven+signal, t.UTC().Format(time.RFC3339))
+		metav1.SetMetaDataAnnotation(&lease.ObjectMeta, annotationProven+signal, t.UTC().Format(time.RFC3339)+" "+b.Paths[signal])
 	}
 	var err error
 	if lease.ResourceVersion == "" {
@@ -137,13 +139,13 @@ func (b *Board) own(lease *coordinationv1.Lease) {
 	}}
 }
 
-func times(lease *coordinationv1.Lease) map[string]time.Time {
+// times reads when signals were proven on the paths that they have now.
+func (b *Board) times(lease *coordinationv1.Lease) map[string]time.Time {
 	found := map[string]time.Time{}
-	for key, value := range lease.Annotations {
-		if signal, ok := strings.CutPrefix(key, annotationProven); ok {
-			if t, err := time.Parse(time.RFC3339, value); err == nil {
-				found[signal] = t
-			}
+	for signal, path := range b.Paths {
+		at, on, _ := strings.Cut(lease.Annotations[annotationProven+signal], " ")
+		if t, err := time.Parse(time.RFC3339, at); err == nil && on == path {
+			found[signal] = t
 		}
 	}
 	return found

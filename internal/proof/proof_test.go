@@ -60,6 +60,8 @@ func (p *path) count() int {
 	return len(p.sent)
 }
 
+var paths = map[string]string{config.SignalMetrics: "a", config.SignalTraces: "b", config.SignalLogs: "c"}
+
 func leases(t *testing.T) client.Client {
 	scheme := runtime.NewScheme()
 	require.NoError(t, coordinationv1.AddToScheme(scheme))
@@ -73,7 +75,7 @@ type replica struct {
 }
 
 func start(t *testing.T, api client.Client, name string, signals map[string]Signal) replica {
-	board := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", UID: "u", Replica: name, Signals: config.Signals(), Now: time.Now}
+	board := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", UID: "u", Replica: name, Paths: paths, Now: time.Now}
 	p := New(Options{Signals: signals, Board: board, Now: time.Now, Log: logr.Discard()}, prometheus.NewRegistry())
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -181,7 +183,7 @@ func TestOneReplicaProvesAndAllKnow(t *testing.T) {
 func TestASilentReplicaIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := leases(t)
-		gone := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", Replica: "gone", Signals: config.Signals(), Now: time.Now}
+		gone := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", Replica: "gone", Paths: paths, Now: time.Now}
 		gone.Proven(config.SignalMetrics, time.Now().Add(-time.Minute))
 		held, err := gone.Hold(t.Context())
 		require.NoError(t, err)
@@ -201,20 +203,24 @@ func TestASilentReplicaIsReplaced(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotProvenAnyMoreIsForgotten(t *testing.T) {
+func TestWhatWasProvenOfAnotherPathIsForgotten(t *testing.T) {
 	api := leases(t)
-	board := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", Replica: "a", Signals: []string{config.SignalLogs, config.SignalTraces}, Now: time.Now}
-	board.Proven(config.SignalLogs, time.Now())
-	board.Proven(config.SignalTraces, time.Now())
-	_, err := board.Hold(t.Context())
-	require.NoError(t, err)
-	next := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", Replica: "a", Signals: []string{config.SignalTraces}, Now: time.Now}
-	_, err = next.Hold(t.Context())
-	require.NoError(t, err)
-	var lease coordinationv1.Lease
-	require.NoError(t, api.Get(t.Context(), client.ObjectKey{Namespace: "kubebot", Name: "main-proof"}, &lease))
-	assert.Len(t, lease.Annotations, 1)
-	assert.Contains(t, lease.Annotations, "kubebot.io/proven-traces")
+	hold := func(paths map[string]string, proven ...string) *Board {
+		board := &Board{Client: api, KubeBot: "main", Namespace: "kubebot", Replica: "a", Paths: paths, Now: time.Now}
+		for _, signal := range proven {
+			board.Proven(signal, time.Now())
+		}
+		_, err := board.Hold(t.Context())
+		require.NoError(t, err)
+		return board
+	}
+	before := map[string]string{config.SignalLogs: "here", config.SignalTraces: "here", config.SignalMetrics: "here"}
+	hold(before, config.SignalLogs, config.SignalTraces, config.SignalMetrics)
+	known := hold(map[string]string{config.SignalLogs: "here", config.SignalTraces: "elsewhere"}).Known()
+	assert.Contains(t, known, config.SignalLogs)
+	assert.NotContains(t, known, config.SignalTraces, "its store is another")
+	assert.NotContains(t, known, config.SignalMetrics, "it is not proven any more")
+	assert.NotContains(t, hold(before).Known(), config.SignalTraces, "nor is it when the old path is back")
 }
 
 func TestTheWatchdogIsReportedWithTheOthers(t *testing.T) {

@@ -106,7 +106,9 @@ func build(o Options) (*process, error) {
 			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret), Now: time.Now, Log: o.Log.WithName("heartbeat"),
 		}, o.Registry)
 	}
-	p.proof = p.prover(direct, replica)
+	if p.proof, err = p.prover(direct, replica); err != nil {
+		return nil, err
+	}
 	p.sources(topology)
 	return p, nil
 }
