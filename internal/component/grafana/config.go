@@ -99,11 +99,7 @@ func ref(r *v1alpha1.SecretKeyRef) *config.Ref {
 
 // prefix of the UIDs: several KubeBots, of several clusters, may share one Grafana.
 func prefix(in component.Input) (string, error) {
-	sum, err := naming.Hash([]string{in.Cluster.UID, in.KubeBot.Namespace, in.KubeBot.Name})
-	if err != nil {
-		return "", err
-	}
-	return "kubebot-" + sum[:8] + "-", nil
+	return naming.DashboardPrefix(in.Cluster.UID, in.KubeBot)
 }
 
 // HomeURL is the address of the home dashboard as people open it: under spec.dashboards.grafana.publicURL, else that of

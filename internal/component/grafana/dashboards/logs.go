@@ -21,8 +21,9 @@ func logsBoard() board {
 }
 
 func eventsBoard() board {
-	const all = `{` + eventStream + "} |= `$search`"
-	const warnings = `{` + eventStream + "} |= `$search` | severity_text=`Warning`"
+	// Events of nodes and other objects without a namespace are there with every choice.
+	const all = `{` + eventStream + "} |= `$search` | k8s_object_namespace=~`($namespace)?`"
+	const warnings = all + " | severity_text=`Warning`"
 	return board{
 		name: "events", title: "KubeBot: events", description: "Every event of the cluster, kept as long as the logs.",
 		variables: []variable{varNamespaces, varSearch}, links: []string{Home, "logs", "namespace"},

@@ -62,8 +62,8 @@ func serviceBoard() board {
 			{title: "Traces", about: "The latest traces of the service that were kept: all that failed or were slow, and a share of the others. A click opens one.", kind: kindTable, store: Jaeger, width: 12, height: 10, queries: []query{{expr: "$service"}}},
 			{title: "Logs", about: "Lines of the service. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 12, height: 10,
 				queries: []query{{expr: `{service_name="$service"}`}}, to: []target{{board: "logs", title: "All logs of this time"}}},
-			{title: "Events", about: "Events that name the service.", kind: kindLogs, store: Loki, width: 24, height: 7,
-				queries: []query{{expr: "{" + eventStream + "} |= `$service`"}}, mayBeEmpty: noTrouble},
+			{title: "Events", about: "Events of objects that are called like the service, such as its workload and pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
+				queries: []query{{expr: "{" + eventStream + "} | k8s_object_name=~`$service(-.+)?`"}}, mayBeEmpty: noTrouble},
 		},
 	}
 }

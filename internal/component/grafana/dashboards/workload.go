@@ -50,7 +50,7 @@ func namespaceBoard() board {
 			queries: []query{{expr: `sum by (service_name) (rate({service_name!="kubernetes-events", k8s_namespace_name="$namespace"} [$__auto]))`, legend: "{{service_name}}"}},
 		}, {
 			title: "Events", about: "Events of the namespace.", kind: kindLogs, store: Loki, width: 24, height: 8,
-			queries: []query{{expr: "{" + eventStream + "} | k8s_namespace_name=`$namespace`"}}, mayBeEmpty: noTrouble,
+			queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace`"}}, mayBeEmpty: noTrouble,
 		}},
 	}
 }
@@ -93,8 +93,8 @@ func workloadBoard() board {
 			graph("Network sent", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_transmit_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			{title: "Logs", about: "Lines of the workload's pods. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 9,
 				queries: []query{{expr: `{k8s_namespace_name="$namespace", service_name!="kubernetes-events"} | k8s_pod_name=~"$workload-.+"`}}, mayBeEmpty: "the workload wrote no line in the time that is shown"},
-			{title: "Events", about: "Events of the namespace that name the workload or a pod of it.", kind: kindLogs, store: Loki, width: 24, height: 7,
-				queries: []query{{expr: "{" + eventStream + "} | k8s_namespace_name=`$namespace` |= `$workload`"}}, mayBeEmpty: noTrouble},
+			{title: "Events", about: "Events of the workload and its pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
+				queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace` | k8s_object_name=~`$workload(-.+)?`"}}, mayBeEmpty: noTrouble},
 		},
 	}
 }
