@@ -1,6 +1,6 @@
 // Package decide says whether an incident is pushed, to whom and why: an ordered list of pure checks, each with a named
 // reason. A critical incident is held back only by what the user configured: no receivers, a route that names none, or
-// a mute time of its route.
+// a mute time of its route. What was learned is asked about others alone.
 package decide
 
 import (
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/learn"
 )
 
 // Reasons of a decision, in the order of the checks.
@@ -24,6 +25,12 @@ const (
 	ReasonInhibited = "Inhibited"
 	// ReasonRepeated: the incident is not critical and the same trouble was told of a short while ago.
 	ReasonRepeated = "Repeated"
+	// ReasonUnimportant: the incident is not critical, and people taught that such ones are noise.
+	ReasonUnimportant = "Unimportant"
+	// ReasonDigest: the incident is not critical, and by what people taught the next digest is soon enough for it.
+	ReasonDigest = "Digest"
+	// ReasonImportant: no route takes the incident, and people taught that such ones matter, so every receiver is told.
+	ReasonImportant = "Important"
 	// ReasonRouted: a route takes the incident.
 	ReasonRouted = "Routed"
 	// ReasonCritical: the incident is critical and no route takes it, so every receiver is told.
@@ -39,6 +46,10 @@ type Rules struct {
 	Receivers []string
 	Routes    []v1alpha1.Route
 	Mutes     map[string]Mute
+	// Learned is what people taught; nil where nothing was learned, which changes no decision.
+	Learned Learned
+	// DigestEvery is how often a digest is sent; 0 for never: what would wait for one is then decided as without learning.
+	DigestEvery time.Duration
 }
 
 // Facts are what is known of an incident.
@@ -53,6 +64,8 @@ type Facts struct {
 	Previous time.Time
 	// Opened is when the incident began.
 	Opened time.Time
+	// Incident is the incident as the learning sees it; nil where it is not asked. Severity above counts.
+	Incident *learn.Incident
 }
 
 // Outcome is a decision and what follows from it.
@@ -62,6 +75,10 @@ type Outcome struct {
 	Receivers []string
 	// Again is when to decide again because of time alone; zero for never.
 	Again time.Time
+	// Digest is when the digest is due in which Receivers are told; zero for none.
+	Digest time.Time
+	// Learned is the advice that was followed, or that left the decision as it is; nil where none was asked.
+	Learned *learn.Advice
 }
 
 // Timed tells whether a decision for this reason may change by time or by other incidents alone.
@@ -76,17 +93,22 @@ type question struct {
 	now   time.Time
 	// route is the first that matches, nil for none.
 	route *v1alpha1.Route
+	// taught is the advice of what was learned, nil for none.
+	taught *learn.Advice
 }
 
 // check decides or passes.
 type check func(q question) (Outcome, bool)
 
 // checks in order; the first that decides wins, and the last always does.
-var checks = []check{noReceivers, notRouted, routedToNobody, muted, inhibited, repeated, notify}
+var checks = []check{noReceivers, notRouted, routedToNobody, muted, inhibited, repeated, unimportant, notify}
 
 // Decide answers for one incident at one time.
 func Decide(rules Rules, facts Facts, now time.Time) Outcome {
 	q := question{rules: rules, facts: facts, now: now, route: firstRoute(rules.Routes, facts)}
+	if advice, ok := q.ask(); ok {
+		q.taught = &advice
+	}
 	for _, c := range checks {
 		if out, decided := c(q); decided {
 			return out
@@ -103,7 +125,7 @@ func noReceivers(q question) (Outcome, bool) {
 
 func notRouted(q question) (Outcome, bool) {
 	message := fmt.Sprintf("No route takes it, and its severity is %s, not critical", q.facts.Severity)
-	return quiet(ReasonNotRouted, message), q.route == nil && !q.critical()
+	return quiet(ReasonNotRouted, message), q.route == nil && !q.critical() && !q.taughtImportant()
 }
 
 func routedToNobody(q question) (Outcome, bool) {
@@ -144,14 +166,27 @@ func repeated(q question) (Outcome, bool) {
 }
 
 func notify(q question) (Outcome, bool) {
-	out := Outcome{Decision: v1alpha1.Decision{Verdict: v1alpha1.VerdictNotify}}
-	if q.route != nil {
-		out.Reason, out.Message, out.Receivers = ReasonRouted, "A route takes it", q.route.Receivers
-	} else {
+	out := Outcome{Decision: v1alpha1.Decision{Verdict: v1alpha1.VerdictNotify}, Receivers: q.receivers(), Learned: q.taught}
+	switch {
+	case q.route != nil:
+		out.Reason, out.Message = ReasonRouted, "A route takes it"
+		if t := q.taught; t != nil && (t.Reason == learn.ReasonExplored || t.Reason == learn.ReasonFloor) {
+			out.Message += ". " + t.Message
+		}
+	case q.taughtImportant():
+		out.Reason, out.Message = ReasonImportant, q.taught.Message
+	default:
 		out.Reason, out.Message = ReasonCritical, "It is critical and no route takes it, so every receiver is told"
-		out.Receivers = q.rules.Receivers
 	}
 	return out, true
+}
+
+// receivers are those of the route, and without a route all.
+func (q question) receivers() []string {
+	if q.route != nil {
+		return q.route.Receivers
+	}
+	return q.rules.Receivers
 }
 
 func quiet(reason, message string) Outcome {
