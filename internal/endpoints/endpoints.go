@@ -14,7 +14,9 @@ const (
 	AlertmanagerPort     = 9093
 	ResponderPort        = 8443
 	ResponderMetricsPort = 8080
-	KubeStateMetricsPort = 8080
+	// ResponderInteractionsPort takes Slack's signed requests, by plain HTTP from an ingress.
+	ResponderInteractionsPort = 8082
+	KubeStateMetricsPort      = 8080
 	// NodeExporterPort is a port of the node itself; it is not 9100, so that the node-exporter of another stack can
 	// run beside.
 	NodeExporterPort = 19100

@@ -23,6 +23,8 @@ type Options struct {
 	Listen string
 	// MetricsBindAddress and HealthProbeBindAddress are plain HTTP; empty or 0 serves none.
 	MetricsBindAddress, HealthProbeBindAddress string
+	// InteractionsBindAddress takes Slack's signed requests by plain HTTP; empty or 0 serves none.
+	InteractionsBindAddress string
 	// CredentialsDir holds the bearer tokens and the serving certificate; empty for where the manager mounts it.
 	CredentialsDir string
 	// PodName names the replica, PodNamespace is the namespace that it runs in.
@@ -31,7 +33,7 @@ type Options struct {
 	REST *rest.Config
 	// Registry takes the metrics and serves them; nil for a new one.
 	Registry *prometheus.Registry
-	// Sinks by type of receiver; nil for Sinks().
+	// Sinks by type of receiver; nil for those of Sinks.
 	Sinks map[string]SinkFactory
 	// Analyse looks for causes; nil for what the configuration asks for.
 	Analyse pipeline.Analyst

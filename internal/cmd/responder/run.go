@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type process struct {
 	compare   *ingest.Comparison // nil without Alertmanager
 	history   *ingest.History    // nil without Prometheus
 	watcher   *watch.Watcher
+	people    *interactions
 	ready     atomic.Bool
 }
 
@@ -60,9 +62,6 @@ func build(o Options) (*process, error) {
 	if o.CredentialsDir == "" {
 		o.CredentialsDir = config.CredentialsDir
 	}
-	if o.Sinks == nil {
-		o.Sinks = Sinks()
-	}
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
@@ -70,6 +69,9 @@ func build(o Options) (*process, error) {
 	c, rules, problems, err := load(o.ConfigFile)
 	if err != nil {
 		return nil, err
+	}
+	if o.Sinks == nil {
+		o.Sinks = Sinks(links(c))
 	}
 	sinks, more, err := receivers(c, o.Sinks)
 	if err != nil {
@@ -110,6 +112,9 @@ func build(o Options) (*process, error) {
 		return nil, err
 	}
 	p.sources(topology)
+	if p.people, err = p.newInteractions(direct); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
@@ -196,6 +201,7 @@ func (p *process) run(ctx context.Context) error {
 	go func() { delivered <- p.pipeline.Run(delivering) }()
 	group.Go(func() error { return p.heartbeat.Run(ctx) })
 	group.Go(func() error { return p.watcher.Run(ctx) })
+	p.people.start(ctx, group, p.InteractionsBindAddress)
 	if p.beats != nil {
 		group.Go(func() error { return p.beats.Run(ctx) })
 	}
@@ -214,6 +220,7 @@ func (p *process) run(ctx context.Context) error {
 		group.Go(func() error { return p.history.Run(ctx) })
 	}
 	err := group.Wait()
+	p.people.handler.Wait()
 	stopDelivering()
 	return errors.Join(err, <-delivered)
 }
@@ -257,7 +264,8 @@ func (p *process) observe(obj any, to func(*v1alpha1.Incident)) {
 // report tells of this replica.
 func (p *process) report() config.Report {
 	report := config.Report{
-		Replica: p.PodName, WatchdogSeen: p.heartbeat.Last().Seen, Receivers: p.pipeline.Report(), Problems: p.problems,
+		Replica: p.PodName, WatchdogSeen: p.heartbeat.Last().Seen, Receivers: p.pipeline.Report(),
+		Problems: slices.Concat(p.problems, p.people.problems()),
 	}
 	if p.beats != nil {
 		if last := p.beats.Last(); !last.At.IsZero() {

@@ -123,6 +123,9 @@ func fallbackCapable(all []v1alpha1.Receiver) []v1alpha1.Receiver {
 			continue
 		}
 		r = *r.DeepCopy()
+		if r.Slack != nil {
+			r.Slack.Interactions = nil
+		}
 		if r.Webhook != nil {
 			r.Webhook.SigningSecret = nil
 		}

@@ -53,6 +53,21 @@ func people(t *testing.T) (*slacktest.Server, component.Input) {
 	return server, in
 }
 
+func TestAlertmanagerGetsNoTokenForButtons(t *testing.T) {
+	kb := &v1alpha1.KubeBot{}
+	kb.Spec.Alerting.Receivers = []v1alpha1.Receiver{{Name: "oncall", Slack: &v1alpha1.SlackReceiver{
+		Channel: "#prod", TokenSecret: v1alpha1.SecretKeyRef{Name: "slack", Key: "token"},
+		Interactions: &v1alpha1.SlackInteractions{AppTokenSecret: &v1alpha1.SecretKeyRef{Name: "slack", Key: "app"}},
+	}}}
+	refs := fallbackRefs(kb)
+	if len(refs) != 1 || refs[0].Key != "token" {
+		t.Errorf("got %+v", refs)
+	}
+	if kb.Spec.Alerting.Receivers[0].Slack.Interactions == nil {
+		t.Error("the KubeBot was changed")
+	}
+}
+
 // startAlertmanager runs the real Alertmanager with the configuration, the Secrets in a folder of their own.
 func startAlertmanager(t *testing.T, in component.Input, secrets map[string]string) string {
 	t.Helper()

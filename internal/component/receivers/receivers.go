@@ -35,6 +35,10 @@ func Refs(list []v1alpha1.Receiver) []Ref {
 		if r.Slack != nil {
 			add("slack.tokenSecret", &r.Slack.TokenSecret)
 			add("slack.caSecret", r.Slack.CASecret)
+			if i := r.Slack.Interactions; i != nil {
+				add("slack.interactions.appTokenSecret", i.AppTokenSecret)
+				add("slack.interactions.signingSecret", i.SigningSecret)
+			}
 		}
 		if r.Webhook != nil {
 			add("webhook.urlSecret", r.Webhook.URLSecret)

@@ -63,7 +63,7 @@ func configMap(kb *v1alpha1.KubeBot, data string) *corev1.ConfigMap {
 }
 
 func service(kb *v1alpha1.KubeBot) *corev1.Service {
-	return &corev1.Service{
+	s := &corev1.Service{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
 		ObjectMeta: meta(kb),
 		Spec: corev1.ServiceSpec{
@@ -74,6 +74,12 @@ func service(kb *v1alpha1.KubeBot) *corev1.Service {
 			},
 		},
 	}
+	if takesRequests(kb) {
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{
+			Name: portInteractions, Port: endpoints.ResponderInteractionsPort, TargetPort: intstr.FromString(portInteractions), Protocol: corev1.ProtocolTCP,
+		})
+	}
+	return s
 }
 
 // networkPolicy lets in alerts, the manager's questions and scrapes. The responder may call every TCP port: receivers,
@@ -84,12 +90,24 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	if m := kb.Spec.Metrics.Alertmanager.Mode; m == v1alpha1.ModeExternal {
 		alerts = netpol.AnyPod()
 	}
-	return netpol.Policy(kb, name,
-		[]networkingv1.NetworkPolicyIngressRule{
-			netpol.From([]int{endpoints.ResponderPort}, alerts, netpol.Manager(in)),
-			netpol.From([]int{endpoints.ResponderMetricsPort}, netpol.Prometheus(kb)),
-		},
-		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})
+	ingress := []networkingv1.NetworkPolicyIngressRule{
+		netpol.From([]int{endpoints.ResponderPort}, alerts, netpol.Manager(in)),
+		netpol.From([]int{endpoints.ResponderMetricsPort}, netpol.Prometheus(kb)),
+	}
+	if takesRequests(kb) {
+		ingress = append(ingress, netpol.From([]int{endpoints.ResponderInteractionsPort})) // an ingress is anywhere; each request is signed
+	}
+	return netpol.Policy(kb, name, ingress, []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})
+}
+
+// takesRequests tells whether Slack's signed requests come by HTTP.
+func takesRequests(kb *v1alpha1.KubeBot) bool {
+	for _, r := range kb.Spec.Alerting.Receivers {
+		if r.Slack != nil && r.Slack.Interactions != nil && r.Slack.Interactions.SigningSecret != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func disruptionBudget(kb *v1alpha1.KubeBot) *policyv1.PodDisruptionBudget {

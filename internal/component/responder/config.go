@@ -13,6 +13,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/component/receivers"
 	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -23,6 +24,13 @@ func newConfig(in component.Input) (config.Config, error) {
 	kb, a := in.KubeBot, in.KubeBot.Spec.Alerting
 	for _, check := range []func(v1alpha1.AlertingSpec) error{checkSeverities, checkReceivers, checkSecrets, checkMuteTimes} {
 		if err := check(a); err != nil {
+			return config.Config{}, err
+		}
+	}
+	prefix, public := "", kb.Spec.Dashboards.Grafana.PublicURL
+	if public != "" {
+		var err error
+		if prefix, err = naming.DashboardPrefix(in.Cluster.UID, kb); err != nil {
 			return config.Config{}, err
 		}
 	}
@@ -42,6 +50,8 @@ func newConfig(in component.Input) (config.Config, error) {
 		Routes:          a.Routes,
 		MuteTimes:       a.MuteTimes,
 		Heartbeat:       a.Heartbeat,
+		GrafanaURL:      public,
+		DashboardPrefix: prefix,
 		Proof:           proof.Config(kb),
 	}, nil
 }

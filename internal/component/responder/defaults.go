@@ -18,7 +18,9 @@ const (
 	portHTTPS   = "https"
 	portMetrics = "metrics"
 	portHealth  = "health"
-	healthPort  = 8081
+	// portInteractions takes Slack's signed requests, where they come by HTTP.
+	portInteractions = "interactions"
+	healthPort       = 8081
 
 	// watchdogPatience is how old the watchdog may be: five of its repeats.
 	watchdogPatience = 5 * time.Minute

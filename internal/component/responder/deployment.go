@@ -71,7 +71,7 @@ func image(in component.Input) (string, error) {
 
 func container(in component.Input, img string, mounts []corev1.VolumeMount) corev1.Container {
 	s := in.KubeBot.Spec.Alerting.Responder
-	return corev1.Container{
+	c := corev1.Container{
 		Name:  name,
 		Image: img,
 		Args: []string{
@@ -94,6 +94,11 @@ func container(in component.Input, img string, mounts []corev1.VolumeMount) core
 		SecurityContext: pods.ContainerSecurity(),
 		VolumeMounts:    mounts,
 	}
+	if takesRequests(in.KubeBot) {
+		c.Args = append(c.Args, fmt.Sprintf("--interactions-bind-address=:%d", endpoints.ResponderInteractionsPort))
+		c.Ports = append(c.Ports, corev1.ContainerPort{Name: portInteractions, ContainerPort: endpoints.ResponderInteractionsPort, Protocol: corev1.ProtocolTCP})
+	}
+	return c
 }
 
 func probe(path string, period, failures int32) *corev1.Probe {

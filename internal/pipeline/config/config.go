@@ -44,6 +44,10 @@ type Config struct {
 	MuteTimes  []v1alpha1.MuteTime        `json:"muteTimes,omitempty"`
 	// Heartbeat is the spec's, nil for none.
 	Heartbeat *v1alpha1.HeartbeatSpec `json:"heartbeat,omitempty"`
+	// GrafanaURL is the address under which people open Grafana, empty for none; DashboardPrefix begins the UIDs of the
+	// KubeBot's dashboards and data sources there.
+	GrafanaURL      string `json:"grafanaURL,omitempty"`
+	DashboardPrefix string `json:"dashboardPrefix,omitempty"`
 	// Proof says which signals are proven to flow, nil for none.
 	Proof *Proof `json:"proof,omitempty"`
 }
