@@ -20,9 +20,6 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 )
 
-// passTimeout bounds one look at Grafana.
-const passTimeout = config.Interval
-
 // Syncer brings a Grafana to what it should have, and back to it.
 type Syncer struct {
 	// CredentialsDir and ExtraDir are folders of mounted files.
@@ -44,7 +41,7 @@ type known struct{ wanted, got string }
 
 // Sync looks once at Grafana, writes what differs, and says what it found.
 func (s *Syncer) Sync(ctx context.Context, c config.Config) config.Report {
-	ctx, cancel := context.WithTimeout(ctx, passTimeout)
+	ctx, cancel := context.WithTimeout(ctx, config.Timeout)
 	defer cancel()
 	hash, err := c.Hash()
 	report := config.Report{ConfigHash: hash}

@@ -29,10 +29,13 @@ const (
 const StatusPath = "/api/v1/status"
 
 // Interval is how often the process looks whether Grafana still has what it should.
-const Interval = time.Minute
+const Interval = 30 * time.Second
 
-// Patience is how old a report may be: three intervals and the time that a pass may take.
-const Patience = 4 * Interval
+// Timeout bounds one look.
+const Timeout = time.Minute
+
+// Patience is how old a report may be: three intervals and the time that a look may take.
+const Patience = 3*Interval + Timeout
 
 // Config is what the process is told. It holds no secret.
 type Config struct {

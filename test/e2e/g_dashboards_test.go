@@ -1,0 +1,204 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component/grafana/dashboards"
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// dashboardValues are what a person would choose above the panels: a part of the shop.
+func dashboardValues(ctx context.Context) (map[string]string, error) {
+	var nodes corev1.NodeList
+	if err := cluster.Client.List(ctx, &nodes); err != nil || len(nodes.Items) == 0 {
+		return nil, fmt.Errorf("list nodes: %d found, %w", len(nodes.Items), err)
+	}
+	return map[string]string{
+		"namespace": stack.ShopNamespace, "workload": "catalog", "service": "catalog", "node": nodes.Items[0].Name, "search": "",
+		"__rate_interval": "2m", "__auto": "5m", "__interval": "15s", "__range": "1h",
+	}, nil
+}
+
+// Every query of every panel and variable is asked of the real stores while the shop runs. It returns data, or the panel
+// says why there may be none.
+func TestEveryQueryOfTheDashboardsReturnsData(t *testing.T) {
+	ctx := contextOf(t, 3*time.Minute)
+	values, err := dashboardValues(ctx)
+	must(t, err)
+	all := dashboards.Queries(dashboards.Options{Prefix: "kubebot-e2e-", ClusterName: "demo",
+		Stores: []dashboards.Store{dashboards.Prometheus, dashboards.Loki, dashboards.Jaeger, dashboards.Alertmanager}}, values)
+	if len(all) < 80 {
+		t.Fatalf("%d queries", len(all))
+	}
+	open, errors := all, map[string]error{}
+	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(2 * time.Second) {
+		open = slices.DeleteFunc(slices.Clone(open), func(q dashboards.Query) bool {
+			found, err := answers(ctx, q)
+			errors[q.Expr] = err
+			return found
+		})
+		needed := slices.ContainsFunc(open, func(q dashboards.Query) bool { return q.MayBeEmpty == "" })
+		if !needed || time.Now().After(deadline) || ctx.Err() != nil {
+			break
+		}
+	}
+	for _, q := range open {
+		switch err := errors[q.Expr]; {
+		case err != nil:
+			t.Errorf("%s / %s: %v\n%s", q.Dashboard, q.Panel, err, q.Expr)
+		case q.MayBeEmpty == "":
+			t.Errorf("%s / %s: no data\n%s", q.Dashboard, q.Panel, q.Expr)
+		default:
+			t.Logf("%s / %s: no data: %s", q.Dashboard, q.Panel, q.MayBeEmpty)
+		}
+	}
+	t.Logf("%d of %d queries return data", len(all)-len(open), len(all))
+}
+
+// answers tells whether the store has data for a query. Only an error that says that the query is wrong is returned.
+func answers(ctx context.Context, q dashboards.Query) (bool, error) {
+	switch q.Store {
+	case dashboards.Loki:
+		return lokiAnswers(ctx, q.Expr)
+	case dashboards.Jaeger:
+		return jaegerAnswers(ctx, q.Expr)
+	}
+	found, err := cluster.Query(ctx, "main", q.Expr)
+	if q.Values != "" {
+		return slices.ContainsFunc(found, func(s stack.Sample) bool { return s.Metric[q.Values] != "" }), err
+	}
+	return slices.ContainsFunc(found, func(s stack.Sample) bool { return s.Value[1] != "NaN" }), err
+}
+
+func lokiAnswers(ctx context.Context, expr string) (bool, error) {
+	now := time.Now()
+	data, err := cluster.ServiceGet(ctx, stack.Namespace, "main-loki:3100", "loki/api/v1/query_range", map[string]string{
+		"query": expr, "limit": "1", "step": "60", "start": strconv.FormatInt(now.Add(-time.Hour).UnixNano(), 10), "end": strconv.FormatInt(now.UnixNano(), 10),
+	})
+	if err != nil {
+		return false, wrongQuery(err)
+	}
+	var answer struct {
+		Data struct {
+			Result []json.RawMessage `json:"result"`
+		} `json:"data"`
+	}
+	err = json.Unmarshal(data, &answer)
+	return len(answer.Data.Result) > 0, err
+}
+
+func jaegerAnswers(ctx context.Context, service string) (bool, error) {
+	data, err := cluster.ServiceGet(ctx, stack.Namespace, "main-jaeger:16686", "api/traces", map[string]string{"service": service, "limit": "1", "lookback": "1h"})
+	if err != nil {
+		return false, wrongQuery(err)
+	}
+	var answer struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	err = json.Unmarshal(data, &answer)
+	return len(answer.Data) > 0, err
+}
+
+// wrongQuery keeps errors that waiting won't mend.
+func wrongQuery(err error) error {
+	if apierrors.IsBadRequest(err) {
+		return err
+	}
+	return nil
+}
+
+// An outside Grafana gets data sources and dashboards, gets them back, and keeps what is other people's.
+func TestAnOutsideGrafanaGetsTheDashboards(t *testing.T) {
+	if stack.Existing() {
+		t.Skip("an existing cluster can't be given the image of the tests' Grafana")
+	}
+	ctx := contextOf(t, 3*time.Minute)
+	must(t, cluster.DeployGrafana(ctx))
+	foreign := map[string]any{"dashboard": map[string]any{"uid": "orders", "title": "Orders", "tags": []string{"kubebot"}, "panels": []any{}}}
+	must(t, cluster.GrafanaAsPerson(ctx, "POST", "api/dashboards/db", foreign, nil))
+	before := grafanaMode(t, ctx, fmt.Sprintf(`{"mode":"External","external":{"url":%q,"tokenSecret":{"name":"outside-grafana","key":"token"}}}`, stack.GrafanaURL))
+	defer func() {
+		grafanaMode(t, ctx, before)
+		_, err := cluster.Kubectl(ctx, "delete", "namespace", stack.GrafanaNamespace, "--wait=false")
+		must(t, err)
+		_, err = cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "secret", "outside-grafana")
+		must(t, err)
+		ready(t, ctx)
+	}()
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionGrafanaReady, metav1.ConditionTrue, time.Minute))
+
+	type hit struct{ UID, Title string }
+	search := func() (own []hit) {
+		var found []hit
+		must(t, cluster.GrafanaAsPerson(ctx, "GET", "api/search", nil, &found))
+		for _, h := range found {
+			if strings.HasPrefix(h.UID, "kubebot-") {
+				own = append(own, h)
+			}
+		}
+		return own
+	}
+	brought := search()
+	if len(brought) < 10 {
+		t.Fatalf("the outside Grafana has %d dashboards of KubeBot: %v", len(brought), brought)
+	}
+	t.Logf("GrafanaReady with %d dashboards", len(brought))
+	// Drift: one dashboard is removed, one edited.
+	must(t, cluster.GrafanaAsPerson(ctx, "DELETE", "api/dashboards/uid/"+brought[0].UID, nil, nil))
+	var edited struct {
+		Dashboard map[string]any `json:"dashboard"`
+		Meta      map[string]any `json:"meta"`
+	}
+	must(t, cluster.GrafanaAsPerson(ctx, "GET", "api/dashboards/uid/"+brought[1].UID, nil, &edited))
+	edited.Dashboard["title"] = "Mine now"
+	must(t, cluster.GrafanaAsPerson(ctx, "POST", "api/dashboards/db", map[string]any{"dashboard": edited.Dashboard, "folderUid": edited.Meta["folderUid"]}, nil))
+	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(context.Context) error {
+		now := search()
+		for _, h := range brought {
+			if !slices.Contains(now, h) {
+				return fmt.Errorf("the dashboard %q is not back: %v", h.Title, now)
+			}
+		}
+		return nil
+	}))
+	writes, err := cluster.GrafanaWrites(ctx)
+	must(t, err)
+	// Four data sources, one folder, the dashboards, and the two that were repaired.
+	if want := 4 + 1 + len(brought) + 2; len(writes) != want {
+		t.Errorf("KubeBot wrote %d times, want %d: %v", len(writes), want, writes)
+	}
+	var orders struct {
+		Dashboard struct{ Version int } `json:"dashboard"`
+	}
+	must(t, cluster.GrafanaAsPerson(ctx, "GET", "api/dashboards/uid/orders", nil, &orders))
+	if orders.Dashboard.Version != 1 {
+		t.Errorf("somebody else's dashboard is at version %d", orders.Dashboard.Version)
+	}
+}
+
+// grafanaMode sets spec.dashboards.grafana and returns what it was.
+func grafanaMode(t *testing.T, ctx context.Context, grafana string) string {
+	t.Helper()
+	kb, err := cluster.KubeBot(ctx, "main")
+	must(t, err)
+	was, err := json.Marshal(kb.Spec.Dashboards.Grafana)
+	must(t, err)
+	patch := fmt.Sprintf(`[{"op":"replace","path":"/spec/dashboards/grafana","value":%s}]`, grafana)
+	_, err = cluster.Kubectl(ctx, "-n", stack.Namespace, "patch", "kubebot", "main", "--type=json", "-p", patch)
+	must(t, err)
+	return string(was)
+}
