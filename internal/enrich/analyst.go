@@ -55,6 +55,10 @@ type Answer struct {
 	Weights string
 	// Snapshot is what the engine saw, to be saved and replayed; nil without telemetry.
 	Snapshot *rca.Snapshot
+	// Services are the names by which telemetry knows workloads, where these differ.
+	Services map[string]string
+	// Err says why the subject's own state could not be read; nil when it was, or when there is none.
+	Err error
 	// Diagnoses are of the subject, then of what it blames, then of what telemetry blames.
 	Diagnoses []Diagnosis
 }
@@ -75,16 +79,18 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 	}
 	var diagnoses []Diagnosis
 	var objects v1alpha1.AnalysisSource
+	var err error
 	var readings []reading
 	var wg sync.WaitGroup
-	wg.Go(func() { diagnoses, objects = a.diagnose(ctx, q, limit) })
+	wg.Go(func() { diagnoses, objects, err = a.diagnose(ctx, q, limit) })
 	wg.Go(func() { readings = readAll(ctx, a.Sources, q, limit) })
 	wg.Wait()
-	out := Answer{Sources: []v1alpha1.AnalysisSource{objects}, Weights: a.Weights}
+	out := Answer{Sources: []v1alpha1.AnalysisSource{objects}, Weights: a.Weights, Err: err}
 	for _, r := range readings {
 		out.Sources = append(out.Sources, r.report)
 	}
 	t := collect(readings)
+	out.Services = t.byName
 	var facts *diagnosis.Facts
 	if len(diagnoses) > 0 {
 		facts = diagnoses[0].Facts
@@ -92,6 +98,7 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 	var result *rca.Result
 	if a.Engine != nil && t.any() {
 		out.Snapshot = t.snapshot(q, facts)
+		t.know(out.Snapshot)
 		if r, err := a.Engine.Analyse(out.Snapshot); err == nil {
 			result = r
 			diagnoses = append(diagnoses, a.suspects(ctx, q, t, r, diagnoses, limit)...)
@@ -122,7 +129,7 @@ func (a *Answer) conclude() {
 }
 
 // diagnose reads the facts of the subject, and of the Services that its first cause blames.
-func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration) ([]Diagnosis, v1alpha1.AnalysisSource) {
+func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration) ([]Diagnosis, v1alpha1.AnalysisSource, error) {
 	report := v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourceRead}
 	subject := q.Subject
 	if subject.Kind == "Dependency" {
@@ -130,12 +137,12 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 	}
 	if _, err := gather.Kind(subject.Kind); err != nil {
 		report.Message = "the subject is no object whose state could be read"
-		return nil, report
+		return nil, report, nil
 	}
-	first, err := a.facts(ctx, subject, limit, true)
+	first, err := a.facts(ctx, subject, limit, q.Troubled)
 	if err != nil {
 		report.State, report.Message = v1alpha1.SourceMissing, missingObject(err, limit)
-		return nil, report
+		return nil, report, err
 	}
 	out := []Diagnosis{{Facts: first, Findings: diagnosis.Run(first, detectors.All()), Path: []string{subject.Name}}}
 	seen := map[diagnosis.Object]bool{subject: true, first.Workload.Object: true}
@@ -146,7 +153,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 			break
 		}
 		seen[next] = true
-		f, err := a.facts(ctx, next, limit, true)
+		f, err := a.facts(ctx, next, limit, q.Troubled)
 		if err != nil || f.Workload.Exists() && seen[f.Workload.Object] {
 			break
 		}
@@ -160,7 +167,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 	for _, d := range out {
 		unread(&report, d.Facts)
 	}
-	return out, report
+	return out, report, nil
 }
 
 func (a *Analyst) facts(ctx context.Context, o diagnosis.Object, limit time.Duration, troubled bool) (*diagnosis.Facts, error) {
@@ -226,7 +233,7 @@ func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.
 	var wg sync.WaitGroup
 	for i, o := range objects {
 		wg.Go(func() {
-			if f, err := a.facts(ctx, o, limit, true); err == nil {
+			if f, err := a.facts(ctx, o, limit, q.Troubled); err == nil {
 				found[i] = &Diagnosis{Facts: f, Findings: diagnosis.Run(f, detectors.All()), Path: paths[i]}
 			}
 		})

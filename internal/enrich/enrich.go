@@ -27,6 +27,8 @@ type Question struct {
 	Alarm, Now time.Time
 	// Signal is what the alarm measured: rca.SignalLatency, rca.SignalAvailability, or empty.
 	Signal string
+	// Troubled says that an alert tells of trouble, so that what changed lately is worth telling by itself.
+	Troubled bool
 }
 
 // Baseline is how long before the alarm telemetry is read to know what is normal.

@@ -26,7 +26,7 @@ import (
 var (
 	noon    = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	catalog = diagnosis.Object{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "catalog"}
-	asked   = Question{Subject: catalog, Alarm: noon, Now: noon.Add(2 * time.Minute)}
+	asked   = Question{Subject: catalog, Alarm: noon, Now: noon.Add(2 * time.Minute), Troubled: true}
 )
 
 // store is a source that does as it is told.

@@ -28,6 +28,9 @@ const (
 	nearRollout = 0.7
 	// most is what a score may be: nothing here is certain.
 	most = 0.99
+	// restated is the most that telemetry's blame of the subject itself counts where no call graph tells whether it comes
+	// from elsewhere: it only says the alarm again.
+	restated = 0.35
 	// passedOn is what is left of the score of a finding that blames a Service whose own cause was found.
 	passedOn = 0.4
 )
@@ -211,6 +214,12 @@ var phrases = map[rca.Kind]string{
 
 func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
 	o := t.home(q, c.Workload)
+	if c.Kind == rca.KindDependency && o.APIVersion != "" {
+		c.Kind, c.Fix = rca.KindCode, rca.KindCode.Fix() // the end of the calls, and a workload of this cluster: its own trouble
+	}
+	if c.Workload == t.service(q.Subject.Name) && !t.called[c.Workload] && !slices.ContainsFunc(c.Evidence, func(e rca.Evidence) bool { return e.Detector != "signal" }) {
+		c.Score = min(c.Score, restated)
+	}
 	phrase, ok := phrases[c.Kind]
 	if !ok {
 		phrase = "%s behaves in another way than before"

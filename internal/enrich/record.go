@@ -30,7 +30,7 @@ var (
 // QuestionOf returns the question that an Incident asks, as of now.
 func QuestionOf(inc *v1alpha1.Incident, now time.Time) Question {
 	s := inc.Spec.Subject
-	q := Question{Subject: diagnosis.Object{APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name}, Now: now, Alarm: now}
+	q := Question{Subject: diagnosis.Object{APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name}, Now: now, Alarm: now, Troubled: true}
 	switch {
 	case inc.Status.StartedAt != nil:
 		q.Alarm = inc.Status.StartedAt.Time

@@ -22,6 +22,21 @@ type telemetry struct {
 	homes   map[string]diagnosis.Object
 	aliases map[diagnosis.Object]string
 	byName  map[string]string // workload to service
+	// called are the services that the call graph knows.
+	called map[string]bool
+}
+
+// know takes the call graph of a snapshot.
+func (t *telemetry) know(s *rca.Snapshot) {
+	t.called = map[string]bool{}
+	for _, l := range s.Links {
+		if l.Caller != l.Callee {
+			t.called[l.Caller], t.called[l.Callee] = true, true
+		}
+	}
+	for _, e := range s.Edges {
+		t.called[e.Caller], t.called[e.Callee] = true, true
+	}
 }
 
 func collect(readings []reading) telemetry {

@@ -183,17 +183,18 @@ type Change struct {
 	Summary string `json:"summary,omitempty"`
 }
 
-// ReadSnapshot parses and validates a serialised snapshot of at most MaxSnapshotBytes.
+// ReadSnapshot parses and validates a serialised snapshot of at most MaxSnapshotBytes, or that of an Example.
 func ReadSnapshot(r io.Reader) (*Snapshot, error) {
-	b, err := io.ReadAll(io.LimitReader(r, MaxSnapshotBytes+1))
+	e, err := readEither(r)
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
+		return nil, err
 	}
-	if len(b) > MaxSnapshotBytes {
-		return nil, fmt.Errorf("read snapshot: more than %d bytes", MaxSnapshotBytes)
-	}
+	return e.Snapshot, nil
+}
+
+func parseSnapshot(r io.Reader) (*Snapshot, error) {
 	var s Snapshot
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := json.NewDecoder(r).Decode(&s); err != nil {
 		return nil, fmt.Errorf("parse snapshot: %w", err)
 	}
 	if err := s.Validate(); err != nil {

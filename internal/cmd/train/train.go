@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -26,7 +25,7 @@ const folds = 5
 
 // Options of `kubebot train`.
 type Options struct {
-	// Folder holds one <name>.json per incident (see Incident).
+	// Folder holds one <name>.json per incident (see rca.Example), as `kubebot why incident/NAME --save` writes it.
 	Folder string
 	// Weights is the file in use; empty takes the built-in weights.
 	Weights string
@@ -34,13 +33,6 @@ type Options struct {
 	Output string
 	// Out takes the report; default standard output.
 	Out io.Writer
-}
-
-// Incident is a snapshot with the cause that people confirmed or corrected.
-type Incident struct {
-	Snapshot json.RawMessage `json:"snapshot"`
-	Workload string          `json:"workload"`
-	Kind     rca.Kind        `json:"kind"`
 }
 
 // Outcome says what the training decided.
@@ -143,18 +135,11 @@ func read(ctx context.Context, folder string, engine *rca.Engine) ([]training.Ex
 
 // Parse makes a training example of a judged incident.
 func Parse(b []byte, engine *rca.Engine) (training.Example, error) {
-	var in Incident
-	if err := json.Unmarshal(b, &in); err != nil {
-		return training.Example{}, fmt.Errorf("parse: %w", err)
-	}
-	if in.Workload == "" {
-		return training.Example{}, errors.New("no workload named as the cause")
-	}
-	s, err := rca.ReadSnapshot(bytes.NewReader(in.Snapshot))
+	e, err := rca.ReadExample(bytes.NewReader(b))
 	if err != nil {
 		return training.Example{}, err
 	}
-	return training.Example{Weight: 1, Hypotheses: engine.Hypotheses(s), Workload: in.Workload, Kind: in.Kind}, nil
+	return training.Example{Weight: 1, Hypotheses: engine.Hypotheses(e.Snapshot), Workload: e.Workload, Kind: e.Kind}, nil
 }
 
 // write replaces the file in one step, so that a reader never sees half of it.

@@ -21,21 +21,17 @@ func incidents(t *testing.T, n int) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i := range n {
-		in := train.Incident{Workload: "stock", Kind: rca.KindCode}
+		in := rca.Example{Workload: "stock", Kind: rca.KindCode}
 		fault := rcatest.Scenario{StockReturns: true}
 		if i%2 == 1 {
 			in.Workload, in.Kind, fault = "cart", rca.KindNetwork, rcatest.Scenario{CartNetwork: time.Duration(50+i) * time.Millisecond}
 		}
+		in.Snapshot = fault.Snapshot()
 		var buf bytes.Buffer
-		if err := fault.Snapshot().Write(&buf); err != nil {
+		if err := in.Write(&buf); err != nil {
 			t.Fatal(err)
 		}
-		in.Snapshot = buf.Bytes()
-		b, err := json.Marshal(in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.json", i)), b, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.json", i)), buf.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

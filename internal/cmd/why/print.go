@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/enrich"
 )
 
 func printJSON(out io.Writer, a Answer) error {
@@ -22,8 +23,16 @@ func printJSON(out io.Writer, a Answer) error {
 // print writes the answer as text, 100 columns wide.
 func print(out io.Writer, a Answer, all bool) error {
 	var b strings.Builder
-	writeAnswer(&b, a, all)
+	if a.Causes != nil || len(a.Sources) > 0 {
+		writeCauses(&b, a)
+	}
+	if len(a.Causes) == 0 || all {
+		writeAnswer(&b, a, all)
+	}
 	for _, next := range a.Followed {
+		if len(a.Causes) > 0 && !all {
+			break // the causes hold what was found on the way
+		}
 		b.WriteString("\nFollowed to ")
 		writeAnswer(&b, next, all)
 	}
@@ -50,6 +59,52 @@ func writeAnswer(b *strings.Builder, a Answer, all bool) {
 	}
 	if hidden := len(a.Findings) - len(shown); hidden > 0 {
 		fmt.Fprintf(b, "\n%s more with --all.\n", diagnosis.Plural(hidden, "finding"))
+	}
+}
+
+// writeCauses writes what the state of objects and telemetry say together: the same as the Incident holds.
+func writeCauses(b *strings.Builder, a Answer) {
+	b.WriteString(heading(a))
+	if a.Incident != "" {
+		b.WriteString(" (incident " + a.Incident + ")")
+	}
+	b.WriteString("\n")
+	if len(a.Causes) == 0 || a.Causes[0].ScorePercent < enrich.StandsOut {
+		b.WriteString("\nNo cause stands out.\n")
+	}
+	for i, c := range a.Causes {
+		fmt.Fprintf(b, "\n%d. %s\n", i+1, wrap(fmt.Sprintf("%s. [%s, score %.2f]", c.Sentence, c.Kind, float64(c.ScorePercent)/100), 3))
+		for _, e := range c.Evidence {
+			fmt.Fprintf(b, "   - %s\n", wrap(string(e.From)+": "+e.Text, 5))
+		}
+		if len(c.Path) > 1 {
+			fmt.Fprintf(b, "   Path: %s\n", strings.Join(c.Path, " > "))
+		}
+		if c.Fix != nil {
+			fmt.Fprintf(b, "   Fix: %s\n", wrap(c.Fix.Explanation, 8))
+			for _, command := range c.Fix.Commands {
+				fmt.Fprintf(b, "     %s\n", command)
+				writeChecks(b, command, a.Checks)
+			}
+		}
+	}
+	for _, s := range a.Sources {
+		if s.Message != "" && s.Name != enrich.SourceKubernetes {
+			fmt.Fprintf(b, "\n%s: %s\n", s.Name, s.Message)
+		}
+	}
+}
+
+// writeChecks writes what the API server says to a command.
+func writeChecks(b *strings.Builder, command string, checks []Check) {
+	for _, check := range checks {
+		switch {
+		case check.Command != command:
+		case check.OK:
+			b.WriteString("       (the API server would accept it)\n")
+		default:
+			fmt.Fprintf(b, "       (the API server refuses it: %s)\n", check.Error)
+		}
 	}
 }
 
@@ -100,15 +155,7 @@ func writeFinding(b *strings.Builder, n int, f diagnosis.Finding, checks []Check
 	fmt.Fprintf(b, "   Fix: %s\n", wrap(f.Fix.Explanation, 8))
 	for _, c := range f.Fix.Commands {
 		fmt.Fprintf(b, "     %s\n", c) // one line, to be copied
-		for _, check := range checks {
-			switch {
-			case check.Command != c:
-			case check.OK:
-				b.WriteString("       (the API server would accept it)\n")
-			default:
-				fmt.Fprintf(b, "       (the API server refuses it: %s)\n", check.Error)
-			}
-		}
+		writeChecks(b, c, checks)
 	}
 }
 

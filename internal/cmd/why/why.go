@@ -14,9 +14,10 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
-	"github.com/kubebot/kubebot/internal/diagnosis/detectors"
 	"github.com/kubebot/kubebot/internal/diagnosis/gather"
+	"github.com/kubebot/kubebot/internal/enrich"
 )
 
 // Options of the command.
@@ -31,6 +32,14 @@ type Options struct {
 	All bool
 	// Check runs the patches of the fixes as server-side dry runs.
 	Check bool
+	// Since is when the trouble began, as time ago; then the stores of telemetry are read too. Without it they are read
+	// where an Incident tells.
+	Since time.Duration
+	// Prometheus, Loki and Jaeger are base URLs; without any of them they are those of the cluster's KubeBot, reached
+	// through the API server. LokiTenant is sent as X-Scope-OrgID.
+	Prometheus, Loki, LokiTenant, Jaeger string
+	// Save is a file that takes what the engine saw.
+	Save string
 	// Timeout bounds the whole answer.
 	Timeout time.Duration
 	Out     io.Writer
@@ -43,6 +52,11 @@ type Answer struct {
 	Findings []diagnosis.Finding `json:"findings"`
 	// Followed are the answers about the Services that the first cause blames, each the next one's caller.
 	Followed []Answer `json:"followed,omitempty"`
+	// Incident is the one that asks; Causes are ranked from the state of objects and telemetry, as it holds them.
+	Incident string           `json:"incident,omitempty"`
+	Causes   []v1alpha1.Cause `json:"causes,omitempty"`
+	// Sources tell what of telemetry was read.
+	Sources []v1alpha1.AnalysisSource `json:"sources,omitempty"`
 	// Unread is what could not be read: a cause may hide there.
 	Unread []diagnosis.Unread `json:"unread,omitempty"`
 	// Checks are the dry runs of the fixes' patches.
@@ -90,6 +104,12 @@ func Command() *cobra.Command {
 	f.StringVar(&context, "context", "", "context of the kubeconfig")
 	f.DurationVar(&o.Timeout, "timeout", o.Timeout, "how long the answer may take")
 	f.BoolVar(&o.All, "all", false, "show every symptom too")
+	f.DurationVar(&o.Since, "since", 0, "how long ago the trouble began, such as 10m; reads metrics, logs and traces too")
+	f.StringVar(&o.Prometheus, "prometheus", "", "URL of Prometheus (default that of the cluster's KubeBot)")
+	f.StringVar(&o.Loki, "loki", "", "URL of Loki (default that of the cluster's KubeBot)")
+	f.StringVar(&o.LokiTenant, "loki-tenant", "", "tenant of Loki")
+	f.StringVar(&o.Jaeger, "jaeger", "", "URL of Jaeger (default that of the cluster's KubeBot)")
+	f.StringVar(&o.Save, "save", "", "file that takes what the engine saw, for kubebot rca and kubebot train")
 	f.BoolVar(&o.Check, "check", false, "check the fixes by server-side dry runs with your own rights")
 	return c
 }
@@ -105,6 +125,9 @@ func parse(args []string, namespace string) (diagnosis.Object, error) {
 	}
 	if name == "" || strings.Contains(name, "/") {
 		return diagnosis.Object{}, fmt.Errorf("%q is not KIND/NAME, such as deploy/checkout", strings.Join(args, " "))
+	}
+	if k := strings.ToLower(kind); k == "incident" || k == "incidents" || k == "inc" {
+		return diagnosis.Object{APIVersion: v1alpha1.GroupVersion.String(), Kind: kindIncident, Namespace: namespace, Name: name}, nil
 	}
 	kind, err := gather.Kind(kind)
 	if err != nil {
@@ -129,12 +152,26 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	facts, err := gather.Facts(ctx, client, o.Object, gather.Options{SourceTimeout: o.Timeout * 2 / 5})
+	q, inc, err := question(ctx, o, time.Now())
 	if err != nil {
 		return err
 	}
-	a := answer(facts)
-	follow(ctx, client, &a, o)
+	analyst, unread, err := analyst(ctx, o, q)
+	if err != nil {
+		return err
+	}
+	analyst.Kube = client
+	found := analyst.Analyse(ctx, q)
+	if found.Err != nil && inc == nil {
+		return found.Err
+	}
+	a := answer(q, found, inc)
+	a.Unread = append(a.Unread, unread...)
+	if o.Save != "" {
+		if err := save(o.Save, found, inc); err != nil {
+			return err
+		}
+	}
 	if o.Check {
 		if a.Checks, err = check(ctx, config, a.Findings); err != nil {
 			return err
@@ -146,35 +183,32 @@ func Run(ctx context.Context, o Options) error {
 	return print(o.Out, a, o.All)
 }
 
-// maxFollow is how many Services are followed from one to the next.
-const maxFollow = 3
-
-// follow asks the same question of the Service that the first cause blames, and so on to where the trouble began. What
-// can't be read on the way ends it: the answer stands without.
-func follow(ctx context.Context, client kubernetes.Interface, a *Answer, o Options) {
-	seen := map[diagnosis.Object]bool{a.Object: true}
-	last := a
-	for range maxFollow {
-		if len(last.Findings) == 0 {
-			return
+// answer puts what was found into the form that is printed.
+func answer(q enrich.Question, found enrich.Answer, inc *v1alpha1.Incident) Answer {
+	a := Answer{Object: q.Subject, Findings: []diagnosis.Finding{}}
+	followed := 0
+	for _, d := range found.Diagnoses {
+		if one := about(d); len(d.Path) == 1 && d.Facts.Subject.Name == q.Subject.Name && followed == 0 {
+			one.Followed, a = a.Followed, one
+		} else {
+			a.Followed = append(a.Followed, one)
 		}
-		first := last.Findings[0]
-		if first.Kind != diagnosis.KindDependency || first.Object.Kind != "Service" || seen[first.Object] {
-			return
-		}
-		seen[first.Object] = true
-		facts, err := gather.Facts(ctx, client, first.Object, gather.Options{SourceTimeout: o.Timeout * 2 / 5})
-		if err != nil {
-			return
-		}
-		next := answer(facts)
-		a.Followed = append(a.Followed, next)
-		last = &a.Followed[len(a.Followed)-1]
+		followed++
 	}
+	if q.Troubled {
+		status := found.Status()
+		a.Causes, a.Sources = status.Causes, status.Analysis.Sources
+	}
+	if inc != nil {
+		a.Incident = inc.Name
+	}
+	return a
 }
 
-func answer(f *diagnosis.Facts) Answer {
-	a := Answer{Object: f.Subject, Findings: diagnosis.Run(f, detectors.All()), Unread: f.Unread, pods: len(f.Pods)}
+// about is the answer about one object.
+func about(d enrich.Diagnosis) Answer {
+	f := d.Facts
+	a := Answer{Object: f.Subject, Findings: d.Findings, Unread: f.Unread, pods: len(f.Pods)}
 	if a.Findings == nil {
 		a.Findings = []diagnosis.Finding{}
 	}

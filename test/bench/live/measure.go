@@ -19,6 +19,10 @@ const settle = 50 * time.Second
 // play injects a fault, measures what KubeBot makes of it, and mends it.
 func (b *bench) play(ctx context.Context, f fault) Measured {
 	m := Measured{Fault: f.name, Services: f.services, Kinds: f.kinds}
+	if err := b.SlackForget(ctx); err != nil { // what an earlier fault left is not to be taken for this one's
+		m.Error = err.Error()
+		return m
+	}
 	began := time.Now()
 	if err := f.inject(ctx, b); err != nil {
 		m.Error = "inject: " + err.Error()
@@ -126,7 +130,7 @@ func (m *Measured) judge(causes []v1alpha1.Cause, f fault) {
 
 // hear takes what the messages say that came since the injection.
 func (m *Measured) hear(messages []stack.Message, after time.Duration) {
-	for _, message := range messages[min(m.heard, len(messages)):] {
+	for _, message := range messages {
 		if m.SecondsToMessage == 0 {
 			m.SecondsToMessage = round(after)
 		}

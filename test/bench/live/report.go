@@ -49,8 +49,6 @@ type Measured struct {
 	Causes             []string `json:"causes,omitempty"`
 	Titles             []string `json:"titles,omitempty"`
 	Error              string   `json:"error,omitempty"`
-
-	heard int // messages that were there before
 }
 
 func (r *Report) write(path string) error {

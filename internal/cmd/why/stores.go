@@ -1,0 +1,217 @@
+package why
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/enrich"
+	"github.com/kubebot/kubebot/internal/enrich/jaeger"
+	"github.com/kubebot/kubebot/internal/enrich/loki"
+	"github.com/kubebot/kubebot/internal/enrich/prometheus"
+	"github.com/kubebot/kubebot/internal/rca"
+	"github.com/kubebot/kubebot/internal/rca/detectors"
+	"github.com/kubebot/kubebot/internal/rca/weights"
+)
+
+// kindIncident is the kind of Incidents on the command line.
+const kindIncident = "Incident"
+
+// question returns what is asked: that of an Incident, that of the open Incident about the object, that of --since, or
+// only about the object's present state. The Incident is nil where there is none.
+func question(ctx context.Context, o Options, now time.Time) (enrich.Question, *v1alpha1.Incident, error) {
+	q := enrich.Question{Subject: o.Object, Now: now, Alarm: now}
+	if o.Since > 0 {
+		q.Alarm, q.Troubled = now.Add(-o.Since), true
+		return q, nil, nil
+	}
+	reader, err := incidents(o.Config)
+	if err != nil {
+		return q, nil, err
+	}
+	if o.Object.Kind == kindIncident {
+		inc := &v1alpha1.Incident{}
+		if err := reader.Get(ctx, client.ObjectKey{Namespace: o.Object.Namespace, Name: o.Object.Name}, inc); err != nil {
+			return q, nil, fmt.Errorf("read incident/%s in namespace %q: %w", o.Object.Name, o.Object.Namespace, err)
+		}
+		return enrich.QuestionOf(inc, now), inc, nil
+	}
+	var list v1alpha1.IncidentList
+	err = reader.List(ctx, &list, client.MatchingFields{"spec.subject.kind": o.Object.Kind, "spec.subject.namespace": o.Object.Namespace, "spec.subject.name": o.Object.Name})
+	if err != nil {
+		return q, nil, nil // no KubeBot in the cluster, or no right to see its Incidents: the state of objects answers
+	}
+	for i := range list.Items {
+		if s := list.Items[i].Status.State; s == v1alpha1.IncidentOpen || s == v1alpha1.IncidentAcknowledged {
+			return enrich.QuestionOf(&list.Items[i], now), &list.Items[i], nil
+		}
+	}
+	return q, nil, nil
+}
+
+// incidents reads Incidents and KubeBots.
+func incidents(config *rest.Config) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("make client: %w", err)
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("make client: %w", err)
+	}
+	return c, nil
+}
+
+// analyst makes what answers. Stores of telemetry are read only where the question has a time of alarm: without one,
+// nothing says what is normal.
+func analyst(ctx context.Context, o Options, q enrich.Question) (*enrich.Analyst, []diagnosis.Unread, error) {
+	a := &enrich.Analyst{SourceTime: o.Timeout * 4 / 5}
+	if !q.Troubled {
+		return a, nil, nil
+	}
+	model, err := weights.Default()
+	if err != nil {
+		return nil, nil, err
+	}
+	if a.Engine, err = rca.NewEngine(detectors.All(), model); err != nil {
+		return nil, nil, fmt.Errorf("make engine: %w", err)
+	}
+	found, unread, err := locate(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.Sources = found
+	return a, unread, nil
+}
+
+// locate finds the stores: those of the flags, else those of the cluster's KubeBot, through the API server's proxy.
+func locate(ctx context.Context, o Options) ([]enrich.Source, []diagnosis.Unread, error) {
+	direct := &http.Client{Timeout: o.Timeout}
+	proxied, err := rest.HTTPClientFor(o.Config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make client: %w", err)
+	}
+	addresses, tenant := [3]string{o.Prometheus, o.Loki, o.Jaeger}, o.LokiTenant
+	if addresses == [3]string{} {
+		kb, err := kubebot(ctx, o.Config)
+		if err != nil {
+			return nil, []diagnosis.Unread{{Kind: "Telemetry", Reason: err.Error()}}, nil
+		}
+		addresses = [3]string{endpoints.Prometheus(kb), endpoints.Loki(kb), endpoints.Jaeger(kb)}
+		if x := kb.Spec.Logs.Loki.External; x != nil && tenant == "" {
+			tenant = x.Tenant
+		}
+	}
+	var out []enrich.Source
+	for i, address := range addresses {
+		if address == "" {
+			continue
+		}
+		calls, base := direct, address
+		if p, ok := throughProxy(o.Config.Host, address); ok {
+			calls, base = proxied, p
+		}
+		switch i {
+		case 0:
+			out = append(out, prometheus.Source{Store: enrich.Store{URL: base, HTTP: calls}})
+		case 1:
+			out = append(out, loki.New(base, calls, tenant))
+		default:
+			out = append(out, jaeger.Source{Store: enrich.Store{URL: base, HTTP: calls}})
+		}
+	}
+	return out, nil, nil
+}
+
+// kubebot returns the KubeBot of the cluster: the oldest.
+func kubebot(ctx context.Context, config *rest.Config) (*v1alpha1.KubeBot, error) {
+	c, err := incidents(config)
+	if err != nil {
+		return nil, err
+	}
+	var list v1alpha1.KubeBotList
+	switch err := c.List(ctx, &list); {
+	case apierrors.IsForbidden(err):
+		return nil, errors.New("you may not see which KubeBot there is; name the stores by --prometheus, --loki and --jaeger")
+	case err != nil, len(list.Items) == 0:
+		return nil, errors.New("there is no KubeBot in the cluster; name the stores by --prometheus, --loki and --jaeger")
+	}
+	kb := slices.MinFunc(list.Items, older)
+	return &kb, nil
+}
+
+func older(a, b v1alpha1.KubeBot) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) }
+
+// throughProxy returns the address of a Service of the cluster (http://name.namespace.svc:port) by the API server's
+// service proxy; false for an address elsewhere.
+func throughProxy(host, address string) (string, bool) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", false
+	}
+	parts := strings.Split(u.Hostname(), ".")
+	if len(parts) < 3 || parts[2] != "svc" {
+		return "", false
+	}
+	if !strings.Contains(host, "://") {
+		host = "https://" + host
+	}
+	return fmt.Sprintf("%s/api/v1/namespaces/%s/services/%s:%s:%s/proxy%s", strings.TrimSuffix(host, "/"), parts[1], u.Scheme, parts[0], u.Port(), u.Path), true
+}
+
+// save writes what the engine saw to a file that `kubebot rca --snapshot` replays. Where a person judged the cause, it is
+// an example that `kubebot train` reads.
+func save(file string, a enrich.Answer, inc *v1alpha1.Incident) error {
+	if a.Snapshot == nil {
+		return errors.New("save the snapshot: there was no telemetry; ask about an Incident, or give --since")
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("save the snapshot: %w", err)
+	}
+	if workload, kind, ok := judged(inc); ok {
+		if name, known := a.Services[workload]; known {
+			workload = name
+		}
+		err = rca.Example{Snapshot: a.Snapshot, Workload: workload, Kind: rca.Kind(kind)}.Write(f)
+	} else {
+		err = a.Snapshot.Write(f)
+	}
+	if closeErr := f.Close(); err == nil && closeErr != nil {
+		err = fmt.Errorf("save the snapshot: %w", closeErr)
+	}
+	return err
+}
+
+// judged returns the cause that a person confirmed or named.
+func judged(inc *v1alpha1.Incident) (workload string, kind v1alpha1.CauseKind, ok bool) {
+	if inc == nil || inc.Spec.Cause == nil {
+		return "", "", false
+	}
+	if c := inc.Spec.Cause.Correct; c != nil {
+		return c.Workload, c.Kind, true
+	}
+	i := inc.Spec.Cause.Confirm
+	if i == nil || int(*i) > len(inc.Status.Causes) || *i < 1 {
+		return "", "", false
+	}
+	c := inc.Status.Causes[*i-1]
+	if c.Workload != "" {
+		return c.Workload, c.Kind, true
+	}
+	return c.Object.Name, c.Kind, true
+}
