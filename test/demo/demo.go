@@ -40,6 +40,7 @@ type demo struct {
 	cluster *stack.Cluster
 	report  report
 	opened  string
+	told    string // the message with the cause
 	closed  string
 }
 
@@ -83,6 +84,7 @@ func (d *demo) play(ctx context.Context, log io.Writer) error {
 		{"kubectl apply -f config/samples/kubebot-demo.yaml, until Ready", d.apply},
 		{"Deploy the shop and its load", func(ctx context.Context) error { return d.cluster.DeployShop(ctx) }},
 		{"Roll out a bad configuration, until the message is in Slack", d.bad},
+		{"Look for the cause, until the message names it and the fix", d.explained},
 		{"Roll back, until the message says resolved", d.good},
 		{"Count targets and messages", d.count},
 	}
@@ -122,6 +124,11 @@ func (d *demo) bad(ctx context.Context) error {
 		return err
 	}
 	return d.message(ctx, &d.opened, func(m stack.Message) bool { return !m.Resolved() })
+}
+
+// explained waits until the message names the cause.
+func (d *demo) explained(ctx context.Context) error {
+	return d.message(ctx, &d.told, func(m stack.Message) bool { return strings.Contains(m.String(), "Likely cause (") })
 }
 
 func (d *demo) good(ctx context.Context) error {
@@ -192,8 +199,8 @@ func (d *demo) write(path string) error {
 // screen is the last screen.
 func (d *demo) screen() {
 	rule := strings.Repeat("─", 84)
-	_, _ = fmt.Fprintf(d.out, "\n%s\nThe message in Slack as it arrived:\n\n%s\n%s\nThe same message after the rollback:\n\n%s\n%s\n",
-		rule, indent(d.opened), rule, indent(d.closed), rule)
+	_, _ = fmt.Fprintf(d.out, "\n%s\nThe message in Slack as it arrived:\n\n%s\n%s\nThe same message with the cause and the fix:\n\n%s\n%s\nThe same message after the rollback:\n\n%s\n%s\n",
+		rule, indent(d.opened), rule, indent(d.told), rule, indent(d.closed), rule)
 	_, _ = fmt.Fprintf(d.out, "%d messages in Slack, %d calls of the webhook, %d targets up, %d down, %.0f s in all (building before: %.0f s)\n",
 		d.report.Messages["slack"], d.report.Messages["webhook"], d.report.TargetsUp, d.report.TargetsDown, d.report.TotalSeconds, d.report.BuildSeconds)
 	if n := len(d.report.LeftOut); n > 0 {

@@ -69,6 +69,9 @@ func TestBadRolloutIsOneMessageThatIsUpdatedWhenItIsOver(t *testing.T) {
 		if len(heads) == 0 {
 			return fmt.Errorf("no message about the catalog")
 		}
+		if !strings.Contains(heads[0].String(), "Likely cause (") {
+			return fmt.Errorf("the message does not name the cause yet: %s", heads[0])
+		}
 		return nil
 	}))
 	must(t, cluster.MendShop(ctx))
