@@ -48,7 +48,10 @@ func (p *process) newInteractions(direct client.Client) (*interactions, error) {
 	}
 	x.handler.Register(p.Registry)
 	x.endpoint = &interactive.Endpoint{Handler: x.handler}
-	for _, app := range apps(p.config) {
+	if p.Apps == nil {
+		p.Apps = apps(p.config)
+	}
+	for _, app := range p.Apps {
 		if app.AppToken.File != "" {
 			x.sockets = append(x.sockets, &interactive.Socket{App: app, Handler: x.handler})
 		} else {

@@ -106,6 +106,8 @@ type rig struct {
 	roots     *x509.CertPool
 	// analyse looks for causes; nil looks for none.
 	analyse pipeline.Analyst
+	// with changes the options of responders; nil changes nothing.
+	with func(*Options)
 }
 
 func newRig(t *testing.T, change func(*config.Config)) *rig {
@@ -165,6 +167,9 @@ func (r *rig) start(name string) *replica {
 		CredentialsDir: r.dir, PodName: name, PodNamespace: r.namespace, REST: apiServer, Registry: prometheus.NewRegistry(),
 		Sinks:   map[string]SinkFactory{typeWebhook: func(v1alpha1.Receiver, string) (notify.Sink, error) { return r.sink, nil }},
 		Analyse: r.analyse, Log: logr.Discard(),
+	}
+	if r.with != nil {
+		r.with(&o)
 	}
 	done := make(chan error, 1)
 	go func() { done <- Run(ctx, o) }()

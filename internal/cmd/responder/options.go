@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/notify/slack/interactive"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
@@ -35,6 +36,8 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Sinks by type of receiver; nil for those of Sinks.
 	Sinks map[string]SinkFactory
+	// Apps are the Slack apps whose buttons are in messages; nil for those of the configuration.
+	Apps []*interactive.App
 	// Analyse looks for causes; nil for what the configuration asks for.
 	Analyse pipeline.Analyst
 	Log     logr.Logger
