@@ -112,6 +112,10 @@ func TestARealGrafanaTakesTheSettings(t *testing.T) {
 		t.Fatalf("HTTP status %d (%v): %s", answer.Status, err, answer.Body)
 	}
 	for _, s := range settings(in.KubeBot) {
+		if _, known := got[s.section][s.key]; !known && s.key == "preinstall_disabled" {
+			t.Logf("this Grafana is older than 11.5 and has no [%s] %s", s.section, s.key)
+			continue
+		}
 		if s.section == "paths" || s.key == "admin_password" || s.key == "http_port" {
 			continue // the folders and the port are the test's, and the password is not shown
 		}
