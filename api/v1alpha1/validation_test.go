@@ -131,6 +131,7 @@ var cases = []struct {
 	{"heartbeat to no URL", kubebot("x", "  alerting: {heartbeat: {url: ping}}\n"), "url must be an http or https URL with a host"},
 
 	{"incident", incident, ""},
+	{"judgement of a cause that says nothing", incident + "  cause: {by: anna}\n", "set confirm (the place of the right cause in status.causes, 1 for the first) or correct"},
 	{"incident with people's words", incident + "  silence: {by: anna, until: '2026-01-01T01:00:00Z'}\n  feedback: [{verdict: Noise, by: anna, at: '2026-01-01T00:10:00Z'}]\n", ""},
 	{"incident with an unknown word", incident + "  feedback: [{verdict: Fine, by: anna, at: '2026-01-01T00:10:00Z'}]\n", "Unsupported value"},
 }
@@ -176,6 +177,9 @@ func TestWhatAnIncidentIsAboutCannotBeChanged(t *testing.T) {
 		{"other subject", `{"spec":{"subject":{"name":"cart"}}}`, "can't be changed"},
 		{"other KubeBot", `{"spec":{"kubeBot":"other"}}`, "can't be changed"},
 		{"other group key", `{"spec":{"groupKey":"other"}}`, "can't be changed"},
+		{"silenced", `{"spec":{"silence":{"by":"me","until":"2026-01-01T01:00:00Z"}}}`, ""},
+		{"corrected cause", `{"spec":{"cause":{"by":"me","correct":{"workload":"cart","kind":"cpu"}}}}`, ""},
+		{"confirmed cause that is not there", `{"spec":{"cause":{"by":"me","confirm":1}}}`, "spec.cause.confirm must be the place of a cause in status.causes"},
 		{"other number", `{"spec":{"number":2}}`, "can't be changed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -188,7 +192,7 @@ func TestWhatAnIncidentIsAboutCannotBeChanged(t *testing.T) {
 
 // TestEveryRuleHasACase keeps the table complete: each message of a CEL rule in the CRDs is wanted by some case.
 func TestEveryRuleHasACase(t *testing.T) {
-	wanted := []string{"can't be changed"}
+	wanted := []string{"can't be changed", "spec.cause.confirm must be the place of a cause in status.causes"}
 	for _, test := range cases {
 		if test.want != "" {
 			wanted = append(wanted, test.want)
