@@ -102,6 +102,8 @@ func logged(score float64) diagnosis.Finding {
 
 func TestRank(t *testing.T) {
 	near, old := facts(noon.Add(-2*time.Minute)), facts(noon.Add(-3*time.Hour))
+	back := facts(noon.Add(-2 * time.Minute))
+	back.ReplicaSets[1].Annotations[revisionHistory] = "1"
 	symptom := diagnosis.Finding{Detector: "rollout", Kind: diagnosis.KindUnknown, Object: catalog, Score: diagnosis.ScoreSymptom, Symptom: true, Sentence: "0 of 1 pods ready"}
 	cart := diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "cart"}
 	blamed := diagnosis.Finding{Detector: "dependency", Kind: diagnosis.KindDependency, Object: cart, Score: diagnosis.ScoreStrong, Sentence: "catalog calls cart"}
@@ -122,6 +124,16 @@ func TestRank(t *testing.T) {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6), rollout()}}}, nil,
 			[]string{"60 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog",
 				"50 config Revision 2 of Deployment catalog changed PRICE | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"a rollout that went back is hardly the cause": {
+			[]Diagnosis{{Facts: back, Findings: []diagnosis.Finding{rollout()}}}, nil,
+			[]string{"30 config Revision 2 of Deployment catalog changed PRICE | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"the alarm's own signal says nothing new without a call graph": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}},
+			&rca.Result{Causes: []rca.Cause{{Workload: "catalog", Kind: rca.KindNetwork, Score: 0.99, Fix: rca.KindNetwork.Fix(), Evidence: []rca.Evidence{{Detector: "signal", Text: "availability fell"}}}}},
+			[]string{"60 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog",
+				"35 network Calls to or from Deployment catalog in namespace shop are slow or lost on the network: availability fell | kubectl kubebot why -n shop deployment/catalog"},
 		},
 		"a cause drops symptoms": {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.9), symptom}}}, nil,

@@ -31,9 +31,15 @@ const (
 	// restated is the most that telemetry's blame of the subject itself counts where no call graph tells whether it comes
 	// from elsewhere: it only says the alarm again.
 	restated = 0.35
+	// returned is the score of a rollout that went back to an earlier revision: that mends more often than it breaks, and
+	// when it was done is not known from the ReplicaSet's age.
+	returned = 0.3
 	// passedOn is what is left of the score of a finding that blames a Service whose own cause was found.
 	passedOn = 0.4
 )
+
+// revisionHistory is the annotation by which the Deployment controller keeps the revisions that a ReplicaSet was before.
+const revisionHistory = "deployment.kubernetes.io/revision-history"
 
 // candidate is a cause before it is told.
 type candidate struct {
@@ -97,7 +103,10 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 		}
 		if f.Detector == "change" && f.Object.Kind != "ConfigMap" {
 			present, _ := d.Facts.Revisions()
-			if at := present.CreationTimestamp.Time; at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter)) {
+			switch at := present.CreationTimestamp.Time; {
+			case present.Annotations[revisionHistory] != "":
+				c.score = returned
+			case at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter)):
 				c.score = nearRollout
 			}
 		}
@@ -161,7 +170,7 @@ func passOn(list []candidate, next Diagnosis) {
 // join adds what telemetry says.
 func join(q Question, all []candidate, r *rca.Result, t telemetry) []candidate {
 	for _, c := range r.Causes[:min(len(r.Causes), maxCauses)] {
-		if c.Score < hint {
+		if c = weigh(q, c, t); c.Score < hint {
 			continue
 		}
 		i := slices.IndexFunc(all, func(x candidate) bool {
@@ -212,14 +221,20 @@ var phrases = map[rca.Kind]string{
 	rca.KindNode:       "the node of %s is in trouble",
 }
 
-func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
-	o := t.home(q, c.Workload)
-	if c.Kind == rca.KindDependency && o.APIVersion != "" {
-		c.Kind, c.Fix = rca.KindCode, rca.KindCode.Fix() // the end of the calls, and a workload of this cluster: its own trouble
+// weigh corrects a cause of the engine by what it does not know: the end of the calls that is a workload of this cluster
+// is no outside dependency, and blame of the subject by its own alarm's signal says nothing new without a call graph.
+func weigh(q Question, c rca.Cause, t telemetry) rca.Cause {
+	if c.Kind == rca.KindDependency && t.home(q, c.Workload).APIVersion != "" {
+		c.Kind, c.Fix = rca.KindCode, rca.KindCode.Fix()
 	}
 	if c.Workload == t.service(q.Subject.Name) && !t.called[c.Workload] && !slices.ContainsFunc(c.Evidence, func(e rca.Evidence) bool { return e.Detector != "signal" }) {
 		c.Score = min(c.Score, restated)
 	}
+	return c
+}
+
+func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
+	o := t.home(q, c.Workload)
 	phrase, ok := phrases[c.Kind]
 	if !ok {
 		phrase = "%s behaves in another way than before"
