@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -43,12 +44,15 @@ type receiver struct {
 	*httptest.Server
 	mu     sync.Mutex
 	status int
-	got    []plog.Logs
+	// refused counts the requests that were not taken.
+	refused int
+	got     []plog.Logs
+	texts   map[string]int
 }
 
 func newReceiver(t *testing.T) *receiver {
 	t.Helper()
-	r := &receiver{status: http.StatusOK}
+	r := &receiver{status: http.StatusOK, texts: map[string]int{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		logs, err := decode(req)
 		if err != nil {
@@ -60,6 +64,9 @@ func newReceiver(t *testing.T) *receiver {
 		defer r.mu.Unlock()
 		if r.status == http.StatusOK {
 			r.got = append(r.got, logs)
+			each(logs, func(_ plog.ResourceLogs, record plog.LogRecord) { r.texts[record.Body().AsString()]++ })
+		} else {
+			r.refused++
 		}
 		w.WriteHeader(r.status)
 	}))
@@ -95,22 +102,42 @@ func (r *receiver) answer(status int) {
 	r.status = status
 }
 
-// bodies counts what came by its text.
-func (r *receiver) bodies() map[string]int {
-	counts := map[string]int{}
-	r.each(func(_ plog.ResourceLogs, record plog.LogRecord) { counts[record.Body().AsString()]++ })
-	return counts
+// refuseAnother waits until one more request was refused.
+func (r *receiver) refuseAnother(t *testing.T) {
+	t.Helper()
+	count := func() int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return r.refused
+	}
+	before := count()
+	eventually(t, func() string {
+		if count() == before {
+			return "no request was sent"
+		}
+		return ""
+	})
 }
 
-func (r *receiver) each(visit func(plog.ResourceLogs, plog.LogRecord)) {
+// bodies counts what came by its text.
+func (r *receiver) bodies() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, logs := range r.got {
-		for _, rl := range logs.ResourceLogs().All() {
-			for _, sl := range rl.ScopeLogs().All() {
-				for _, record := range sl.LogRecords().All() {
-					visit(rl, record)
-				}
+	return maps.Clone(r.texts)
+}
+
+// count tells how often a text came.
+func (r *receiver) count(text string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.texts[text]
+}
+
+func each(logs plog.Logs, visit func(plog.ResourceLogs, plog.LogRecord)) {
+	for _, rl := range logs.ResourceLogs().All() {
+		for _, sl := range rl.ScopeLogs().All() {
+			for _, record := range sl.LogRecords().All() {
+				visit(rl, record)
 			}
 		}
 	}
@@ -123,7 +150,11 @@ func (r *receiver) merged() plog.Logs {
 		record   plog.LogRecord
 	}
 	var all []entry
-	r.each(func(rl plog.ResourceLogs, record plog.LogRecord) { all = append(all, entry{rl, record}) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, logs := range r.got {
+		each(logs, func(rl plog.ResourceLogs, record plog.LogRecord) { all = append(all, entry{rl, record}) })
+	}
 	slices.SortStableFunc(all, func(a, b entry) int {
 		return cmp.Or(cmp.Compare(a.record.Timestamp(), b.record.Timestamp()), cmp.Compare(a.record.Body().AsString(), b.record.Body().AsString()))
 	})
@@ -263,12 +294,12 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// eventually waits for a condition of the program's, at most two minutes.
-func eventually(t *testing.T, what string, done func() bool) {
+// eventually waits for a condition of the program's, which says what is missing, at most a minute.
+func eventually(t *testing.T, missing func() string) {
 	t.Helper()
-	for deadline := time.Now().Add(2 * time.Minute); !done(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); missing() != ""; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not after two minutes", what)
+			t.Fatalf("after a minute %s", missing())
 		}
 	}
 }

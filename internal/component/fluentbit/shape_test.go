@@ -46,9 +46,13 @@ func TestLinesBecomeOpenTelemetryRecords(t *testing.T) {
 		write(t, n.logFile(f.namespace, f.pod, f.container), string(lines))
 	}
 	n.start(t)
-	eventually(t, "every pod's last line arrives", func() bool {
-		got := r.bodies()
-		return got["the last line of checkout"] > 0 && got["the last line of report"] > 0 && got["a line of a pod that the API server does not know"] > 0
+	eventually(t, func() string {
+		for _, last := range []string{"the last line of checkout", "the last line of report", "a line of a pod that the API server does not know"} {
+			if r.count(last) == 0 {
+				return "this has not come: " + last
+			}
+		}
+		return ""
 	})
 	n.stop(t)
 	if strings.Contains(n.output.String(), "error") {

@@ -98,6 +98,7 @@ func groups(s settings) []Group {
 		controlPlaneGroup(),
 		stackGroup(),
 		storesGroup(),
+		logsGroup(),
 		fallbackGroup(s),
 	}
 }

@@ -8,7 +8,7 @@ import (
 // ownJobs are the scrape jobs of the stack that have no alert of their own.
 const ownJobs = endpoints.JobPrometheus + "|" + endpoints.JobConfigReloader + "|" + endpoints.JobAlertmanager + "|" +
 	endpoints.JobKubeStateMetrics + "|" + endpoints.JobKubeStateMetricsSelf + "|" + endpoints.JobNodeExporter +
-	"|" + endpoints.JobLoki + "|" + endpoints.JobJaeger
+	"|" + endpoints.JobLoki + "|" + endpoints.JobJaeger + "|" + endpoints.JobFluentBit
 
 func stackGroup() Group {
 	rules := []Rule{{
