@@ -1,6 +1,6 @@
 // Package decide says whether an incident is pushed, to whom and why: an ordered list of pure checks, each with a named
-// reason. A critical incident is held back only by what the user configured: no receivers, a route that names none, or
-// a mute time of its route. What was learned is asked about others alone.
+// reason. A critical incident is held back only by what people asked for: no receivers, a route that names none, a mute
+// time of its route, or a silence. What was learned is asked about others alone.
 package decide
 
 import (
@@ -19,6 +19,9 @@ const (
 	ReasonNotRouted = "NotRouted"
 	// ReasonRoutedToNobody: the route that takes the incident names no receivers.
 	ReasonRoutedToNobody = "RoutedToNobody"
+	// ReasonSilenced: a person has silenced the same alerts; the push comes when the silence ends if the incident is still
+	// open then.
+	ReasonSilenced = "Silenced"
 	// ReasonMuted: a mute time of the route holds; the push comes when it ends if the incident is still open then.
 	ReasonMuted = "Muted"
 	// ReasonInhibited: the incident is not critical and follows from a node that is lost and has an incident of its own.
@@ -54,8 +57,12 @@ type Rules struct {
 
 // Facts are what is known of an incident.
 type Facts struct {
-	Severity  v1alpha1.Severity
-	Namespace string
+	Severity v1alpha1.Severity
+	// SilencedUntil is until when a person has silenced the same alerts in an earlier incident, as SilencedBy that; zero
+	// for no silence.
+	SilencedUntil time.Time
+	SilencedBy    string
+	Namespace     string
 	// AlertLabels of each alert.
 	AlertLabels []map[string]string
 	// LostNode is the node that explains the incident and has an open incident, LostNodeIncident its name; empty for none.
@@ -83,7 +90,7 @@ type Outcome struct {
 
 // Timed tells whether a decision for this reason may change by time or by other incidents alone.
 func Timed(reason string) bool {
-	return reason == ReasonMuted || reason == ReasonInhibited || reason == ReasonRepeated
+	return reason == ReasonSilenced || reason == ReasonMuted || reason == ReasonInhibited || reason == ReasonRepeated
 }
 
 // question is what the checks look at.
@@ -101,7 +108,7 @@ type question struct {
 type check func(q question) (Outcome, bool)
 
 // checks in order; the first that decides wins, and the last always does.
-var checks = []check{noReceivers, notRouted, routedToNobody, muted, inhibited, repeated, unimportant, notify}
+var checks = []check{noReceivers, notRouted, routedToNobody, silenced, muted, inhibited, repeated, unimportant, notify}
 
 // Decide answers for one incident at one time.
 func Decide(rules Rules, facts Facts, now time.Time) Outcome {
@@ -130,6 +137,15 @@ func notRouted(q question) (Outcome, bool) {
 
 func routedToNobody(q question) (Outcome, bool) {
 	return quiet(ReasonRoutedToNobody, "Its route names no receivers"), q.route != nil && len(q.route.Receivers) == 0
+}
+
+func silenced(q question) (Outcome, bool) {
+	if !q.facts.SilencedUntil.After(q.now) {
+		return Outcome{}, false
+	}
+	out := quiet(ReasonSilenced, "The same alerts were silenced in "+q.facts.SilencedBy)
+	out.Again = q.facts.SilencedUntil
+	return out, true
 }
 
 func muted(q question) (Outcome, bool) {

@@ -45,6 +45,8 @@ func TestDecide(t *testing.T) {
 		"the first route wins":                           {[]v1alpha1.Route{{Receivers: []string{"b"}}, {Receivers: []string{"a"}}}, Facts{Severity: crit}, false, ReasonRouted, []string{"b"}, ""},
 		"a route to nobody is what the user wants":       {route(v1alpha1.Route{}), Facts{Severity: crit}, false, ReasonRoutedToNobody, nil, ""},
 		"a mute time holds even critical, until it ends": {route(v1alpha1.Route{Receivers: []string{"a"}, MuteTimes: []string{"lunch"}}), Facts{Severity: crit}, false, ReasonMuted, nil, "13:00"},
+		"what a person silenced is held back until then": {nil, Facts{Severity: crit, SilencedUntil: noon.Add(time.Hour), SilencedBy: "inc-1"}, false, ReasonSilenced, nil, "13:00"},
+		"a silence that is over holds nothing":           {nil, Facts{Severity: crit, SilencedUntil: noon, SilencedBy: "inc-1"}, false, ReasonCritical, []string{"a", "b"}, ""},
 		"a lost node explains a warning":                 {route(v1alpha1.Route{Match: v1alpha1.RouteMatch{Severities: both}, Receivers: []string{"a"}}), Facts{Severity: warn, LostNode: "n1", LostNodeIncident: "inc-1"}, false, ReasonInhibited, nil, ""},
 		"a lost node does not hold critical back":        {nil, Facts{Severity: crit, LostNode: "n1"}, false, ReasonCritical, []string{"a", "b"}, ""},
 		"a warning that was told shortly before":         {route(v1alpha1.Route{Match: v1alpha1.RouteMatch{Severities: both}, Receivers: []string{"a"}}), Facts{Severity: warn, Opened: noon, Previous: noon.Add(-RepeatedWithin + 1)}, false, ReasonRepeated, nil, ""},

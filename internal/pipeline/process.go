@@ -337,6 +337,7 @@ func (p *Pipeline) decide(inc *v1alpha1.Incident, changed bool, now time.Time) d
 			facts.Previous = s.ClosedAt.Time
 		}
 	}
+	facts.SilencedUntil, facts.SilencedBy = p.silencedBefore(inc, now)
 	return decide.Decide(p.Rules, facts, now)
 }
 
