@@ -26,6 +26,10 @@ type report struct {
 	TargetsDown  int               `json:"targetsDown"`
 	Versions     map[string]string `json:"versions"`
 	LeftOut      map[string]string `json:"leftOut"`
+	// Flows tell of each signal whether it is proven to flow.
+	Flows []flow `json:"flows"`
+	// Dashboard is the address of the home dashboard; empty where Grafana is switched off.
+	Dashboard string `json:"homeDashboard,omitempty"`
 }
 
 // step is one step of the demo.
@@ -86,6 +90,7 @@ func (d *demo) play(ctx context.Context, log io.Writer) error {
 		{"Roll out a bad configuration, until the message is in Slack", d.bad},
 		{"Look for the cause, until the message names it and the fix", d.explained},
 		{"Roll back, until the message says resolved", d.good},
+		{"Find a metric, a line, a trace and an event in their stores", d.flow},
 		{"Count targets and messages", d.count},
 	}
 	for _, s := range steps {
@@ -196,7 +201,7 @@ func (d *demo) write(path string) error {
 	return nil
 }
 
-// screen is the last screen.
+// screen is the last screen. It ends with how to look around.
 func (d *demo) screen() {
 	rule := strings.Repeat("─", 84)
 	_, _ = fmt.Fprintf(d.out, "\n%s\nThe message in Slack as it arrived:\n\n%s\n%s\nThe same message with the cause and the fix:\n\n%s\n%s\nThe same message after the rollback:\n\n%s\n%s\n",
@@ -206,12 +211,15 @@ func (d *demo) screen() {
 	if n := len(d.report.LeftOut); n > 0 {
 		_, _ = fmt.Fprintf(d.out, "%d default rules are left out for what this cluster has not; bin/demo.json says which and why.\n", n)
 	}
+	d.showFlows()
 	_, _ = fmt.Fprintf(d.out, `
 Look around:
   export KUBECONFIG=%s PATH=%s/bin:$PATH
   kubectl -n kubebot get kubebot,incidents -o wide
   kubectl -n kubebot describe incidents
   kubectl -n kubebot port-forward svc/main-prometheus 9090     # http://127.0.0.1:9090/api/v1/targets
+  kubectl -n kubebot port-forward svc/main-jaeger 16686        # http://127.0.0.1:16686/api/traces?service=checkout
+  kubectl -n kubebot port-forward svc/main-loki 3100           # http://127.0.0.1:3100/loki/api/v1/query_range?query=...
   kubectl -n shop get pods
 `, d.cluster.Kubeconfig, stack.Cache())
 	if d.cluster.Name != "" {
