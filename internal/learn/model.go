@@ -36,10 +36,10 @@ type Settings struct {
 // Defaults were chosen in the simulation (package sim) on seeds that are not those of its report.
 func Defaults() Settings {
 	return Settings{
-		Costs:   Costs{Mattered: [...]float64{Quiet: 4, Digest: 1, Push: 0}, Noise: [...]float64{Quiet: 0, Digest: 0.2, Push: 1}},
+		Costs:   Costs{Mattered: [...]float64{Quiet: 4, Digest: 1, Push: 0}, Noise: [...]float64{Quiet: 0, Digest: digestLine, Push: 1}},
 		Explore: Upward(0.3, 0.05),
-		C:       1, HalfLife: 30 * 24 * time.Hour, Fade: 0.9, Prior: 2, Alike: 0.5, Caution: 0.5,
-		ForDigest: 1.5, ForQuiet: 3, ForPush: 3, MaxInverse: 3,
+		C:       3, HalfLife: 30 * 24 * time.Hour, Fade: 0.95, Prior: 2, Alike: 0.7, Caution: 0.2,
+		ForDigest: 0.9, ForQuiet: 3, ForPush: 3, MaxInverse: 3,
 	}
 }
 

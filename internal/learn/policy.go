@@ -37,23 +37,31 @@ func best(costs [len(Actions)]float64) Action {
 // afterwards, and the others' probabilities scaled up.
 type Explorer func(costs [len(Actions)]float64, cheapest Action, known float64) [len(Actions)]float64
 
-// Upward returns the exploring policy: the cheapest action, but with probability max(floor, first/(1+known)) the next
-// louder one. What is held back is seldom judged, so only being louder teaches something (the feedback is one-sided:
-// Helmbold, Littlestone, Long: Apple Tasting, Information and Computation 2000); being quieter would cost and teach less.
-// The decay is that of ε_n-greedy (Auer, Cesa-Bianchi, Fischer: Finite-time Analysis of the Multiarmed Bandit Problem,
-// Machine Learning 2002); the floor finds what changed its meaning.
+// Upward returns the exploring policy: the cheapest action, but with a probability the next louder one. What is held
+// back is seldom judged, so only being louder teaches something (the feedback is one-sided: Helmbold, Littlestone, Long:
+// Apple Tasting, Information and Computation 2000); being quieter would cost and teach less. The probability is
+// max(floor, first/(1+known)), which decays as that of ε_n-greedy does (Auer, Cesa-Bianchi, Fischer: Finite-time Analysis
+// of the Multiarmed Bandit Problem, Machine Learning 2002) until the floor, which finds what changed its meaning. It is
+// divided by how much the louder action costs more, in units of a line in the digest, where that is above 1: trying a push
+// is as dear in all as trying the digest (as in inverse gap weighting, Foster, Rakhlin: Beyond UCB, ICML 2020).
 func Upward(first, floor float64) Explorer {
-	return func(_ [len(Actions)]float64, cheapest Action, known float64) [len(Actions)]float64 {
+	return func(costs [len(Actions)]float64, cheapest Action, known float64) [len(Actions)]float64 {
 		var out [len(Actions)]float64
 		if cheapest == Push {
 			out[Push] = 1
 			return out
 		}
 		e := max(floor, first/(1+known))
+		if gap := costs[cheapest+1] - costs[cheapest]; gap > digestLine {
+			e *= digestLine / gap
+		}
 		out[cheapest], out[cheapest+1] = 1-e, e
 		return out
 	}
 }
+
+// digestLine is the cost of a needless line in the digest (Costs), in units of a needless push.
+const digestLine = 0.2
 
 // choose draws an action among those from low to high, by a number in [0,1). It returns the probability of the choice.
 func choose(probabilities [len(Actions)]float64, low, high Action, draw float64) (Action, float64) {

@@ -52,16 +52,17 @@ func TestAdviceFollowsWhatPeopleSay(t *testing.T) {
 		reason  Reason
 		message string
 	}{
-		"nothing is known":                        {State{}, Push, Quiet, 0, Push, ReasonPlain, "Nothing was learned of PodCrashLooping in shop (learned state 0)"},
-		"one word is too little":                  {taught("PodCrashLooping", Noise), Push, Quiet, 0, Push, ReasonFewJudgements, "Noise in 1 of 1 judgement of PodCrashLooping in shop, last on 2026-03-02: too few to change what the plain rules say (learned state 1)"},
-		"noise again and again":                   {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Quiet, 0, Quiet, ReasonTaughtNoise, "Noise in 8 of 8 judgements of PodCrashLooping in shop, last on 2026-03-02; kept quiet (learned state 8)"},
-		"an explicit route is never gone below":   {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Push, 0, Push, ReasonFloor, "Noise in 8 of 8 judgements of PodCrashLooping in shop, last on 2026-03-02, but its route names it (learned state 8)"},
-		"a floor of the digest":                   {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Digest, 0, Digest, ReasonFloor, "but its route names it"},
-		"it mattered, as the plain rules thought": {taught("PodCrashLooping", repeat(Mattered, 8)...), Push, Quiet, 0, Push, ReasonPlain, "Mattered in 8 of 8 judgements of PodCrashLooping in shop, last on 2026-03-02, as the plain rules say (learned state 8)"},
-		"it mattered more than the rules thought": {taught("PodCrashLooping", repeat(Mattered, 8)...), Quiet, Quiet, 0, Push, ReasonTaughtImportant, "so it is louder than the plain rules say"},
-		"people who ignore teach little":          {taught("PodCrashLooping", repeat(Ignored, 4)...), Push, Quiet, 0, Push, ReasonFewJudgements, "(4 from what people did)"},
-		"after a year it counts no more":          {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Quiet, 365 * 24 * time.Hour, Push, ReasonFewJudgements, "too few"},
-		"a new opinion overtakes an old one":      {taught("PodCrashLooping", append(repeat(Noise, 6), repeat(Mattered, 6)...)...), Push, Quiet, 0, Push, "", "6 of 12"},
+		"nothing is known":                         {State{}, Push, Quiet, 0, Push, ReasonPlain, "Nothing was learned of PodCrashLooping in shop (learned state 0)"},
+		"one word is good for the digest, no more": {taught("PodCrashLooping", Noise), Push, Quiet, 0, Digest, ReasonTaughtNoise, "Noise in 1 of 1 judgement of PodCrashLooping in shop, last on 2026-03-02; kept for the digest (learned state 1)"},
+		"one deed is too little":                   {taught("PodCrashLooping", Silenced), Push, Quiet, 0, Push, ReasonFewJudgements, "Noise in 1 of 1 judgement of PodCrashLooping in shop, last on 2026-03-02 (1 from what people did): too few to change what the plain rules say (learned state 1)"},
+		"noise again and again":                    {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Quiet, 0, Quiet, ReasonTaughtNoise, "Noise in 8 of 8 judgements of PodCrashLooping in shop, last on 2026-03-02; kept quiet (learned state 8)"},
+		"an explicit route is never gone below":    {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Push, 0, Push, ReasonFloor, "Noise in 8 of 8 judgements of PodCrashLooping in shop, last on 2026-03-02, but its route names it (learned state 8)"},
+		"a floor of the digest":                    {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Digest, 0, Digest, ReasonFloor, "but its route names it"},
+		"it mattered, as the plain rules thought":  {taught("PodCrashLooping", repeat(Mattered, 8)...), Push, Quiet, 0, Push, ReasonPlain, "Mattered in 8 of 8 judgements of PodCrashLooping in shop, last on 2026-03-02, as the plain rules say (learned state 8)"},
+		"it mattered more than the rules thought":  {taught("PodCrashLooping", repeat(Mattered, 8)...), Quiet, Quiet, 0, Push, ReasonTaughtImportant, "so it is louder than the plain rules say"},
+		"people who ignore teach little":           {taught("PodCrashLooping", repeat(Ignored, 4)...), Push, Quiet, 0, Push, ReasonFewJudgements, "(4 from what people did)"},
+		"after a year it counts no more":           {taught("PodCrashLooping", repeat(Noise, 8)...), Push, Quiet, 365 * 24 * time.Hour, Push, ReasonFewJudgements, "too few"},
+		"a new opinion overtakes an old one":       {taught("PodCrashLooping", append(repeat(Noise, 6), repeat(Mattered, 6)...)...), Push, Quiet, 0, Push, "", "6 of 12"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := ask(t, c.state, warning("new", "PodCrashLooping"), Question{Plain: c.plain, Floor: c.floor, Now: at.Add(c.after)})

@@ -44,19 +44,18 @@ func main() {
 	for i := range *worlds {
 		r.Seeds = append(r.Seeds, first+uint64(i))
 	}
-	r.Scores = sim.Simulate(contenders, r.Users, r.Weeks, r.Seeds)
-	if err := write(r, *out, *tune); err != nil {
+	if err := run(r, contenders, *out, *tune); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func write(r report, out string, tune bool) error {
-	table := byUser
+func run(r report, contenders []sim.Contender, out string, tune bool) error {
 	if tune {
-		table = byPolicy
+		return compare(os.Stdout, r, contenders)
 	}
-	if err := table(os.Stdout, r); err != nil {
+	r.Scores = sim.Simulate(contenders, r.Users, r.Weeks, r.Seeds)
+	if err := byUser(os.Stdout, r); err != nil {
 		return fmt.Errorf("print the table: %w", err)
 	}
 	if out == "" {
@@ -87,31 +86,19 @@ func byUser(out io.Writer, r report) error {
 	return w.Flush()
 }
 
-// byPolicy prints the mean regret per policy, in all and per user.
-func byPolicy(out io.Writer, r report) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprint(w, "POLICY\tMEAN REGRET")
-	for _, u := range r.Users {
-		fmt.Fprintf(w, "\t%s", u.Name)
-	}
-	fmt.Fprint(w, "\tMISSED\n")
-	var order []string
-	regrets, sums, missed := map[string][]float64{}, map[string]float64{}, map[string]float64{}
-	for _, s := range r.Scores {
-		if _, known := regrets[s.Policy]; !known {
-			order = append(order, s.Policy)
+// compare prints the regret of each policy, the mean and per user, and how much that mattered was quiet, as soon as it is
+// known.
+func compare(out io.Writer, r report, contenders []sim.Contender) error {
+	for _, c := range contenders {
+		regrets, sum, missed := "", 0.0, 0.0
+		for _, s := range sim.Simulate([]sim.Contender{c}, r.Users, r.Weeks, r.Seeds) {
+			regrets += fmt.Sprintf(" %s %.0f", s.User, s.Regret)
+			sum, missed = sum+s.Regret, missed+s.Missed
 		}
-		regrets[s.Policy] = append(regrets[s.Policy], s.Regret)
-		sums[s.Policy] += s.Regret
-		missed[s.Policy] += s.Missed
-	}
-	n := float64(len(r.Users))
-	for _, policy := range order {
-		fmt.Fprintf(w, "%s\t%.0f", policy, sums[policy]/n)
-		for _, v := range regrets[policy] {
-			fmt.Fprintf(w, "\t%.0f", v)
+		n := float64(len(r.Users))
+		if _, err := fmt.Fprintf(out, "%-28s regret %6.1f missed %5.1f %s\n", c.Name, sum/n, missed/n, regrets); err != nil {
+			return fmt.Errorf("print the table: %w", err)
 		}
-		fmt.Fprintf(w, "\t%.1f\n", missed[policy]/n)
 	}
-	return w.Flush()
+	return nil
 }
