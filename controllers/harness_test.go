@@ -279,14 +279,14 @@ func (b *bench) installOperator() (remove func()) {
 		if err := envtest.UninstallCRDs(config, envtest.CRDInstallOptions{CRDs: crds}); err != nil {
 			b.t.Error(err)
 		}
+		began := time.Now()
 		for _, crd := range crds { // one that is being removed can't be made anew
 			u := &unstructured.Unstructured{}
 			u.SetAPIVersion("apiextensions.k8s.io/v1")
 			u.SetKind("CustomResourceDefinition")
-			began := time.Now()
 			b.eventually(crd.Name+" to be gone", func() error {
 				err := b.client.Get(context.Background(), client.ObjectKey{Name: crd.Name}, u)
-				if err == nil && time.Since(began) > 15*time.Second && len(u.GetFinalizers()) > 0 {
+				if err == nil && time.Since(began) > 5*time.Second && len(u.GetFinalizers()) > 0 {
 					// The API server's own clean-up of a definition that came and went quickly can get stuck; there is
 					// no object of it left to clean up.
 					u.SetFinalizers(nil)
