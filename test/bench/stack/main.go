@@ -34,7 +34,9 @@ type options struct {
 	crashes   int
 	quick     bool
 	keep      bool
-	out, rca  string
+	// in is the name of a running local cluster to take a short round in.
+	in       string
+	out, rca string
 }
 
 func main() {
@@ -62,11 +64,15 @@ func parse(args []string) options {
 	f.IntVar(&o.crashes, "crashes", 5, "workloads to crash, one after the other")
 	f.BoolVar(&o.quick, "quick", false, "one minute at rest, 200 alerts of 40 workloads and 2 crashes, whatever else is set")
 	f.BoolVar(&o.keep, "keep", false, "leave the cluster up")
+	f.StringVar(&o.in, "in", "", "take a short round in this local cluster, where KubeBot's chart and the Slack server are installed, and leave it up")
 	f.StringVar(&o.out, "out", "bin/bench.json", "file for the figures")
 	f.StringVar(&o.rca, "rca", "", "figures of the root-cause engine to take over, if the file is there")
 	_ = f.Parse(args)
 	if o.quick {
 		o.rest, o.alerts, o.workloads, o.crashes = time.Minute, 200, 40, 2
+	}
+	if o.in != "" {
+		o.rest, o.alerts, o.workloads, o.crashes, o.quick, o.keep = 5*time.Second, 40, 8, 1, true, true
 	}
 	return o
 }
@@ -92,19 +98,24 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	defer func() { _ = log.Close() }()
 	b := &bench{options: o, report: Report{Started: time.Now().UTC().Truncate(time.Second), Quick: o.quick, Machine: machine()}}
-	b.Cluster = &stack.Cluster{Name: clusterName, Root: root, Log: log, Kubeconfig: filepath.Join(root, "bin", clusterName+".kubeconfig")}
-	if !o.keep {
-		defer func() {
-			if downErr := b.Down(context.WithoutCancel(ctx)); err == nil {
-				err = downErr
-			}
-		}()
+	if o.in != "" {
+		b.Cluster, err = stack.Attach(o.in, log)
+	} else {
+		b.Cluster = &stack.Cluster{Name: clusterName, Root: root, Log: log}
+		if !o.keep {
+			defer func() {
+				if downErr := b.Down(context.WithoutCancel(ctx)); err == nil {
+					err = downErr
+				}
+			}()
+		}
+		// What an earlier run left would be measured too.
+		if err := b.Down(ctx); err != nil {
+			return err
+		}
+		b.Cluster, err = stack.Up(ctx, clusterName, log)
 	}
-	// What an earlier run left would be measured too.
-	if err := b.Down(ctx); err != nil {
-		return err
-	}
-	if b.Cluster, err = stack.Up(ctx, clusterName, log); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := b.measure(ctx); err != nil {
@@ -124,6 +135,7 @@ func (b *bench) measure(ctx context.Context) error {
 		run  func(context.Context) error
 	}{
 		{"prepare the cluster", b.prepare},
+		{"prepare the bench", b.prepareBench},
 		{"apply to Ready", b.measureReady},
 		{"API writes at rest", b.measureRest},
 		{"memory at rest", func(ctx context.Context) (err error) {
@@ -141,6 +153,9 @@ func (b *bench) measure(ctx context.Context) error {
 			return err
 		}},
 		{"root-cause figures", func(context.Context) error { return b.report.takeRCA(b.options.rca) }},
+	}
+	if b.options.in != "" {
+		steps = steps[1:]
 	}
 	for _, s := range steps {
 		start := time.Now()
@@ -161,13 +176,6 @@ func (b *bench) prepare(ctx context.Context) error {
 		func() error { return b.InstallChart(ctx, b.Chart()) },
 		func() error { return b.DeploySlack(ctx) },
 		func() error { return b.CreateReceiverSecrets(ctx) },
-		func() error { return b.CreateNamespace(ctx, benchNamespace) },
-		func() error { return b.Apply(ctx, recorderManifest) },
-		func() error {
-			return stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
-				return b.PodsReady(ctx, benchNamespace, 1)
-			})
-		},
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -175,6 +183,19 @@ func (b *bench) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// prepareBench starts what takes the webhooks.
+func (b *bench) prepareBench(ctx context.Context) error {
+	if err := b.CreateNamespace(ctx, benchNamespace); err != nil {
+		return err
+	}
+	if err := b.Apply(ctx, recorderManifest); err != nil {
+		return err
+	}
+	return stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+		return b.PodsReady(ctx, benchNamespace, 1)
+	})
 }
 
 // takeRCA takes over the figures of `make bench-rca-speed`, if they are there.
