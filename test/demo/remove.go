@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/kubebot/kubebot/test/stack"
 )
@@ -15,21 +17,27 @@ import (
 func remove(ctx context.Context, root string, log io.Writer) error {
 	c := &stack.Cluster{Name: clusterName, Root: root, Log: log, Kubeconfig: filepath.Join(root, "bin", clusterName+".kubeconfig")}
 	if !stack.Existing() {
-		if err := c.Down(ctx); err != nil {
+		// Without the program no cluster was ever booted: `make demo` was stopped while it built.
+		if err := c.Down(ctx); err != nil && !errors.Is(err, exec.ErrNotFound) {
 			return err
 		}
-		for _, path := range []string{c.Kubeconfig, c.AuditLog()} {
+		for _, path := range []string{c.Kubeconfig, c.AuditLog(), filepath.Join(root, "bin", clusterName+".log")} {
 			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("remove %s: %w", path, err)
 			}
+		}
+		left, err := stack.Traces(clusterName)
+		if err != nil {
+			return err
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("the demo's cluster left %s", strings.Join(left, ", "))
 		}
 		fmt.Println("The demo's cluster is gone.")
 		return nil
 	}
 	c.Name, c.Kubeconfig = "", os.Getenv("KUBECONFIG")
-	_, uninstall := c.Helm(ctx, "uninstall", stack.Release, "-n", stack.Namespace, "--ignore-not-found", "--wait", "--timeout", "5m")
-	_, namespaces := c.Kubectl(ctx, "delete", "namespace", stack.Namespace, stack.SlackNamespace, stack.ShopNamespace, "--ignore-not-found")
-	if err := errors.Join(uninstall, namespaces); err != nil {
+	if err := c.Remove(ctx); err != nil {
 		return err
 	}
 	fmt.Println("The demo is out of the cluster. The custom resource definitions stay; delete them with")

@@ -54,12 +54,13 @@ func headsAbout(ctx context.Context, workload string) ([]stack.Message, error) {
 }
 
 func TestBadRolloutIsOneMessageThatIsUpdatedWhenItIsOver(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
+	ctx := contextOf(t, 12*time.Minute)
 	before, err := cluster.SlackMessages(ctx)
 	must(t, err)
 	if len(before) > 0 {
 		t.Errorf("a quiet cluster has %d messages in Slack: %s", len(before), before[0])
 	}
+	whyFindsNothing(t, ctx)
 	must(t, cluster.BreakShop(ctx))
 	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		heads, err := headsAbout(ctx, "shop/catalog")
@@ -74,6 +75,7 @@ func TestBadRolloutIsOneMessageThatIsUpdatedWhenItIsOver(t *testing.T) {
 		}
 		return nil
 	}))
+	whyFollowsTheError(t, ctx)
 	must(t, cluster.MendShop(ctx))
 	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		heads, err := headsAbout(ctx, "shop/catalog")

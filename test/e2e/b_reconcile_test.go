@@ -155,48 +155,6 @@ func responderPods(t *testing.T, ctx context.Context) string {
 	return out
 }
 
-func TestSecondKubeBotWaitsForTheFirst(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
-	must(t, cluster.Apply(ctx, "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {name: second, namespace: kubebot}\n"))
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
-		kb, err := cluster.KubeBot(ctx, "second")
-		if err != nil {
-			return err
-		}
-		c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionStalled)
-		if c == nil || c.Reason != v1alpha1.ReasonClusterScopeTaken || !strings.Contains(c.Message, "kubebot/main") {
-			return fmt.Errorf("the second KubeBot is not Stalled by the first: %+v", c)
-		}
-		return nil
-	}))
-	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "kubebot", "main", "--timeout=2m")
-	must(t, err)
-	must(t, cluster.WaitCondition(ctx, "second", v1alpha1.ConditionReady, metav1.ConditionTrue, 3*time.Minute))
-	_, err = cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "kubebot", "second", "--timeout=2m")
-	must(t, err)
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, leavesNothing))
-	_, err = cluster.Kubectl(ctx, "apply", "-f", cluster.Sample("kubebot-demo.yaml"))
-	must(t, err)
-	ready(t, ctx)
-}
-
-// leavesNothing looks for anything that a KubeBot deployed.
-func leavesNothing(ctx context.Context) error {
-	kinds := "prometheuses,alertmanagers,prometheusrules,deployments,statefulsets,daemonsets,services,configmaps,secrets,networkpolicies,poddisruptionbudgets,incidents,persistentvolumeclaims,leases"
-	out, err := cluster.Kubectl(ctx, "get", kinds, "-A", "-l", "kubebot.io/name", "-o", "name", "--ignore-not-found")
-	if err != nil {
-		return err
-	}
-	pods, err := cluster.Kubectl(ctx, "get", "pods", "-A", "-l", "kubebot.io/name", "-o", "name", "--ignore-not-found")
-	if err != nil {
-		return err
-	}
-	if left := strings.TrimSpace(out + pods); left != "" {
-		return fmt.Errorf("still there: %s", strings.ReplaceAll(left, "\n", " "))
-	}
-	return nil
-}
-
 func TestNamespaceThatIsNotServedIsSaid(t *testing.T) {
 	ctx := contextOf(t, 2*time.Minute)
 	must(t, cluster.CreateNamespace(ctx, "elsewhere"))

@@ -6,9 +6,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -78,7 +79,17 @@ func over(ctx context.Context, name string) error {
 	})
 }
 
-// arrivesOnce waits until the outage has exactly the wanted number of messages, and stays so for a while.
+// promise is what holds for the messages about an outage until the end of the run.
+type promise struct {
+	name   string
+	atMost int
+	made   time.Time
+}
+
+var promises []promise
+
+// arrivesOnce waits until the outage has its message and the Incident says so. That no further message comes is
+// looked at now, and again by TestNoFurtherCopyCame.
 func arrivesOnce(t *testing.T, ctx context.Context, name string, atMost int) {
 	t.Helper()
 	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
@@ -89,16 +100,43 @@ func arrivesOnce(t *testing.T, ctx context.Context, name string, atMost int) {
 		if len(heads) == 0 {
 			return fmt.Errorf("no message about %s", name)
 		}
-		return nil
+		_, err = deliveryTo(ctx, name, "oncall")
+		return err
 	}))
-	deadline := time.Now().Add(30 * time.Second)
-	for time.Now().Before(deadline) {
-		heads, err := headsAbout(ctx, "shop/"+name)
-		if err == nil && len(heads) > atMost {
-			t.Fatalf("%d messages about %s, want at most %d: %v", len(heads), name, atMost, heads)
+	p := promise{name, atMost, time.Now()}
+	p.kept(t, ctx)
+	promises = append(promises, p)
+}
+
+// kept fails the test when there are more messages. The Slack server may be starting again.
+func (p promise) kept(t *testing.T, ctx context.Context) {
+	t.Helper()
+	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+		heads, err := headsAbout(ctx, "shop/"+p.name)
+		if len(heads) > p.atMost {
+			t.Errorf("%d messages about %s, want at most %d: %v", len(heads), p.name, p.atMost, heads)
 		}
-		time.Sleep(2 * time.Second)
+		return err
+	}))
+}
+
+// deliveryTo returns the delivery of an outage's Incident to a receiver, once it says that the receiver has it.
+func deliveryTo(ctx context.Context, name, receiver string) (v1alpha1.Delivery, error) {
+	incidents, err := cluster.Incidents(ctx)
+	if err != nil {
+		return v1alpha1.Delivery{}, err
 	}
+	for _, inc := range incidents {
+		if inc.Spec.Subject.Name != name {
+			continue
+		}
+		for _, d := range inc.Status.Deliveries {
+			if d.Receiver == receiver && d.State == v1alpha1.DeliveryDelivered {
+				return d, nil
+			}
+		}
+	}
+	return v1alpha1.Delivery{}, fmt.Errorf("no delivered message about %s in %d Incidents", name, len(incidents))
 }
 
 // killResponders ends every responder process at once, without a word.
@@ -107,23 +145,51 @@ func killResponders(t *testing.T, ctx context.Context) {
 	kill9(t, ctx, "kubebot responder")
 }
 
-// kill9 sends SIGKILL to every process of the cluster whose command line holds the words.
+// kill9 sends SIGKILL to every process of the cluster whose command line begins with the words, at least one: a
+// container that starts just now is waited for.
 func kill9(t *testing.T, ctx context.Context, words string) {
 	t.Helper()
-	out, err := exec.CommandContext(ctx, "pgrep", "-f", "^/"+words).Output()
+	must(t, stack.Eventually(ctx, 30*time.Second, 100*time.Millisecond, func(ctx context.Context) error {
+		pids, err := processes(ctx, words)
+		if err != nil {
+			return err
+		}
+		killed := 0
+		for _, pid := range pids {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
+				killed++
+			}
+		}
+		if killed == 0 {
+			return fmt.Errorf("no process of the cluster is called %q", words)
+		}
+		return nil
+	}))
+}
+
+// processes finds those of this cluster. Others may run on this machine; each has a cgroup by its name.
+func processes(ctx context.Context, words string) ([]int, error) {
+	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
-		t.Fatalf("find the processes of %q: %v", words, err)
+		return nil, err
 	}
-	for _, pid := range strings.Fields(string(out)) {
-		// Other clusters may run on this machine; each has a cgroup by its name.
-		groups, err := os.ReadFile(filepath.Join("/proc", pid, "cgroup"))
+	var pids []int
+	for _, dir := range dirs {
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil || !strings.HasPrefix(strings.ReplaceAll(string(line), "\x00", " "), "/"+words) {
+			continue // it has ended, or is another program
+		}
+		groups, err := os.ReadFile(filepath.Join(dir, "cgroup"))
 		if err != nil || !strings.Contains(string(groups), ":/kubebot-"+cluster.Name+"/") {
 			continue
 		}
-		if err := exec.CommandContext(ctx, "kill", "-9", pid).Run(); err != nil {
-			t.Logf("kill %s: %v", pid, err)
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			return nil, err
 		}
+		pids = append(pids, pid)
 	}
+	return pids, ctx.Err()
 }
 
 func local(t *testing.T) {
@@ -182,24 +248,11 @@ func TestKilledBetweenSendAndRecord(t *testing.T) {
 func delivered(t *testing.T, ctx context.Context, app string, marked bool) {
 	t.Helper()
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
-		incidents, err := cluster.Incidents(ctx)
-		if err != nil {
-			return err
+		d, err := deliveryTo(ctx, app, "oncall")
+		if err == nil && (d.PossibleDuplicate != "") != marked {
+			err = fmt.Errorf("possibleDuplicate of %s is %q", app, d.PossibleDuplicate)
 		}
-		for _, inc := range incidents {
-			if inc.Spec.Subject.Name != app {
-				continue
-			}
-			for _, d := range inc.Status.Deliveries {
-				if d.Receiver == "oncall" && d.State == v1alpha1.DeliveryDelivered {
-					if (d.PossibleDuplicate != "") != marked {
-						return fmt.Errorf("possibleDuplicate of %s is %q", inc.Name, d.PossibleDuplicate)
-					}
-					return nil
-				}
-			}
-		}
-		return fmt.Errorf("no delivered message about %s in %d Incidents", app, len(incidents))
+		return err
 	}))
 }
 
@@ -287,7 +340,6 @@ func TestManagerKilledInMidApply(t *testing.T) {
 		}
 		return nil
 	}))
-	ready(t, ctx)
 	patchMain(t, ctx, `{"spec":{"metrics":{"prometheus":{"retention":null}},"alerting":{"responder":{"replicas":null}}}}`)
 	ready(t, ctx)
 }
@@ -299,4 +351,16 @@ func TestAPIServerAwayForHalfAMinute(t *testing.T) {
 	must(t, cluster.PauseAPIServer(ctx, 30*time.Second))
 	arrivesOnce(t, ctx, "api-away", 1)
 	ready(t, ctx)
+}
+
+// TestNoFurtherCopyCame looks at every outage of the tests above again, half a minute after its message at the least.
+func TestNoFurtherCopyCame(t *testing.T) {
+	ctx := contextOf(t, 2*time.Minute)
+	if len(promises) == 0 {
+		t.Fatal("no outage was told, so there is nothing to look at")
+	}
+	time.Sleep(time.Until(promises[len(promises)-1].made.Add(30 * time.Second)))
+	for _, p := range promises {
+		p.kept(t, ctx)
+	}
 }

@@ -7,9 +7,11 @@ package e2e
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,24 +54,36 @@ func runAll(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	defer func() {
-		if os.Getenv("KEEP_CLUSTER") == "" {
-			if err := cluster.Down(context.Background()); err != nil {
-				fmt.Fprintln(os.Stderr, "e2e: take the cluster down:", err)
-			}
-		}
-	}()
 	if !stack.Existing() {
 		watching, stop := context.WithCancel(context.Background())
 		defer stop()
 		if connections, err = cluster.WatchConnections(watching); err != nil {
-			return 1, err
+			return 1, errors.Join(err, down())
 		}
 	}
-	if err := prepare(ctx); err != nil {
-		return 1, err
+	code := 1
+	if err = prepare(ctx); err == nil {
+		code = m.Run()
 	}
-	return m.Run(), nil
+	return code, errors.Join(err, down())
+}
+
+// down takes the cluster down and looks for what it left on the machine, or takes KubeBot out of an existing cluster.
+func down() error {
+	if os.Getenv("KEEP_CLUSTER") != "" {
+		return nil
+	}
+	if stack.Existing() {
+		return cluster.Remove(context.Background())
+	}
+	if err := cluster.Down(context.Background()); err != nil {
+		return fmt.Errorf("take the cluster down: %w", err)
+	}
+	left, err := stack.Traces(cluster.Name)
+	if len(left) > 0 {
+		err = errors.Join(err, fmt.Errorf("the cluster left %s", strings.Join(left, ", ")))
+	}
+	return err
 }
 
 // prepare installs what every test builds on: the chart, the Slack server, a KubeBot that is Ready, the shop.
@@ -92,10 +106,10 @@ func prepare(ctx context.Context) error {
 	if _, err := cluster.Kubectl(ctx, "apply", "-f", cluster.Sample("kubebot-demo.yaml")); err != nil {
 		return err
 	}
-	if err := cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute); err != nil {
+	if err := cluster.DeployShop(ctx); err != nil {
 		return err
 	}
-	return cluster.DeployShop(ctx)
+	return cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute)
 }
 
 // contextOf gives a test its deadline.

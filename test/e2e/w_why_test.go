@@ -114,7 +114,8 @@ spec:
 `, f.name, f.namespace(), max(f.replicas, 1), strings.TrimLeft(container, "\n "), f.pod, f.more)
 }
 
-func TestWhyNamesTheCauseAndItsFixMends(t *testing.T) {
+func whyNamesTheCauseAndItsFixMends(t *testing.T) {
+	t.Helper()
 	ctx := contextOf(t, 10*time.Minute)
 	manifest := "apiVersion: v1\nkind: Namespace\nmetadata: {name: why}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: why-quota}\n" +
 		"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: why-unsafe, labels: {pod-security.kubernetes.io/enforce: restricted}}\n"
@@ -211,8 +212,9 @@ func mended(ctx context.Context, f fault) error {
 	return nil
 }
 
-func TestWhyFindsNothingInAHealthyShop(t *testing.T) {
-	ctx := contextOf(t, time.Minute)
+// whyFindsNothing asks about each service of the healthy shop.
+func whyFindsNothing(t *testing.T, ctx context.Context) {
+	t.Helper()
 	for _, name := range []string{"cart", "catalog", "checkout", "frontend", "payment"} {
 		var out bytes.Buffer
 		must(t, why.Run(ctx, why.Options{Config: cluster.Config, Object: diagnosis.Object{Kind: "Deployment", Namespace: stack.ShopNamespace, Name: name}, Output: "text", Timeout: 5 * time.Second, Out: &out}))
@@ -222,14 +224,9 @@ func TestWhyFindsNothingInAHealthyShop(t *testing.T) {
 	}
 }
 
-func TestWhyFollowsAnErrorToWhereItBegan(t *testing.T) {
-	ctx := contextOf(t, 4*time.Minute)
-	must(t, cluster.BreakShop(ctx))
-	t.Cleanup(func() {
-		if err := cluster.MendShop(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
+// whyFollowsTheError asks the frontend of the broken shop, whose errors began in the catalog.
+func whyFollowsTheError(t *testing.T, ctx context.Context) {
+	t.Helper()
 	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		var out bytes.Buffer
 		err := why.Run(ctx, why.Options{Config: cluster.Config, Object: diagnosis.Object{Kind: "Deployment", Namespace: stack.ShopNamespace, Name: "frontend"}, Output: "json", Timeout: 5 * time.Second, Out: &out})

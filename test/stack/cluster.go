@@ -106,6 +106,16 @@ func Up(ctx context.Context, name string, log io.Writer, options ...string) (*Cl
 	return c, c.connect()
 }
 
+// Attach returns a local cluster that runs already.
+func Attach(name string, log io.Writer) (*Cluster, error) {
+	root, err := Root()
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{Name: name, Root: root, Log: log, Kubeconfig: filepath.Join(root, "bin", name+".kubeconfig")}
+	return c, c.connect()
+}
+
 // AuditLog is the path of the API server's audit log of a local cluster.
 func (c *Cluster) AuditLog() string { return filepath.Join(c.Root, "bin", c.Name+"-audit.log") }
 

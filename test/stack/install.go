@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -27,6 +28,14 @@ func (c *Cluster) InstallChart(ctx context.Context, chart string, args ...string
 	return err
 }
 
+// Remove takes KubeBot, the shop and the Slack server out of the cluster, in the order in which nothing hangs. The
+// custom resource definitions stay.
+func (c *Cluster) Remove(ctx context.Context) error {
+	_, uninstall := c.Helm(ctx, "uninstall", Release, "-n", Namespace, "--ignore-not-found", "--wait", "--timeout", "5m")
+	_, namespaces := c.Kubectl(ctx, "delete", "namespace", Namespace, SlackNamespace, ShopNamespace, "--ignore-not-found")
+	return errors.Join(uninstall, namespaces)
+}
+
 // Chart is the folder of KubeBot's chart.
 func (c *Cluster) Chart() string { return filepath.Join(c.Root, "charts", "kubebot") }
 
@@ -42,12 +51,17 @@ func (c *Cluster) KubeBot(ctx context.Context, name string) (*v1alpha1.KubeBot, 
 	return kb, nil
 }
 
-// WaitCondition waits until a condition of the KubeBot has the status, for the present generation.
+// WaitCondition is WaitConditionOf for a KubeBot in KubeBot's own namespace.
 func (c *Cluster) WaitCondition(ctx context.Context, name, condition string, status metav1.ConditionStatus, timeout time.Duration) error {
+	return c.WaitConditionOf(ctx, types.NamespacedName{Namespace: Namespace, Name: name}, condition, status, timeout)
+}
+
+// WaitConditionOf waits until a condition of the KubeBot has the status, for the present generation.
+func (c *Cluster) WaitConditionOf(ctx context.Context, name types.NamespacedName, condition string, status metav1.ConditionStatus, timeout time.Duration) error {
 	return Eventually(ctx, timeout, time.Second, func(ctx context.Context) error {
-		kb, err := c.KubeBot(ctx, name)
-		if err != nil {
-			return err
+		kb := &v1alpha1.KubeBot{}
+		if err := c.Client.Get(ctx, name, kb); err != nil {
+			return fmt.Errorf("get KubeBot %s: %w", name, err)
 		}
 		cond := meta.FindStatusCondition(kb.Status.Conditions, condition)
 		switch {

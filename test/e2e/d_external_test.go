@@ -1,0 +1,116 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// byHand makes what docs/external.md tells users to configure: the document's own examples.
+func byHand(t *testing.T) string {
+	t.Helper()
+	doc, err := os.ReadFile(filepath.Join(cluster.Root, "docs", "external.md"))
+	must(t, err)
+	var manifests []string
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(apiVersion:.*?)```").FindAllSubmatch(doc, -1) {
+		manifests = append(manifests, string(block[1]))
+	}
+	if len(manifests) != 2 {
+		t.Fatalf("docs/external.md has %d manifests, want those of Alertmanager and Prometheus", len(manifests))
+	}
+	// The operator of the chart acts only on what carries its ID.
+	return strings.ReplaceAll(strings.Join(manifests, "---\n"), "metadata: {name: byhand, namespace: kubebot}",
+		"metadata: {name: byhand, namespace: kubebot, annotations: {operator.prometheus.io/controller-id: kubebot/kubebot}}")
+}
+
+const ownAlert = `apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata: {name: own-alert, namespace: shop}
+spec:
+  groups:
+  - name: own-alert
+    interval: 5s
+    rules:
+    - alert: AlertOfMyOwn
+      expr: vector(1)
+      labels: {severity: critical, namespace: shop}
+      annotations: {summary: An alert that only Prometheus can know}
+`
+
+func TestOutsidePrometheusAndAlertmanagerAreUsed(t *testing.T) {
+	ctx := contextOf(t, 8*time.Minute)
+	manifest := byHand(t)
+	must(t, cluster.Apply(ctx, manifest))
+	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
+		for _, at := range []struct{ service, path string }{{"byhand-prometheus:9090", "-/ready"}, {"byhand-alertmanager:9093", "-/ready"}} {
+			if _, err := cluster.ServiceGet(ctx, stack.Namespace, at.service, at.path, nil); err != nil {
+				return fmt.Errorf("ask %s: %w", at.service, err)
+			}
+		}
+		return nil
+	}))
+	patchMain(t, ctx, `{"spec":{"metrics":{
+		"prometheus":{"mode":"External","external":{"url":"http://byhand-prometheus.kubebot.svc:9090"}},
+		"alertmanager":{"mode":"External","external":{"url":"http://byhand-alertmanager.kubebot.svc:9093"}}}}}`)
+	t.Cleanup(func() {
+		ctx := contextOf(t, 5*time.Minute)
+		patchMain(t, ctx, `{"spec":{"metrics":{"prometheus":{"mode":"Managed","external":null},"alertmanager":{"mode":"Managed","external":null}}}}`)
+		_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "prometheus/byhand", "alertmanager/byhand", "service/byhand-prometheus",
+			"service/byhand-alertmanager", "secret/byhand-prometheus", "secret/byhand-alertmanager", "--ignore-not-found")
+		must(t, err)
+		ready(t, ctx)
+	})
+	ready(t, ctx)
+	out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "prometheus/main-prometheus", "alertmanager/main-alertmanager", "-o", "name", "--ignore-not-found")
+	must(t, err)
+	if left := strings.TrimSpace(out); left != "" {
+		t.Errorf("KubeBot's own are still there: %s", left)
+	}
+	must(t, cluster.Apply(ctx, ownAlert))
+	t.Cleanup(func() {
+		_, _ = cluster.Kubectl(context.Background(), "-n", "shop", "delete", "prometheusrule", "own-alert", "--ignore-not-found")
+	})
+	ownAlertIs(t, ctx, func(m stack.Message) bool { return !m.Resolved() })
+	_, err = cluster.Kubectl(ctx, "-n", "shop", "delete", "prometheusrule", "own-alert")
+	must(t, err)
+	ownAlertIs(t, ctx, stack.Message.Resolved)
+	kb, err := cluster.KubeBot(ctx, "main")
+	must(t, err)
+	if !hasEndpoint(kb, "http://byhand-prometheus.kubebot.svc:9090") || !hasEndpoint(kb, "http://byhand-alertmanager.kubebot.svc:9093") {
+		t.Errorf("the status does not name what is used: %v", kb.Status.Endpoints)
+	}
+}
+
+// ownAlertIs waits for the one message about the alert in the wanted state.
+func ownAlertIs(t *testing.T, ctx context.Context, want func(stack.Message) bool) {
+	t.Helper()
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
+		heads, err := headsAbout(ctx, "AlertOfMyOwn")
+		if err != nil {
+			return err
+		}
+		if len(heads) != 1 || !want(heads[0]) {
+			return fmt.Errorf("want one message in the other state, have %d: %v", len(heads), heads)
+		}
+		return nil
+	}))
+}
+
+func hasEndpoint(kb *v1alpha1.KubeBot, url string) bool {
+	for _, e := range kb.Status.Endpoints {
+		if e.URL == url {
+			return true
+		}
+	}
+	return false
+}
