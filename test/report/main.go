@@ -12,6 +12,9 @@ import (
 	"strings"
 )
 
+// slow is the time in seconds from which a test is named with its time.
+const slow = 15
+
 // event is one line of `go test -json`.
 type event struct {
 	Action, Package, ImportPath, Test, Output string
@@ -107,6 +110,9 @@ func (s *tally) count(e event, output map[string][]string, verbose bool) {
 	case e.Test == "":
 	case e.Action == "pass":
 		s.passed++
+		if verbose && e.Elapsed >= slow {
+			fmt.Printf("        %s (%.0f s)\n", e.Test, e.Elapsed)
+		}
 	case e.Action == "fail":
 		s.failed++
 		failedIn[e.Package] = true
