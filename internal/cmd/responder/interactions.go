@@ -12,12 +12,15 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/enrich"
 	"github.com/kubebot/kubebot/internal/interact"
 	"github.com/kubebot/kubebot/internal/interact/details"
 	"github.com/kubebot/kubebot/internal/interact/silence"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/slack"
 	"github.com/kubebot/kubebot/internal/notify/slack/interactive"
+	"github.com/kubebot/kubebot/internal/picture"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -90,6 +93,17 @@ func apps(c config.Config) []*interactive.App {
 // links are the addresses in messages.
 func links(c config.Config) slack.Links {
 	return slack.Links{Grafana: c.GrafanaURL, Prefix: c.DashboardPrefix}
+}
+
+// pictures draws the decisive series of incidents from Prometheus; nil without one.
+func pictures(c config.Config) slack.Picture {
+	if c.PrometheusURL == "" {
+		return nil
+	}
+	artist := picture.Artist{Store: enrich.Store{URL: c.PrometheusURL, HTTP: &http.Client{Timeout: 10 * time.Second}}}
+	return func(ctx context.Context, inc *v1alpha1.Incident) ([]byte, string, error) {
+		return artist.Draw(ctx, inc, time.Now())
+	}
 }
 
 // start runs the parts until the context ends.

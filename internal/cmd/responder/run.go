@@ -71,7 +71,7 @@ func build(o Options) (*process, error) {
 		return nil, err
 	}
 	if o.Sinks == nil {
-		o.Sinks = Sinks(links(c))
+		o.Sinks = Sinks(links(c), pictures(c))
 	}
 	sinks, more, err := receivers(c, o.Sinks)
 	if err != nil {

@@ -21,18 +21,19 @@ const (
 // SinkFactory makes the sink of a receiver.
 type SinkFactory func(receiver v1alpha1.Receiver, clusterName string) (notify.Sink, error)
 
-// Sinks returns the factories of the sinks, by type of receiver; links are in the messages that have buttons.
-func Sinks(links slack.Links) map[string]SinkFactory {
+// Sinks returns the factories of the sinks, by type of receiver; links are in the messages that have buttons, and
+// picture draws what is put into their threads, nil for nothing.
+func Sinks(links slack.Links, picture slack.Picture) map[string]SinkFactory {
 	slackSink := func(r v1alpha1.Receiver, clusterName string) (notify.Sink, error) {
-		return slackSink(r, clusterName, links), nil
+		return slackSink(r, clusterName, links, picture), nil
 	}
 	return map[string]SinkFactory{typeSlack: slackSink, typeWebhook: webhookSink}
 }
 
-func slackSink(r v1alpha1.Receiver, clusterName string, links slack.Links) notify.Sink {
+func slackSink(r v1alpha1.Receiver, clusterName string, links slack.Links, picture slack.Picture) notify.Sink {
 	return slack.New(slack.Options{
 		Channel: r.Slack.Channel, Token: secret(&r.Slack.TokenSecret), APIURL: r.Slack.APIURL, CASecret: secret(r.Slack.CASecret), ClusterName: clusterName,
-		Buttons: r.Slack.Interactions != nil, Links: links,
+		Buttons: r.Slack.Interactions != nil, Links: links, Picture: picture,
 	})
 }
 

@@ -31,6 +31,8 @@ type Options struct {
 	// Buttons puts what people can do into the head; Links are among it.
 	Buttons bool
 	Links   Links
+	// Picture draws what is put into the thread of a new incident; nil for none.
+	Picture Picture
 	// CASecret holds certificate authorities that are trusted besides the system's, for a proxy that ends TLS; without
 	// a file, none. It is read at each use.
 	CASecret secretfile.Ref
@@ -48,6 +50,10 @@ type Sink struct {
 	mu sync.Mutex
 	// channelID is the ID behind Options.Channel, once known.
 	channelID string
+	// drawing is how many pictures are being made; noPicture until when none is tried.
+	drawing   int
+	noPicture time.Time
+	pictures  sync.WaitGroup
 }
 
 var _ notify.Sink = (*Sink)(nil)
@@ -98,6 +104,9 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	if msg.MayHaveArrived && res.Outcome == notify.Retry {
 		// What an earlier attempt left open is still open.
 		res.Outcome = notify.Unknown
+	}
+	if res.Outcome == notify.Delivered {
+		s.illustrate(msg, res.Head)
 	}
 	return redact(res, api.token)
 }
