@@ -32,7 +32,7 @@ func (b *bench) play(ctx context.Context, f fault) Measured {
 	if err := f.mend(context.WithoutCancel(ctx), b); err != nil {
 		m.Error = strings.TrimSpace(m.Error + " mend: " + err.Error())
 	}
-	if err := b.calmDown(ctx); err != nil {
+	if err := b.calmDown(ctx, began); err != nil {
 		m.Error = strings.TrimSpace(m.Error + " " + err.Error())
 	}
 	return m
@@ -50,7 +50,7 @@ func (b *bench) watch(ctx context.Context, f fault, began time.Time, m *Measured
 		if messages, err := b.SlackMessages(ctx); err == nil {
 			m.hear(messages, time.Since(began))
 		}
-		if explained.IsZero() && m.SecondsToExplained > 0 {
+		if explained.IsZero() && (m.SecondsToExplained > 0 || m.SecondsToCause > 0 && m.Notified == 0) {
 			explained = time.Now()
 		}
 		sleep(ctx, time.Second)
@@ -97,6 +97,9 @@ func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Durati
 	}
 	if a := first.Status.Analysis; a != nil {
 		m.Analysis, m.Message = string(a.State), a.Message
+		if m.SecondsToCause == 0 && a.State == v1alpha1.AnalysisCauseFound {
+			m.SecondsToCause = round(after)
+		}
 	}
 	if len(first.Status.Causes) > 0 {
 		m.Causes = nil
@@ -140,13 +143,13 @@ func (m *Measured) hear(messages []stack.Message, after time.Duration) {
 	}
 }
 
-// calmDown waits until no alert fires, closes what is open, and gives the shop time to be normal.
-func (b *bench) calmDown(ctx context.Context) error {
+// calmDown waits until nothing that began with the fault fires any more, closes it, and gives the shop time to be normal.
+func (b *bench) calmDown(ctx context.Context, began time.Time) error {
 	err := stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		if err := b.PodsReady(ctx, stack.ShopNamespace, 7); err != nil {
 			return err
 		}
-		all, err := b.Incidents(ctx)
+		all, err := b.since(ctx, began)
 		if err != nil {
 			return err
 		}
@@ -160,7 +163,7 @@ func (b *bench) calmDown(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("calm down: %w", err)
 	}
-	all, err := b.Incidents(ctx)
+	all, err := b.since(ctx, began)
 	if err != nil {
 		return err
 	}

@@ -37,11 +37,13 @@ type Measured struct {
 	Incidents int `json:"incidents"`
 	Notified  int `json:"notified"`
 	// Top1 and Top3 say that the first, or one of the first three causes has the right service and kind.
-	Top1Service        bool     `json:"top1Service"`
-	Top1               bool     `json:"top1"`
-	Top3Service        bool     `json:"top3Service"`
-	Top3               bool     `json:"top3"`
-	SecondsToIncident  float64  `json:"secondsToIncident"`
+	Top1Service       bool    `json:"top1Service"`
+	Top1              bool    `json:"top1"`
+	Top3Service       bool    `json:"top3Service"`
+	Top3              bool    `json:"top3"`
+	SecondsToIncident float64 `json:"secondsToIncident"`
+	// SecondsToCause is when the Incident named a cause; a warning is pushed to nobody and has no message.
+	SecondsToCause     float64  `json:"secondsToCause"`
 	SecondsToMessage   float64  `json:"secondsToMessage"`
 	SecondsToExplained float64  `json:"secondsToExplained"`
 	Analysis           string   `json:"analysis,omitempty"`
@@ -70,8 +72,8 @@ func (m Measured) line() string {
 		}
 		return "no"
 	}
-	text := fmt.Sprintf("%-22s %-9s %-9d %-8s %-6s %-6s %9.1f %9.1f %9.1f", m.Fault, yes(m.Detected), m.Notified, yes(m.Top1Service), yes(m.Top1), yes(m.Top3),
-		m.SecondsToIncident, m.SecondsToMessage, m.SecondsToExplained)
+	text := fmt.Sprintf("%-22s %-9s %-9d %-8s %-6s %-6s %9.1f %9.1f %9.1f %9.1f", m.Fault, yes(m.Detected), m.Notified, yes(m.Top1Service), yes(m.Top1), yes(m.Top3),
+		m.SecondsToIncident, m.SecondsToCause, m.SecondsToMessage, m.SecondsToExplained)
 	if len(m.Causes) > 0 {
 		text += "  " + m.Causes[0]
 	}
@@ -84,7 +86,7 @@ func (m Measured) line() string {
 // Table is the report for people.
 func (r *Report) Table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%-22s %-9s %-9s %-8s %-6s %-6s %9s %9s %9s  %s\n", "fault", "detected", "messages", "service", "top-1", "top-3", "incident", "message", "explained", "first cause")
+	fmt.Fprintf(&b, "\n%-22s %-9s %-9s %-8s %-6s %-6s %9s %9s %9s %9s  %s\n", "fault", "detected", "messages", "service", "top-1", "top-3", "incident", "cause", "message", "explained", "first cause")
 	detected, one, top1, top3 := 0, 0, 0, 0
 	for _, m := range r.Faults {
 		fmt.Fprintln(&b, m.line())
