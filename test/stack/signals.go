@@ -163,9 +163,9 @@ func (c *Cluster) SendOTLP(ctx context.Context, kubebot, signal string, body []b
 }
 
 // Edges returns the calls between services that the service graph in the Prometheus of a KubeBot tells of, each as
-// "client -> server".
+// "client -> server". A server is unknown where a call found none, as while a service starts.
 func (c *Cluster) Edges(ctx context.Context, kubebot string) ([]string, error) {
-	samples, err := c.Query(ctx, kubebot, `sum by (client, server) (traces_service_graph_request_total) > 0`)
+	samples, err := c.Query(ctx, kubebot, `sum by (client, server) (traces_service_graph_request_total{server!="unknown"}) > 0`)
 	var edges []string
 	for _, s := range samples {
 		edges = append(edges, strings.Join([]string{s.Metric["client"], s.Metric["server"]}, " -> "))
