@@ -28,7 +28,7 @@ func dashboardValues(ctx context.Context) (map[string]string, error) {
 		return nil, fmt.Errorf("list nodes: %d found, %w", len(nodes.Items), err)
 	}
 	return map[string]string{
-		"namespace": stack.ShopNamespace, "workload": "catalog", "service": "catalog", "node": nodes.Items[0].Name, "search": "",
+		"namespace": stack.ShopNamespace, "workload": "checkout", "service": "checkout", "node": nodes.Items[0].Name, "search": "",
 		"__rate_interval": "2m", "__auto": "5m", "__interval": "15s", "__range": "1h",
 	}, nil
 }

@@ -72,10 +72,10 @@ func homeState() []panel {
 	stat := func(title, about, expr string, limits []limit, to ...target) panel {
 		return panel{title: title, about: about, kind: kindStat, store: Prometheus, queries: []query{{expr: expr}}, limits: limits, to: to, width: 4, height: 4}
 	}
-	open := stat("Open incidents", "Incidents that are not closed, by severity. Red from the first critical one on.",
+	open := stat("Open incidents", "Incidents that are not closed, by severity. Red from the first critical one on, orange and blue from the first of the others.",
 		"max by (severity) (kubebot_responder_incidents)", nil, target{board: "incidents", title: "Incidents and deliveries"})
 	open.queries[0].legend = "{{severity}}"
-	open.width, open.limits, open.mayBeEmpty = 8, above(1), ""
+	open.width, open.limits, open.series = 8, above(1), severities
 	share := func(p panel) panel {
 		p.unit, p.full = "percentunit", true
 		return p
@@ -131,7 +131,7 @@ func homeSignals() []panel {
 		title: "Traces", about: "The latest traces of the chosen service that were kept: all that failed or were slow, and a share of the others. A click opens one.", kind: kindTable, store: Jaeger, width: 12, height: 8,
 		queries: []query{{expr: "$service"}},
 	}, {
-		title: "Log lines per second", about: "Lines by severity, as Loki detects it.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 8, height: 8, to: []target{toLogs},
+		title: "Log lines per second", about: "Lines by severity, as Loki detects it.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, series: levels, width: 8, height: 8, to: []target{toLogs},
 		queries: []query{{expr: `sum by (detected_level) (rate({` + lineStream + `} [$__auto]))`, legend: "{{detected_level}}"}},
 	}, {
 		title: "Error lines", about: "The latest lines of severity error or worse. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 16, height: 8,

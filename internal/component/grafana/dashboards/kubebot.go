@@ -4,7 +4,7 @@ func incidentsBoard() board {
 	graph := func(title, about, unit string, queries ...query) panel {
 		return panel{title: title, about: about, kind: kindGraph, store: Prometheus, unit: unit, width: 8, height: 8, queries: queries}
 	}
-	open := panel{title: "Open incidents", about: "Incidents that are not closed, by severity. `kubectl get incidents` lists them.", kind: kindStat, store: Prometheus, limits: above(1), width: 12, height: 5,
+	open := panel{title: "Open incidents", about: "Incidents that are not closed, by severity. Red from the first critical one on. `kubectl get incidents` lists them.", kind: kindStat, store: Prometheus, limits: above(1), series: severities, width: 12, height: 5,
 		queries: []query{{expr: `max by (severity) (kubebot_responder_incidents)`, legend: "{{severity}}"}}}
 	waiting := panel{title: "Undelivered messages", about: "Messages that wait for their receiver, by its type." + asTheRule + "MessagesUndelivered.", kind: kindStat, store: Prometheus, limits: above(1), width: 12, height: 5,
 		queries:    []query{{expr: `max by (receiver_type) (kubebot_responder_undelivered)`, legend: "{{receiver_type}}"}},
@@ -61,7 +61,7 @@ func kubebotBoard() board {
 			{title: "Parts", about: "Whether each target of the stack can be scraped.", kind: kindStat, store: Prometheus, states: upDown, limits: below(1), width: 24, height: 6,
 				queries: []query{{expr: `min by (job) (up{job=~"` + stackJobs + `"})`, legend: "{{job}}"}}},
 			{title: "Components", about: "Whether the manager finds each component ready; one that is switched off counts as not. `kubectl get kubebot -o wide` says why.", kind: kindStat, store: Prometheus,
-				states: map[string]state{"0": {"no", "blue"}, "1": {"yes", green}}, width: 24, height: 5,
+				states: map[string]state{"0": {"no", blue}, "1": {"yes", green}}, width: 24, height: 5,
 				queries: []query{{expr: `max by (component) (kubebot_component_ready)`, legend: "{{component}}"}}},
 			graph("CPU", "Cores in use by the stack's pods.", "none", query{expr: ofStack(`sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Memory", "Working sets of the stack's pods.", "bytes", query{expr: ofStack(`sum by (namespace, pod) (container_memory_working_set_bytes{container!=""})`), legend: "{{pod}}"}),

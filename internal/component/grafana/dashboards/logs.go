@@ -6,7 +6,7 @@ func logsBoard() board {
 		name: "logs", title: "KubeBot: logs", description: "What pods write: how much, how bad, and the lines themselves.",
 		variables: []variable{varNamespaces, varSearch}, links: []string{Home, "events", "service"},
 		panels: []panel{
-			{title: "Lines by severity", about: "Lines per second, as Loki detects their severity.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 12, height: 8,
+			{title: "Lines by severity", about: "Lines per second, as Loki detects their severity.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, series: levels, width: 12, height: 8,
 				queries: []query{{expr: "sum by (detected_level) (rate(" + lines + " |= `$search` [$__auto]))", legend: "{{detected_level}}"}}},
 			{title: "Lines by service", about: "Lines per second.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 12, height: 8,
 				queries: []query{{expr: "sum by (service_name) (rate(" + lines + " |= `$search` [$__auto]))", legend: "{{service_name}}"}}, to: []target{toService}},
@@ -28,7 +28,7 @@ func eventsBoard() board {
 		name: "events", title: "KubeBot: events", description: "Every event of the cluster, kept as long as the logs.",
 		variables: []variable{varNamespaces, varSearch}, links: []string{Home, "logs", "namespace"},
 		panels: []panel{
-			{title: "Events by severity", about: "Events per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, width: 12, height: 8,
+			{title: "Events by severity", about: "Events per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, series: levels, width: 12, height: 8,
 				queries: []query{{expr: `sum by (severity_text) (count_over_time(` + all + ` [1m]))`, legend: "{{severity_text}}"}}},
 			{title: "Warnings by reason", about: "Events of type Warning per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, width: 12, height: 8,
 				queries: []query{{expr: `sum by (k8s_event_reason) (count_over_time(` + warnings + ` [1m]))`, legend: "{{k8s_event_reason}}"}}, mayBeEmpty: noTrouble},

@@ -66,7 +66,7 @@ type panel struct {
 	limits []limit
 	// states name the values of a state.
 	states map[string]state
-	// zeroMin begins the axis at zero; full ends it at one (shares).
+	// full lets the scale go from zero to one (shares).
 	full bool
 	// stacked adds series up.
 	stacked bool
@@ -76,6 +76,8 @@ type panel struct {
 	to []target
 	// columns of a table, by the label or the letter of the query, in order; others are hidden.
 	columns []column
+	// series that look otherwise than the panel, by their legend.
+	series []column
 	// mayBeEmpty says why there may be no data although all is well.
 	mayBeEmpty string
 }
@@ -108,15 +110,17 @@ type column struct {
 	// field is a label, or Value #A for the value of the first query.
 	field, title, unit string
 	limits             []limit
-	to                 []target
+	// color of a series.
+	color string
+	to    []target
 }
 
 // Colours of Grafana's palette.
 const (
 	green  = "green"
-	yellow = "yellow"
 	orange = "orange"
 	red    = "red"
+	blue   = "blue"
 )
 
 // above colours what is wrong from a value on.
@@ -129,3 +133,15 @@ func rising(warn, bad float64) []limit { return []limit{{0, green}, {warn, orang
 func below(value float64) []limit { return []limit{{0, red}, {value, green}} }
 
 var upDown = map[string]state{"0": {"Down", red}, "1": {"Up", green}}
+
+// severities colour incidents: only a critical one is red.
+var severities = []column{
+	{title: "warning", limits: []limit{{0, green}, {1, orange}}}, {title: "info", limits: []limit{{0, green}, {1, blue}}},
+}
+
+// levels colour log lines and events by severity.
+var levels = []column{
+	{title: "error", color: red}, {title: "fatal", color: "dark-red"}, {title: "critical", color: "dark-red"},
+	{title: "warn", color: orange}, {title: "info", color: green}, {title: "debug", color: blue}, {title: "trace", color: "light-blue"},
+	{title: "unknown", color: "gray"}, {title: "Warning", color: orange}, {title: "Normal", color: green},
+}

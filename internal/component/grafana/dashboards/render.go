@@ -111,6 +111,12 @@ func (p panel) render(o Options, at *sdk.GridPos) sdk.Panel {
 	for i, q := range p.queries {
 		out.Targets = append(out.Targets, p.target(source, string(rune('A'+i)), q))
 	}
+	for _, c := range p.series {
+		out.FieldConfig.Overrides = append(out.FieldConfig.Overrides, c.override(o, false))
+	}
+	if p.store == Loki && p.kind == kindGraph {
+		out.Interval = new("15s")
+	}
 	switch p.kind {
 	case kindTable:
 		p.arrange(o, &out)
@@ -151,6 +157,12 @@ func (p panel) strokes() map[string]any {
 	}
 	if len(p.limits) > 0 {
 		strokes["thresholdsStyle"] = map[string]any{"mode": "dashed"}
+	}
+	if p.unit == "percentunit" { // an axis of nothing but zeros would go up to 100
+		strokes["axisSoftMax"] = 1.0
+		if n := len(p.limits); n > 0 && p.limits[n-1].color == red {
+			strokes["axisSoftMax"] = p.limits[n-1].from * 1.25
+		}
 	}
 	return strokes
 }

@@ -73,7 +73,7 @@ func (p panel) arrange(o Options, out *sdk.Panel) {
 	for i, c := range p.columns {
 		renamed[c.field], order[c.field] = c.title, i
 		kept = append(kept, c.field)
-		out.FieldConfig.Overrides = append(out.FieldConfig.Overrides, c.override(o))
+		out.FieldConfig.Overrides = append(out.FieldConfig.Overrides, c.override(o, true))
 	}
 	out.Transformations = []sdk.DataTransformerConfig{
 		{Id: "merge", Options: map[string]any{}},
@@ -82,7 +82,7 @@ func (p panel) arrange(o Options, out *sdk.Panel) {
 	}
 }
 
-func (c column) override(o Options) sdk.DashboardFieldConfigSourceOverrides {
+func (c column) override(o Options, cell bool) sdk.DashboardFieldConfigSourceOverrides {
 	out := sdk.DashboardFieldConfigSourceOverrides{
 		Matcher: sdk.MatcherConfig{Id: "byName", Options: c.title}, Properties: []sdk.DynamicConfigValue{},
 	}
@@ -94,7 +94,12 @@ func (c column) override(o Options) sdk.DashboardFieldConfigSourceOverrides {
 	}
 	if len(c.limits) > 0 {
 		set("thresholds", steps(c.limits))
+	}
+	if len(c.limits) > 0 && cell {
 		set("custom.cellOptions", map[string]any{"type": "color-text"})
+	}
+	if c.color != "" {
+		set("color", map[string]any{"mode": "fixed", "fixedColor": c.color})
 	}
 	if l := links(o, c.to); len(l) > 0 {
 		set("links", l)
