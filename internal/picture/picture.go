@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
+	"math"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ var colors = []color.Color{
 func Render(c Chart) ([]byte, error) {
 	p := plot.New()
 	p.Title.Text = name(c.Title)
-	p.X.Tick.Marker = plot.TimeTicks{Format: "15:04", Time: plot.UTCUnixTime}
+	p.X.Tick.Marker = plot.TickerFunc(clockTicks)
 	p.X.Label.Text = "UTC"
 	p.Legend.Top = true
 	p.Add(plotter.NewGrid())
@@ -81,6 +82,9 @@ func Render(c Chart) ([]byte, error) {
 		p.Legend.Add(fmt.Sprintf("threshold %.4g", c.Threshold), limit)
 		p.Y.Min, p.Y.Max = min(p.Y.Min, c.Threshold), max(p.Y.Max, c.Threshold)
 	}
+	if span := p.Y.Max - p.Y.Min; span > 0 { // room for the legend above, and none of the lines on the frame
+		p.Y.Min, p.Y.Max = p.Y.Min-span/20, p.Y.Max+span/3
+	}
 	if !c.Began.IsZero() {
 		at := float64(c.Began.Unix())
 		began, err := plotter.NewLine(plotter.XYs{{X: at, Y: p.Y.Min}, {X: at, Y: p.Y.Max}})
@@ -100,6 +104,16 @@ func Render(c Chart) ([]byte, error) {
 		return nil, fmt.Errorf("encode the picture: %w", err)
 	}
 	return b.Bytes(), nil
+}
+
+// clockTicks marks every ten minutes, by which people read the time.
+func clockTicks(from, to float64) []plot.Tick {
+	const every = 600
+	var ticks []plot.Tick
+	for at := math.Ceil(from/every) * every; at <= to && len(ticks) < 50; at += every {
+		ticks = append(ticks, plot.Tick{Value: at, Label: time.Unix(int64(at), 0).UTC().Format("15:04")})
+	}
+	return ticks
 }
 
 // name is a text from the cluster as far as the picture has place and letters for it.

@@ -9,6 +9,8 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/enrich"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
 var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -123,6 +126,30 @@ func TestTheWorstAlertsSeriesAreDrawn(t *testing.T) {
 	data, title, err := a.Draw(context.Background(), incident(), noon.Add(time.Hour))
 	require.NoError(t, err)
 	assert.Equal(t, "Errors", title)
+	assert.NotEmpty(t, data)
+}
+
+func TestARealPrometheusKnowsTheDecisiveSeries(t *testing.T) {
+	program, dir := golden.Program(t, "prometheus"), t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	write("prometheus.yml", "rule_files: [rules.yml]\n")
+	write("rules.yml", "groups: [{name: g, rules: [{alert: Errors, expr: '(vector(0.4) > 0.05) and on () (vector(1) > 0)'}]}]\n")
+	address := golden.Start(t, dir, program, "/-/ready", func(address string) []string {
+		return []string{"--config.file=prometheus.yml", "--storage.tsdb.path=data", "--web.listen-address=" + address}
+	})
+	inc := incident()
+	inc.Status.Alerts[2].StartsAt = metav1.NewTime(time.Now().Add(-time.Minute))
+	a := Artist{Store: enrich.Store{URL: address}}
+	c, err := a.chart(context.Background(), inc.Status.Alerts[2], time.Now())
+	require.NoError(t, err)
+	require.Len(t, c.Series, 1)
+	assert.Greater(t, len(c.Series[0].Points), 100)
+	assert.InDelta(t, 0.4, c.Series[0].Points[0].Value, 1e-9)
+	assert.True(t, c.Limited)
+	data, _, err := a.Draw(context.Background(), inc, time.Now())
+	require.NoError(t, err)
 	assert.NotEmpty(t, data)
 }
 
