@@ -104,6 +104,10 @@ func TestRank(t *testing.T) {
 	near, old := facts(noon.Add(-2*time.Minute)), facts(noon.Add(-3*time.Hour))
 	back := facts(noon.Add(-2 * time.Minute))
 	back.ReplicaSets[1].Annotations[revisionHistory] = "1"
+	again := facts(noon.Add(-time.Hour))
+	again.ReplicaSets[1].Annotations[revisionHistory] = "1"
+	again.Events = []corev1.Event{{Reason: "ScalingReplicaSet", Message: "Scaled up replica set catalog-2 from 0 to 1", LastTimestamp: metav1.NewTime(noon.Add(-time.Minute)),
+		InvolvedObject: corev1.ObjectReference{Kind: "Deployment", Name: "catalog"}}}
 	symptom := diagnosis.Finding{Detector: "rollout", Kind: diagnosis.KindUnknown, Object: catalog, Score: diagnosis.ScoreSymptom, Symptom: true, Sentence: "0 of 1 pods ready"}
 	cart := diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "cart"}
 	blamed := diagnosis.Finding{Detector: "dependency", Kind: diagnosis.KindDependency, Object: cart, Score: diagnosis.ScoreStrong, Sentence: "catalog calls cart"}
@@ -128,6 +132,10 @@ func TestRank(t *testing.T) {
 		"a rollout that went back is hardly the cause": {
 			[]Diagnosis{{Facts: back, Findings: []diagnosis.Finding{rollout()}}}, nil,
 			[]string{"30 config Revision 2 of Deployment catalog changed PRICE | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"one that went back to what fails is": {
+			[]Diagnosis{{Facts: again, Findings: []diagnosis.Finding{logged(0.9), rollout()}}}, nil,
+			[]string{"97 config Revision 2 of Deployment catalog changed PRICE; since then: Container app logs an error again and again | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
 		},
 		"the alarm's own signal says nothing new without a call graph": {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}},

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/rca"
@@ -31,8 +33,8 @@ const (
 	// restated is the most that telemetry's blame of the subject itself counts where no call graph tells whether it comes
 	// from elsewhere: it only says the alarm again.
 	restated = 0.35
-	// returned is the score of a rollout that went back to an earlier revision: that mends more often than it breaks, and
-	// when it was done is not known from the ReplicaSet's age.
+	// returned is the score of a rollout that went back to an earlier revision, by itself: that mends more often than it
+	// breaks.
 	returned = 0.3
 	// passedOn is what is left of the score of a finding that blames a Service whose own cause was found.
 	passedOn = 0.4
@@ -56,6 +58,8 @@ type candidate struct {
 	region   []string
 	fix      diagnosis.Fix
 	symptom  bool
+	// near is a rollout near the alarm.
+	near bool
 }
 
 // rank combines what the state of objects and telemetry say into one list.
@@ -103,10 +107,12 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 		}
 		if f.Detector == "change" && f.Object.Kind != "ConfigMap" {
 			present, _ := d.Facts.Revisions()
-			switch at := present.CreationTimestamp.Time; {
+			at := rolledOut(d.Facts, present)
+			c.near = at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter))
+			switch {
 			case present.Annotations[revisionHistory] != "":
 				c.score = returned
-			case at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter)):
+			case c.near:
 				c.score = nearRollout
 			}
 		}
@@ -115,12 +121,23 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 	return explainByRollout(out)
 }
 
+// rolledOut is when a revision was rolled out: when its ReplicaSet was made, or, for an earlier revision that was gone
+// back to, when the Deployment last scaled that up.
+func rolledOut(f *diagnosis.Facts, present *appsv1.ReplicaSet) time.Time {
+	if present.Annotations[revisionHistory] != "" {
+		for _, e := range f.EventsOf("Deployment", f.Workload.Name, f.Workload.UID) {
+			if e.Reason == "ScalingReplicaSet" && strings.HasPrefix(e.Message, "Scaled up replica set "+present.Name+" ") {
+				return diagnosis.EventTime(&e)
+			}
+		}
+	}
+	return present.CreationTimestamp.Time
+}
+
 // explainByRollout joins the rollout near the alarm with the first of the findings that it explains: what the program
 // says, and what the rollout changed, are one cause, which the rollback mends.
 func explainByRollout(list []candidate) []candidate {
-	at := slices.IndexFunc(list, func(c candidate) bool {
-		return c.detector == "change" && c.object.Kind != "ConfigMap" && c.score >= nearRollout
-	})
+	at := slices.IndexFunc(list, func(c candidate) bool { return c.near })
 	if at < 0 {
 		return list
 	}
@@ -133,7 +150,7 @@ func explainByRollout(list []candidate) []candidate {
 	}
 	c := list[i]
 	joined := c
-	joined.score = witness(c.score, roll.score)
+	joined.score = witness(c.score, nearRollout)
 	if c.score >= diagnosis.ScoreStrong && c.detector != "applog" {
 		joined.evidence = append(slices.Clone(c.evidence), v1alpha1.CauseEvidence{From: v1alpha1.EvidenceKubernetes, Text: roll.sentence})
 	} else {
