@@ -80,7 +80,7 @@ func byUser(out io.Writer, r report) error {
 		if s.UntilRight >= 0 {
 			until = fmt.Sprintf("%.0f", s.UntilRight)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t%g\t%.0f\t%s\t%.0f %%\t%.0f %%\n", s.User, s.Policy, s.Incidents, s.Regret, s.Weekly[len(s.Weekly)-1],
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.0f\t%s\t%.0f %%\t%.0f %%\n", s.User, s.Policy, s.Incidents, s.Regret, s.Weekly[len(s.Weekly)-1],
 			s.Pushed, s.PushedNoise, s.Missed, s.Late, s.MissedCritical, s.Judgements, until, 100*s.Reached, 100*s.RightAtEnd)
 	}
 	return w.Flush()
