@@ -41,6 +41,11 @@ type dnsResolver struct {
 	Timeout  time.Duration `yaml:"timeout"`
 }
 
+// groupByAttributes makes one resource of the records with the same values of some attributes, and lifts these to it.
+type groupByAttributes struct {
+	Keys []string `yaml:"keys"`
+}
+
 // k8sAttributes adds to telemetry which pod it came from.
 type k8sAttributes struct {
 	AuthType       string        `yaml:"auth_type"`

@@ -15,6 +15,7 @@ import (
 // IDs of the receivers' components.
 const (
 	idAttributes = "k8sattributes"
+	idLift       = "groupbyattrs"
 	idCluster    = "resource/cluster"
 	idBalancer   = "loadbalancing"
 	idSamplers   = "otlp_grpc/samplers"
@@ -42,8 +43,11 @@ func receiverConfig(in component.Input) otelcol.Config {
 
 	processors := []string{otelcol.MemoryLimiterID, idAttributes, idCluster}
 	c.Service.Pipelines["traces"] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idBalancer}}
-	for _, signal := range []string{"metrics", "logs"} {
-		c.Service.Pipelines[signal] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idSamplers}}
+	c.Service.Pipelines["metrics"] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idSamplers}}
+	// Fluent Bit says with each record which container it is of; before that is lifted, every line would be the shipper's.
+	c.Processors[idLift] = groupByAttributes{Keys: endpoints.LogResourceKeys}
+	c.Service.Pipelines["logs"] = otelcol.Pipeline{
+		Receivers: []string{otelcol.OTLPID}, Processors: []string{otelcol.MemoryLimiterID, idLift, idAttributes, idCluster}, Exporters: []string{idSamplers},
 	}
 	if watchesEvents(kb) {
 		addEvents(&c, kb)
