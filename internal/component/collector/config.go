@@ -55,8 +55,7 @@ type k8sAttributes struct {
 }
 
 type extract struct {
-	Metadata                     []string `yaml:"metadata"`
-	DeploymentNameFromReplicaSet bool     `yaml:"deployment_name_from_replicaset"`
+	Metadata []string `yaml:"metadata"`
 }
 
 type association struct {

@@ -91,7 +91,8 @@ func serviceHost(kb *v1alpha1.KubeBot, suffix string) string {
 }
 
 // attributes finds the pod by what a shipper of logs says, or an SDK, else by the address that the data came from. The
-// Deployment's name is read from the ReplicaSet's, which need not be watched for it.
+// Deployment's name is that of the ReplicaSet's owner: the option to cut it off the ReplicaSet's name expects a hash of
+// ten characters, and there are shorter ones.
 func attributes() k8sAttributes {
 	byAttributes := func(names ...string) association {
 		var a association
@@ -108,7 +109,6 @@ func attributes() k8sAttributes {
 				"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name", "k8s.cronjob.name",
 				"service.name",
 			},
-			DeploymentNameFromReplicaSet: true,
 		},
 		PodAssociation: []association{
 			byAttributes("k8s.pod.uid"),

@@ -47,8 +47,10 @@ func samplerConfig(kb *v1alpha1.KubeBot, room int64) (otelcol.Config, error) {
 		return otelcol.Config{}, err
 	}
 	c.Processors[idSampling] = sampling
-	// Each sampler sees a part of the calls and counts it as its own series.
+	// Each sampler sees a part of the calls and counts it as its own series. The resource is that of the first span of many
+	// pods', so only what all of them have in common stays; what tells services apart is in the dimensions.
 	c.Processors[idLabel] = otelcol.Transform{ErrorMode: "ignore", MetricStatements: []string{
+		`keep_keys(resource.attributes, ["` + clusterAttribute + `"])`,
 		`set(datapoint.attributes["collector"], "${env:` + otelcol.VariablePodName + `}")`,
 	}}
 	c.Connectors[idSpanMetrics] = spanMetricsSettings()

@@ -108,7 +108,7 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 				ScrapeInterval:              monitoringv1.Duration(limits.scrape.String()),
 				ExternalLabels:              externalLabels(in),
 				PrometheusExternalLabelName: new(""),
-				EnableFeatures:              []monitoringv1.EnableFeature{"exemplar-storage"},
+				EnableFeatures:              features(kb),
 				ExternalURL:                 endpoints.Prometheus(kb),
 				RoutePrefix:                 "/",
 				Storage:                     storage.Spec,

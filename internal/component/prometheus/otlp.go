@@ -44,6 +44,15 @@ var archived = []string{
 	`node_(cpu|memory|disk|filesystem|network|load|vmstat|pressure|nf_conntrack)_?.*`,
 }
 
+// features are Prometheus's own switches. The second keeps the types of metrics for remote write 2.0.
+func features(kb *v1alpha1.KubeBot) []monitoringv1.EnableFeature {
+	all := []monitoringv1.EnableFeature{"exemplar-storage"}
+	if endpoints.ArchiveHost(kb) != "" {
+		all = append(all, "metadata-wal-records")
+	}
+	return all
+}
+
 // writeArchive sends samples to the archive by remote write 2.0, which carries the metrics' types.
 func writeArchive(kb *v1alpha1.KubeBot) []monitoringv1.RemoteWriteSpec {
 	host := endpoints.ArchiveHost(kb)
