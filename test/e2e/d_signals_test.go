@@ -55,14 +55,14 @@ func flowing(t *testing.T, ctx context.Context) {
 // the pods' output, are in Loki under the same ID, and so is its exemplar in Prometheus. An event about one of the
 // workloads is in Loki once.
 func testOneRequest(t *testing.T) {
-	ctx := contextOf(t, 2*time.Minute)
+	ctx := contextOf(t, 5*time.Minute)
 	event := fmt.Sprintf("an event of the test at %d", time.Now().UnixNano())
 	must(t, cluster.Client.Create(ctx, &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: stack.ShopNamespace, GenerateName: "checkout-"},
 		InvolvedObject: corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: stack.ShopNamespace, Name: "checkout"},
 		Reason:         "Tested", Message: event, Type: corev1.EventTypeNormal, LastTimestamp: metav1.Now(), Count: 1,
 	}))
-	must(t, stack.Eventually(ctx, 90*time.Second, 2*time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		traces, err := cluster.Traces(ctx, "main", "checkout")
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func testServiceGraph(t *testing.T) {
 	want := []string{
 		"checkout -> cart", "checkout -> payment", "frontend -> cart", "frontend -> catalog", "frontend -> checkout", "load -> frontend",
 	}
-	must(t, stack.Eventually(contextOf(t, 2*time.Minute), 90*time.Second, 2*time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(contextOf(t, 4*time.Minute), 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		edges, err := cluster.Edges(ctx, "main")
 		if err != nil {
 			return err
@@ -140,7 +140,7 @@ func testOutages(t *testing.T) {
 	if stack.Existing() {
 		t.Skip("processes of an existing cluster can't be killed from here")
 	}
-	ctx := contextOf(t, 5*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	s := startSender(t, ctx)
 	time.Sleep(3 * time.Second)
 	killed := time.Now()
@@ -154,12 +154,12 @@ func testOutages(t *testing.T) {
 	time.Sleep(2 * time.Second)
 	s.stop()
 
-	must(t, stack.Eventually(ctx, 90*time.Second, 2*time.Second, func(ctx context.Context) error { return s.linesArrived(ctx) }))
-	must(t, stack.Eventually(ctx, 90*time.Second, 2*time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error { return s.linesArrived(ctx) }))
+	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		// Traces are decided after 10 s; those that waited in the killed process are lost.
 		return s.spansArrived(ctx, killed.Add(-12*time.Second), killed.Add(2*time.Second))
 	}))
-	must(t, stack.Eventually(ctx, 30*time.Second, 2*time.Second, func(ctx context.Context) error { return s.samplesArrived(ctx) }))
+	must(t, stack.Eventually(ctx, time.Minute, 2*time.Second, func(ctx context.Context) error { return s.samplesArrived(ctx) }))
 	ready(t, ctx)
 }
 
@@ -192,7 +192,7 @@ func killAll(program string) error {
 
 // testStoresOutside lets the KubeBot use a Loki and a Jaeger that are not its own, and back.
 func testStoresOutside(t *testing.T) {
-	ctx := contextOf(t, 6*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	must(t, cluster.RunStoresOutside(ctx))
 	defer func() {
 		if err := cluster.RemoveStoresOutside(context.Background()); err != nil {
