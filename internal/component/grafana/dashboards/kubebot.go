@@ -58,10 +58,10 @@ func kubebotBoard() board {
 		name: "kubebot", title: "KubeBot: the stack itself", description: "The parts of the stack: are they up, what they take, what goes through them.",
 		links: []string{Home, "incidents", "cluster"},
 		panels: []panel{
-			{title: "Parts", about: "Whether each target of the stack can be scraped.", kind: kindStat, store: Prometheus, states: upDown, limits: below(1), width: 24, height: 6,
+			{title: "Parts", about: "Whether each target of the stack can be scraped.", kind: kindStat, store: Prometheus, states: upDown, limits: below(1), width: 24, height: 4,
 				queries: []query{{expr: `min by (job) (up{job=~"` + stackJobs + `"})`, legend: "{{job}}"}}},
 			{title: "Components", about: "Whether the manager finds each component ready; one that is switched off counts as not. `kubectl get kubebot -o wide` says why.", kind: kindStat, store: Prometheus,
-				states: map[string]state{"0": {"no", blue}, "1": {"yes", green}}, width: 24, height: 5,
+				states: map[string]state{"0": {"no", blue}, "1": {"yes", green}}, width: 24, height: 4,
 				queries: []query{{expr: `max by (component) (kubebot_component_ready)`, legend: "{{component}}"}}},
 			graph("CPU", "Cores in use by the stack's pods.", "none", query{expr: ofStack(`sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Memory", "Working sets of the stack's pods.", "bytes", query{expr: ofStack(`sum by (namespace, pod) (container_memory_working_set_bytes{container!=""})`), legend: "{{pod}}"}),
@@ -69,7 +69,7 @@ func kubebotBoard() board {
 			graph("Prometheus: series", "Series in memory.", "none", query{expr: `sum by (pod) (prometheus_tsdb_head_series)`, legend: "{{pod}}"}),
 			graph("Prometheus: samples", "Samples per second that were taken in.", "cps", query{expr: `sum by (pod) (rate(prometheus_tsdb_head_samples_appended_total` + window, legend: "{{pod}}"}),
 			graph("Prometheus: slowest rules", "Seconds of the last evaluation by group; a group must end within its interval of 15 s.", "s",
-				query{expr: `topk(` + topCount + `, max by (rule_group) (prometheus_rule_group_last_duration_seconds))`, legend: "{{rule_group}}"}),
+				query{expr: `topk(` + topCount + `, max by (group) (label_replace(prometheus_rule_group_last_duration_seconds, "group", "$1", "rule_group", ".*;(.+)")))`, legend: "{{group}}"}),
 			graph("Loki: lines", "Lines per second that were taken in.", "cps", query{expr: `sum(rate(loki_distributor_lines_received_total` + window, legend: "lines"}),
 		},
 	}

@@ -158,7 +158,10 @@ func (p panel) strokes() map[string]any {
 	if len(p.limits) > 0 {
 		strokes["thresholdsStyle"] = map[string]any{"mode": "dashed"}
 	}
-	if p.unit == "percentunit" { // an axis of nothing but zeros would go up to 100
+	switch p.unit { // an axis of nothing but zeros would go up to 100
+	case "cps", "reqps":
+		strokes["axisSoftMax"] = 0.1
+	case "percentunit":
 		strokes["axisSoftMax"] = 1.0
 		if n := len(p.limits); n > 0 && p.limits[n-1].color == red {
 			strokes["axisSoftMax"] = p.limits[n-1].from * 1.25
