@@ -44,6 +44,9 @@ var fromTheNode = map[string]string{
 	"alertmanager 9093":    "the tests' queries, through the API server",
 	"responder 8080":       "the tests' look at the metrics, through the API server",
 	"kubebot-manager 8080": "the tests' look at the metrics, through the API server",
+	"loki 3100":            "the tests' queries, through the API server",
+	"jaeger 16686":         "the tests' queries, through the API server",
+	"collector 4318":       "what the tests send, through the API server",
 }
 
 // must be seen, else the comparison says little.
