@@ -137,6 +137,11 @@ func TestRank(t *testing.T) {
 			[]Diagnosis{{Facts: again, Findings: []diagnosis.Finding{logged(0.9), rollout()}}}, nil,
 			[]string{"97 config Revision 2 of Deployment catalog changed PRICE; since then: Container app logs an error again and again | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
 		},
+		"what names by itself what is wrong leads": {
+			[]Diagnosis{{Facts: near, Findings: []diagnosis.Finding{{Detector: "missingref", Kind: diagnosis.KindConfig, Object: catalog, Score: 0.5,
+				Sentence: "Secret key does not exist", Fix: diagnosis.Fix{Explanation: "Make it."}}, rollout()}}}, nil,
+			[]string{"85 config Secret key does not exist | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
 		"the alarm's own signal says nothing new without a call graph": {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}},
 			&rca.Result{Causes: []rca.Cause{{Workload: "catalog", Kind: rca.KindNetwork, Score: 0.99, Fix: rca.KindNetwork.Fix(), Evidence: []rca.Evidence{{Detector: "signal", Text: "availability fell"}}}}},

@@ -151,7 +151,7 @@ func explainByRollout(list []candidate) []candidate {
 	c := list[i]
 	joined := c
 	joined.score = witness(c.score, nearRollout)
-	if c.score >= diagnosis.ScoreStrong && c.detector != "applog" {
+	if c.detector != "applog" { // which says what a program complains of; the others name what is wrong by themselves
 		joined.evidence = append(slices.Clone(c.evidence), v1alpha1.CauseEvidence{From: v1alpha1.EvidenceKubernetes, Text: roll.sentence})
 	} else {
 		joined.sentence = roll.sentence + "; since then: " + c.sentence
