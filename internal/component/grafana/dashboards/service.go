@@ -45,10 +45,10 @@ func serviceBoard() board {
 		variables: []variable{varService}, links: []string{Home, "logs", "events", "workload"},
 		panels: []panel{
 			rate, failed, duration,
-			{title: "Map of services", about: "Who calls whom in the whole cluster, in requests per second. A click on a service opens it.", kind: kindMap, store: Prometheus, unit: "reqps", width: 14, height: 12,
+			{title: "Map of services", about: "Who calls whom in the whole cluster, in requests per second. A click on a service opens it.", kind: kindMap, store: Prometheus, unit: "reqps", width: 12, height: 12,
 				queries: []query{{expr: edges(`sum by (client, server) (rate(` + calls + `[5m])) > 0`)}},
 				to:      []target{{board: "service", title: "Service", with: "var-service=${__data.fields.target}"}}},
-			{title: "All calls", about: "Each pair of services: calls per second and the share that fails, over 5 minutes.", kind: kindTable, store: Prometheus, width: 10, height: 12,
+			{title: "All calls", about: "Each pair of services: calls per second and the share that fails, over 5 minutes.", kind: kindTable, store: Prometheus, width: 12, height: 12,
 				queries: []query{
 					{expr: `sum by (client, server) (rate(` + calls + `[5m])) > 0`},
 					{expr: `(sum by (client, server) (rate(` + failedCalls + `[5m])) or sum by (client, server) (rate(` + calls + `[5m])) * 0) / (sum by (client, server) (rate(` + calls + `[5m])) > 0)`},
