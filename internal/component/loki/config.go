@@ -145,7 +145,6 @@ type limits struct {
 	Volume             bool           `yaml:"volume_enabled"`
 	QueryTimeout       string         `yaml:"query_timeout"`
 	QueryParallelism   int            `yaml:"tsdb_max_query_parallelism"`
-	DeletionMode       string         `yaml:"deletion_mode"`
 	MetricAggregation  bool           `yaml:"metric_aggregation_enabled"`
 	ShardStreams       shardedStreams `yaml:"shard_streams"`
 }
@@ -273,8 +272,6 @@ func newLimits(keep model.Duration) limits {
 			IgnoreDefaults: true, Attributes: []otlpAttribute{{Action: "index_label", Attributes: indexLabels}},
 		}},
 		Volume: true, QueryTimeout: queryTimeout.String(), QueryParallelism: queryParallelism,
-		// Nobody may delete logs by the API, which asks for no name.
-		DeletionMode: "disabled",
 	}
 }
 
