@@ -46,9 +46,10 @@ type s3Uploader struct {
 }
 
 const (
-	idBatch   = "batch"
-	idStorage = "file_storage"
-	dir       = otelcol.DataDir + "/archive"
+	idCounters = "transform/counters"
+	idBatch    = "batch"
+	idStorage  = "file_storage"
+	dir        = otelcol.DataDir + "/archive"
 )
 
 // signals and the share of the volume of each.
@@ -64,6 +65,10 @@ func newConfig(in component.Input, room int64) otelcol.Config {
 	c.Receivers[otelcol.OTLPID] = otelcol.OTLPReceiver{Protocols: otelcol.Protocols{GRPC: otelcol.GRPC(connectionAge)}}
 	c.Receivers[otelcol.RemoteWriteID] = otelcol.RemoteWrite(endpoints.RemoteWritePort)
 	c.Processors[idBatch] = otelcol.Batch{Timeout: 2 * time.Second, SendBatchSize: 4096, SendBatchMaxSize: 8192}
+	// Prometheus 3.15 does not hand on the types of metrics, which all arrive as gauges. Counters are known by their names.
+	c.Processors[idCounters] = otelcol.Transform{ErrorMode: "ignore", MetricStatements: []string{
+		`convert_gauge_to_sum("cumulative", true) where IsMatch(metric.name, "_total$")`,
+	}}
 	bucket := in.KubeBot.Spec.Analysis.Archive.ObjectStorage
 	if bucket != nil {
 		c.Extensions[idStorage] = otelcol.FileStorage{
@@ -83,13 +88,13 @@ func newConfig(in component.Input, room int64) otelcol.Config {
 		} else {
 			c.Exporters[id] = toFile(signal.name, room/100*signal.share)
 		}
-		receivers := []string{otelcol.OTLPID}
+		pipeline := otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: []string{otelcol.MemoryLimiterID}, Exporters: []string{id}}
 		if signal.name == "metrics" {
-			receivers = append(receivers, otelcol.RemoteWriteID)
+			pipeline.Receivers = append(pipeline.Receivers, otelcol.RemoteWriteID)
+			pipeline.Processors = append(pipeline.Processors, idCounters)
 		}
-		c.Service.Pipelines[signal.name] = otelcol.Pipeline{
-			Receivers: receivers, Processors: []string{otelcol.MemoryLimiterID, idBatch}, Exporters: []string{id},
-		}
+		pipeline.Processors = append(pipeline.Processors, idBatch)
+		c.Service.Pipelines[signal.name] = pipeline
 	}
 	return c
 }

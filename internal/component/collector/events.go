@@ -10,7 +10,8 @@ import (
 )
 
 // addEvents makes the one receiver that holds the lease watch the cluster's events. A new holder first reads all that
-// there are, so that none is missed between two; what Loki has already it tells by the same time and the same line.
+// there are, so that none is missed between two; what Loki has already it tells by the same time, line and attributes, of
+// which the time of observation must be none.
 // The watch waits until an event is taken.
 func addEvents(c *otelcol.Config, kb *v1alpha1.KubeBot) {
 	c.Extensions[idElector] = leaderElector{
@@ -27,10 +28,11 @@ func addEvents(c *otelcol.Config, kb *v1alpha1.KubeBot) {
 	c.Processors[idOldEvents] = otelcol.Filter{ErrorMode: "ignore", Logs: otelcol.FilterLogs{LogRecord: []string{
 		fmt.Sprintf(`log.observed_time - log.time > Duration(%q)`, oldEvent),
 	}}}
+	c.Processors[idObserved] = otelcol.Transform{ErrorMode: "ignore", LogStatements: []string{`set(log.observed_time_unix_nano, 0)`}}
 	c.Exporters[idSendEvents] = samplersExporter(kb, 0)
 	c.Service.Pipelines["logs/events"] = otelcol.Pipeline{
 		Receivers:  []string{idEvents},
-		Processors: []string{idMapEvents, idOldEvents, idCluster},
+		Processors: []string{idMapEvents, idOldEvents, idObserved, idCluster},
 		Exporters:  []string{idSendEvents},
 	}
 }

@@ -23,6 +23,7 @@ const (
 	idEvents     = "k8sobjects/events"
 	idMapEvents  = "transform/events"
 	idOldEvents  = "filter/old-events"
+	idObserved   = "transform/observed"
 	idSendEvents = "otlp_grpc/events"
 )
 
