@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -336,10 +337,9 @@ func TestPressesOfManyPeopleAtTwoReplicasAreAllStored(t *testing.T) {
 
 func TestAPressThatCantBeStoredGoesToTheNextReplica(t *testing.T) {
 	r := newRig(t, v1alpha1.SlackPermissions{})
-	failures := 1
+	var writes atomic.Int32
 	r.writes = func() error {
-		if failures > 0 {
-			failures--
+		if writes.Add(1) == 1 {
 			return context.DeadlineExceeded
 		}
 		return nil
