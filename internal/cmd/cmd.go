@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/kubebot/kubebot/internal/cmd/cleanup"
-	"github.com/kubebot/kubebot/internal/cmd/learned"
 	"github.com/kubebot/kubebot/internal/cmd/dashboards"
+	"github.com/kubebot/kubebot/internal/cmd/learned"
 	"github.com/kubebot/kubebot/internal/cmd/manager"
 	"github.com/kubebot/kubebot/internal/cmd/rca"
 	"github.com/kubebot/kubebot/internal/cmd/responder"

@@ -74,7 +74,9 @@ func TestTheProcessFollowsItsConfiguration(t *testing.T) {
 		ended <- Run(ctx, Options{ConfigFile: filepath.Join(dir, "config.yaml"), CredentialsDir: dir, ExtraDir: dir, Listen: address, Registry: prometheus.NewRegistry()})
 	}()
 	base := "http://" + address
-	eventually(t, base, func(r config.Report) bool { return r.Trouble == config.Failed && strings.Contains(r.Message, "read the configuration") })
+	eventually(t, base, func(r config.Report) bool {
+		return r.Trouble == config.Failed && strings.Contains(r.Message, "read the configuration")
+	})
 
 	c := config.Config{URL: api.URL, Prefix: "kubebot-0123abcd-", ClusterName: "test", Secrets: config.Secrets{Token: &config.Ref{Name: "grafana", Key: "token"}},
 		Stores: config.Stores{Prometheus: "http://prometheus:9090"}}
@@ -89,7 +91,9 @@ func TestTheProcessFollowsItsConfiguration(t *testing.T) {
 			t.Fatal(err)
 		}
 		write("config.yaml", text)
-		eventually(t, base, func(r config.Report) bool { return r.Trouble == "" && r.ConfigHash == hash && r.DataSources == len(c.Options().Stores) })
+		eventually(t, base, func(r config.Report) bool {
+			return r.Trouble == "" && r.ConfigHash == hash && r.DataSources == len(c.Options().Stores)
+		})
 	}
 	if metrics := get(t, base+"/metrics"); !strings.Contains(metrics, `kubebot_dashboards_writes_total{action="create",kind="datasource"} 2`) {
 		t.Errorf("metrics:\n%s", metrics)
