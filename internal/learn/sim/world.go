@@ -15,9 +15,6 @@ import (
 // start of every simulation, a Monday.
 var start = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 
-// repeatedWithin is how long the plain rules do not push the same trouble again.
-const repeatedWithin = 30 * time.Minute
-
 // kind is one kind of alert.
 type kind struct {
 	name, severity, subject string
