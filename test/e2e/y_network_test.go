@@ -28,6 +28,8 @@ const (
 var openTo = map[string]string{
 	"kubebot-manager 8080":     "metrics, for a Prometheus that may run anywhere",
 	"prometheus-operator 8080": "metrics, for a Prometheus that may run anywhere",
+	"collector 4317":           "applications send what they measure",
+	"collector 4318":           "applications send what they measure",
 }
 
 // callsAnywhere are the components that may call any TCP port, with the reason.

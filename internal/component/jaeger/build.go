@@ -214,19 +214,19 @@ func volumes(kb *v1alpha1.KubeBot, e *v1alpha1.Elasticsearch, data []corev1.Volu
 }
 
 // networkPolicy lets in the collector's spans and who asks for traces. Jaeger calls nobody but Elasticsearch, which may be
-// anywhere.
+// anywhere; names it looks up all the same.
 func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	grafana := netpol.Component(kb, "grafana")
 	if kb.Spec.Dashboards.Grafana.Mode == v1alpha1.ModeExternal {
 		grafana = netpol.AnyPod()
 	}
-	var out []networkingv1.NetworkPolicyEgressRule
+	out := []networkingv1.NetworkPolicyEgressRule{netpol.DNS()}
 	if kb.Spec.Traces.Jaeger.Elasticsearch != nil {
-		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
+		out = append(out, netpol.AnyTCP())
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
-		netpol.From([]int{endpoints.OTLPGRPCPort, endpoints.OTLPHTTPPort}, netpol.Part(kb, "collector")),
+		netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Part(kb, "collector")),
 		netpol.From([]int{endpoints.JaegerQueryPort}, grafana, netpol.Component(kb, "responder"), netpol.Manager(in)),
 		netpol.From([]int{endpoints.JaegerMetricsPort}, netpol.Prometheus(kb)),
 	}, out)
