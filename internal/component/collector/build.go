@@ -24,8 +24,9 @@ import (
 
 const (
 	// name of the component, of its ServiceAccount and of the receivers; samplerName of the second tier; balancedName of
-	// the Service that has an address for those of the samplers that are ready.
+	// the Service that has an address for those of the samplers that are ready; eventsName of what watches events.
 	name         = "collector"
+	eventsName   = "collector-events"
 	samplerName  = "collector-sampler"
 	balancedName = "collector-balanced"
 
@@ -54,7 +55,12 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(append(samplers, receivers...), instrumentation(in)), nil
+	objects := append(append(samplers, receivers...), instrumentation(in))
+	if !watchesEvents(in.KubeBot) {
+		return objects, nil
+	}
+	events, err := eventObjects(in)
+	return append(objects, events...), err
 }
 
 func managed(kb *v1alpha1.KubeBot) bool { return endpoints.CollectorHost(kb) != "" }
@@ -109,6 +115,47 @@ func receiverObjects(in component.Input) ([]client.Object, error) {
 		receiverPolicy(kb),
 	}
 	return withBudget(objects, kb, name, replicas), nil
+}
+
+// eventObjects watch the cluster's events in one process, and never two at a time. Several that elect a leader are no
+// better: the collector's own election leaves the watch mute when one process loses the lease twice
+// (k8sobjectsreceiver 0.145 closes its channels again), while a lost pod is replaced within seconds and reads what
+// happened in between.
+func eventObjects(in component.Input) ([]client.Object, error) {
+	kb := in.KubeBot
+	c := eventConfig(in)
+	text, err := c.YAML()
+	if err != nil {
+		return nil, err
+	}
+	settings := kb.Spec.Traces.Collector.PodSettings
+	settings.Resources = nil // those are for what applications send
+	process := otelcol.Process{
+		Name: eventsName, Account: name, Token: true, Field: field, Settings: settings,
+		CPU: eventsCPU, Memory: eventsMemory, MemoryLimit: eventsMemoryLimit, Grace: graceSeconds,
+	}
+	pod, err := process.Pod(in, c, naming.Object(kb, eventsName))
+	if err != nil {
+		return nil, err
+	}
+	template, err := podTemplate(kb, eventsName, pod, text)
+	if err != nil {
+		return nil, err
+	}
+	return []client.Object{
+		configMap(kb, eventsName, text),
+		&appsv1.Deployment{
+			TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment"},
+			ObjectMeta: meta(kb, eventsName),
+			Spec: appsv1.DeploymentSpec{
+				Replicas: new(int32(1)),
+				Selector: &metav1.LabelSelector{MatchLabels: naming.Selector(kb, eventsName)},
+				Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
+				Template: template,
+			},
+		},
+		eventPolicy(kb),
+	}, nil
 }
 
 func samplerObjects(in component.Input) ([]client.Object, error) {
@@ -238,7 +285,17 @@ func receiverPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
 	return p
 }
 
-// samplerPolicy lets the receivers send. Stores outside, and the user's own exporters, may be anywhere.
+func eventPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
+	p := netpol.Policy(kb, eventsName,
+		[]networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb))},
+		[]networkingv1.NetworkPolicyEgressRule{
+			netpol.DNS(), netpol.APIServer(), netpol.To([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, samplerName)),
+		})
+	p.Labels = labels(kb, eventsName)
+	return p
+}
+
+// samplerPolicy lets the receivers and the watcher of events send. Stores outside, and the user's own exporters, may be anywhere.
 func samplerPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
 	out := []networkingv1.NetworkPolicyEgressRule{netpol.DNS()}
 	if anywhere(kb) {
@@ -251,7 +308,7 @@ func samplerPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
 	}
 	p := netpol.Policy(kb, samplerName,
 		[]networkingv1.NetworkPolicyIngressRule{
-			netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, name)),
+			netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, name), netpol.Component(kb, eventsName)),
 			netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb)),
 		}, out)
 	p.Labels = labels(kb, samplerName)

@@ -97,6 +97,7 @@ func TestPortsAreThoseOfTheConfiguration(t *testing.T) {
 	want := map[string][]string{
 		"main-collector":         {"otlp-grpc", "otlp-http", "metrics", "health"},
 		"main-collector-sampler": {"otlp-grpc", "metrics", "health"},
+		"main-collector-events":  {"metrics", "health"},
 	}
 	for _, o := range objects {
 		var containers []corev1.Container

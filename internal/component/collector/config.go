@@ -67,20 +67,9 @@ type source struct {
 	Name string `yaml:"name,omitempty"`
 }
 
-// leaderElector lets one of the receivers watch the events.
-type leaderElector struct {
-	AuthType       string        `yaml:"auth_type"`
-	LeaseName      string        `yaml:"lease_name"`
-	LeaseNamespace string        `yaml:"lease_namespace"`
-	LeaseDuration  time.Duration `yaml:"lease_duration"`
-	RenewDeadline  time.Duration `yaml:"renew_deadline"`
-	RetryPeriod    time.Duration `yaml:"retry_period"`
-}
-
 // k8sObjects watches objects of the cluster.
 type k8sObjects struct {
 	AuthType            string      `yaml:"auth_type"`
-	LeaderElector       string      `yaml:"k8s_leader_elector"`
 	IncludeInitialState bool        `yaml:"include_initial_state"`
 	Objects             []k8sObject `yaml:"objects"`
 }

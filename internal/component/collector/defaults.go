@@ -9,6 +9,10 @@ const (
 	receiverMemory      = "128Mi"
 	receiverMemoryLimit = "512Mi"
 
+	eventsCPU         = "10m"
+	eventsMemory      = "96Mi"
+	eventsMemoryLimit = "256Mi"
+
 	samplers           = 2
 	samplerCPU         = "50m"
 	samplerMemory      = "192Mi"
@@ -75,17 +79,9 @@ const (
 	// archivePatience is short, because the archive must never keep anything else waiting.
 	archivePatience = time.Minute
 
-	// oldEvent is the age from which an event is not taken: a new leader reads all that the cluster still has, and Loki
+	// oldEvent is the age from which an event is not taken: a new watcher reads all that the cluster still has, and Loki
 	// takes entries up to an hour late.
 	oldEvent = 30 * time.Minute
-)
-
-// A leader that is lost is replaced after leaseDuration; a cut from the API server shorter than renewDeadline changes
-// nothing. The new leader reads what happened in between.
-const (
-	leaseDuration = 30 * time.Second
-	renewDeadline = 20 * time.Second
-	retryPeriod   = 5 * time.Second
 )
 
 // queueBytes bounds the spans that a receiver holds in memory.

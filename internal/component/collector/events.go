@@ -3,24 +3,20 @@ package collector
 import (
 	"fmt"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/otelcol"
 	"github.com/kubebot/kubebot/internal/endpoints"
-	"github.com/kubebot/kubebot/internal/naming"
 )
 
-// addEvents makes the one receiver that holds the lease watch the cluster's events. A new holder first reads all that
-// there are, so that none is missed between two; what Loki has already it tells by the same time, line and attributes, of
-// which the time of observation must be none.
-// The watch waits until an event is taken.
-func addEvents(c *otelcol.Config, kb *v1alpha1.KubeBot) {
-	c.Extensions[idElector] = leaderElector{
-		AuthType: "serviceAccount", LeaseName: naming.Object(kb, "collector-events"), LeaseNamespace: kb.Namespace,
-		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod,
-	}
-	c.Service.Extensions = append(c.Service.Extensions, idElector)
+// eventConfig watches the cluster's events. A new process first reads all that there are, so that none is missed between
+// two; what Loki has already it tells by the same time, line and attributes, of which the time of observation must be
+// none. The watch waits until an event is taken.
+func eventConfig(in component.Input) otelcol.Config {
+	kb := in.KubeBot
+	c := otelcol.Base()
+	c.Processors[idCluster] = clusterName(in)
 	c.Receivers[idEvents] = k8sObjects{
-		AuthType: "serviceAccount", LeaderElector: idElector, IncludeInitialState: true,
+		AuthType: "serviceAccount", IncludeInitialState: true,
 		// An event that is deleted, an hour after it happened, is no event.
 		Objects: []k8sObject{{Name: "events", Group: "events.k8s.io", Mode: "watch", ExcludeWatchType: []string{"DELETED"}}},
 	}
@@ -35,6 +31,7 @@ func addEvents(c *otelcol.Config, kb *v1alpha1.KubeBot) {
 		Processors: []string{idMapEvents, idOldEvents, idObserved, idCluster},
 		Exporters:  []string{idSendEvents},
 	}
+	return c
 }
 
 // eventStatements map an event to a log record. Names of attributes are those of the semantic conventions, as far as they

@@ -3,7 +3,7 @@ package collector
 import (
 	"testing"
 
-	"github.com/kubebot/kubebot/internal/component/otelcol/otelcoltest"
+	"github.com/kubebot/kubebot/internal/testutil/otelcoltest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 

@@ -54,14 +54,11 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 }
 
 func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
-	var troubles []string
-	for _, trouble := range []string{
-		observe.DeploymentTrouble(seen, naming.Object(kb, name)), observe.StatefulSetTrouble(seen, setName(kb)),
-	} {
-		if trouble != "" {
-			troubles = append(troubles, trouble)
-		}
+	troubles := []string{observe.DeploymentTrouble(seen, naming.Object(kb, name)), observe.StatefulSetTrouble(seen, setName(kb))}
+	if watchesEvents(kb) {
+		troubles = append(troubles, observe.DeploymentTrouble(seen, naming.Object(kb, eventsName)))
 	}
+	troubles = slices.DeleteFunc(troubles, func(t string) bool { return t == "" })
 	if len(troubles) > 0 {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(strings.Join(troubles, "; "), seen.Pods))
 	}

@@ -20,6 +20,10 @@ func live(receivers, samplers int32) []client.Object {
 			ObjectMeta: metav1.ObjectMeta{Name: "main-collector"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(2))},
 			Status: appsv1.DeploymentStatus{UpdatedReplicas: 2, AvailableReplicas: receivers},
 		},
+		&appsv1.Deployment{
+			ObjectMeta: metav1.ObjectMeta{Name: "main-collector-events"}, Spec: appsv1.DeploymentSpec{Replicas: new(int32(1))},
+			Status: appsv1.DeploymentStatus{UpdatedReplicas: 1, AvailableReplicas: 1},
+		},
 		&appsv1.StatefulSet{
 			ObjectMeta: metav1.ObjectMeta{Name: "main-collector-sampler"}, Spec: appsv1.StatefulSetSpec{Replicas: new(int32(2))},
 			Status: appsv1.StatefulSetStatus{UpdatedReplicas: 2, AvailableReplicas: samplers},

@@ -19,7 +19,6 @@ const (
 	idCluster    = "resource/cluster"
 	idBalancer   = "loadbalancing"
 	idSamplers   = "otlp_grpc/samplers"
-	idElector    = "k8s_leader_elector"
 	idEvents     = "k8sobjects/events"
 	idMapEvents  = "transform/events"
 	idOldEvents  = "filter/old-events"
@@ -38,7 +37,7 @@ func receiverConfig(in component.Input) otelcol.Config {
 	c := otelcol.Base()
 	c.Receivers[otelcol.OTLPID] = otelcol.OTLPReceiver{Protocols: otelcol.Protocols{GRPC: otelcol.GRPC(receiverAge), HTTP: otelcol.HTTP()}}
 	c.Processors[idAttributes] = attributes()
-	c.Processors[idCluster] = otelcol.Attributes{Attributes: []otelcol.AttributeAction{{Key: clusterAttribute, Value: in.ClusterName, Action: "upsert"}}}
+	c.Processors[idCluster] = clusterName(in)
 	c.Exporters[idBalancer] = balancer(kb)
 	c.Exporters[idSamplers] = samplersExporter(kb, patience)
 
@@ -50,10 +49,11 @@ func receiverConfig(in component.Input) otelcol.Config {
 	c.Service.Pipelines["logs"] = otelcol.Pipeline{
 		Receivers: []string{otelcol.OTLPID}, Processors: []string{otelcol.MemoryLimiterID, idLift, idAttributes, idCluster}, Exporters: []string{idSamplers},
 	}
-	if watchesEvents(kb) {
-		addEvents(&c, kb)
-	}
 	return c
+}
+
+func clusterName(in component.Input) otelcol.Attributes {
+	return otelcol.Attributes{Attributes: []otelcol.AttributeAction{{Key: clusterAttribute, Value: in.ClusterName, Action: "upsert"}}}
 }
 
 func watchesEvents(kb *v1alpha1.KubeBot) bool {

@@ -57,7 +57,7 @@ func ownJobs(in component.Input) []ownJob {
 		jobs = append(jobs, fluentBitJob(in))
 	}
 	if endpoints.CollectorHost(in.KubeBot) != "" {
-		jobs = append(jobs, podJob(in, endpoints.JobCollector, "collector|collector-sampler", "metrics"))
+		jobs = append(jobs, podJob(in, endpoints.JobCollector, "collector|collector-sampler|collector-events", "metrics"))
 	}
 	if endpoints.ArchiveHost(in.KubeBot) != "" {
 		jobs = append(jobs, podJob(in, endpoints.JobArchive, "archive", "metrics"))
