@@ -79,11 +79,14 @@ func (b *bench) rests(kb *v1alpha1.KubeBot) {
 }
 
 // quiet waits until no write was made for a second.
-func (b *bench) quiet() {
+func (b *bench) quiet() { b.quietFor(time.Second) }
+
+// quietFor waits until nothing was written for so long.
+func (b *bench) quietFor(d time.Duration) {
 	b.t.Helper()
 	for range 20 {
 		b.writes.Take()
-		time.Sleep(time.Second)
+		time.Sleep(d)
 		if len(b.writes.Take()) == 0 {
 			return
 		}

@@ -27,7 +27,8 @@ func TestWholeStackIsAppliedAndRests(t *testing.T) {
 		}
 		return nil
 	})
-	b.quiet()
+	// What the first looks say comes late on a busy machine.
+	b.quietFor(observed)
 	for range 3 { // an unready stack is looked at every 5 seconds
 		b.update(kb, func(kb *v1alpha1.KubeBot) {
 			kb.Annotations = map[string]string{"touched": time.Now().String()}
