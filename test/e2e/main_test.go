@@ -15,9 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -28,6 +30,7 @@ var cluster *stack.Cluster
 var connections *stack.Connections
 
 func TestMain(m *testing.M) {
+	ctrl.SetLogger(logr.Discard())
 	code, err := runAll(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
