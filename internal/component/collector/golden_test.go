@@ -3,8 +3,8 @@ package collector
 import (
 	"testing"
 
-	"github.com/kubebot/kubebot/internal/testutil/otelcoltest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
+	"github.com/kubebot/kubebot/internal/testutil/otelcoltest"
 )
 
 func TestBuildMatchesGoldenFiles(t *testing.T) {
