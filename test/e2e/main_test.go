@@ -109,10 +109,11 @@ func prepare(ctx context.Context) error {
 	if _, err := cluster.Kubectl(ctx, "apply", "-f", cluster.Sample("kubebot-demo.yaml")); err != nil {
 		return err
 	}
-	if err := cluster.DeployShop(ctx); err != nil {
+	if err := cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute); err != nil {
 		return err
 	}
-	return cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute)
+	// Pods get the environment of the OpenTelemetry SDK when they are made, from what the KubeBot has said by then.
+	return cluster.DeployShop(ctx)
 }
 
 // contextOf gives a test its deadline.
