@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,19 +34,18 @@ func byHand(t *testing.T) string {
 		"metadata: {name: byhand, namespace: kubebot, annotations: {operator.prometheus.io/controller-id: kubebot/kubebot}}")
 }
 
-const ownAlert = `apiVersion: monitoring.coreos.com/v1
-kind: PrometheusRule
-metadata: {name: own-alert, namespace: shop}
-spec:
-  groups:
-  - name: own-alert
-    interval: 5s
-    rules:
-    - alert: AlertOfMyOwn
-      expr: vector(1)
-      labels: {severity: critical, namespace: shop}
-      annotations: {summary: An alert that only Prometheus can know}
-`
+// tellOutside tells the outside Alertmanager of an alert until the time.
+func tellOutside(t *testing.T, ctx context.Context, ends time.Time) {
+	t.Helper()
+	body, err := json.Marshal([]map[string]any{{
+		"labels":      map[string]string{"alertname": "AlertOfMyOwn", "severity": "critical", "namespace": stack.ShopNamespace},
+		"annotations": map[string]string{"summary": "AlertOfMyOwn fires, which only this Alertmanager knows"},
+		"endsAt":      ends,
+	}})
+	must(t, err)
+	_, err = cluster.ServicePost(ctx, stack.Namespace, "byhand-alertmanager:9093", "api/v2/alerts", body)
+	must(t, err)
+}
 
 func TestOutsidePrometheusAndAlertmanagerAreUsed(t *testing.T) {
 	ctx := contextOf(t, 8*time.Minute)
@@ -76,13 +76,9 @@ func TestOutsidePrometheusAndAlertmanagerAreUsed(t *testing.T) {
 	if left := strings.TrimSpace(out); left != "" {
 		t.Errorf("KubeBot's own are still there: %s", left)
 	}
-	must(t, cluster.Apply(ctx, ownAlert))
-	t.Cleanup(func() {
-		_, _ = cluster.Kubectl(context.Background(), "-n", "shop", "delete", "prometheusrule", "own-alert", "--ignore-not-found")
-	})
+	tellOutside(t, ctx, time.Now().Add(time.Hour))
 	ownAlertIs(t, ctx, func(m stack.Message) bool { return !m.Resolved() })
-	_, err = cluster.Kubectl(ctx, "-n", "shop", "delete", "prometheusrule", "own-alert")
-	must(t, err)
+	tellOutside(t, ctx, time.Now())
 	ownAlertIs(t, ctx, stack.Message.Resolved)
 	kb, err := cluster.KubeBot(ctx, "main")
 	must(t, err)
