@@ -97,7 +97,7 @@ func secret(t *testing.T, value string) secretfile.Ref {
 
 func send(t *testing.T, s *slack.Sink, msg notify.Message) notify.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
 	return s.Send(ctx, msg)
 }
