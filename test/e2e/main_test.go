@@ -113,7 +113,7 @@ func prepare(ctx context.Context) error {
 		return err
 	}
 	// Pods get the environment of the OpenTelemetry SDK when they are made, from what the KubeBot has said by then.
-	return cluster.DeployShop(ctx)
+	return cluster.DeployShop(ctx, "main")
 }
 
 // contextOf gives a test its deadline.

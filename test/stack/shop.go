@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"time"
 )
@@ -9,15 +10,28 @@ import (
 // ShopNamespace is where the shop runs.
 const ShopNamespace = "shop"
 
-// DeployShop deploys the shop with its load and waits until it serves.
-func (c *Cluster) DeployShop(ctx context.Context) error {
+// DeployShop deploys the shop with its load and waits until the KubeBot has seen it serve for a minute: who calls whom is
+// known only of what has run for some scrapes.
+func (c *Cluster) DeployShop(ctx context.Context, kubebot string) error {
 	if _, err := c.Kubectl(ctx, "apply", "-k", filepath.Join(c.Root, "test", "shop", "manifests")); err != nil {
 		return err
 	}
-	return Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
+	if err := Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
 		return c.PodsReady(ctx, ShopNamespace, 7)
+	}); err != nil {
+		return err
+	}
+	return Eventually(ctx, 4*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		serving, err := c.Query(ctx, kubebot, `kubebot:workload_server_requests:rate{namespace="`+ShopNamespace+`"} offset 1m > 0`)
+		if err == nil && len(serving) < shopServers {
+			err = fmt.Errorf("%d of %d services of the shop have served for a minute", len(serving), shopServers)
+		}
+		return err
 	})
 }
+
+// shopServers is how many workloads of the shop serve requests.
+const shopServers = 5
 
 // BreakShop rolls out a configuration with which requests fail although every pod is Ready.
 func (c *Cluster) BreakShop(ctx context.Context) error {

@@ -184,7 +184,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return b.WaitCondition(ctx, kubebotName, v1alpha1.ConditionReady, metav1.ConditionTrue, 6*time.Minute)
 		},
-		b.DeployShop,
+		func(ctx context.Context) error { return b.DeployShop(ctx, kubebotName) },
 	} {
 		if err := step(ctx); err != nil {
 			return err
