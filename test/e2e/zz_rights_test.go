@@ -39,6 +39,7 @@ var rare = map[string]string{
 	"kubebot-manager kubebots patch":                "the finalizer, which a KubeBot in the release's own namespace has not",
 	"kubebot-manager incidents delete":              "retention, after 30 days",
 	"kubebot-manager kubebots/finalizers update":    "asked by the admission plug-in OwnerReferencesPermissionEnforcement where it is on",
+	"kubebot-responder incidents update":            "what people press in Slack, which no interactions are set up for here",
 	"kubebot-responder persistentvolumes get":       "only where a workload in trouble uses a claim",
 	"kubebot-manager events patch":                  "only when an event repeats",
 	"kubebot-manager statefulsets get":              "a store is looked at before it is removed, when it is switched off",
