@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"github.com/kubebot/kubebot/test/stack"
 )
@@ -26,12 +25,8 @@ func remove(ctx context.Context, root string, log io.Writer) error {
 				return fmt.Errorf("remove %s: %w", path, err)
 			}
 		}
-		left, err := stack.Traces(clusterName)
-		if err != nil {
+		if err := stack.Gone(ctx, clusterName); err != nil {
 			return err
-		}
-		if len(left) > 0 {
-			return fmt.Errorf("the demo's cluster left %s", strings.Join(left, ", "))
 		}
 		fmt.Println("The demo's cluster is gone.")
 		return nil

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -82,11 +81,7 @@ func down() error {
 	if err := cluster.Down(context.Background()); err != nil {
 		return fmt.Errorf("take the cluster down: %w", err)
 	}
-	left, err := stack.Traces(cluster.Name)
-	if len(left) > 0 {
-		err = errors.Join(err, fmt.Errorf("the cluster left %s", strings.Join(left, ", ")))
-	}
-	return err
+	return stack.Gone(context.Background(), cluster.Name)
 }
 
 // prepare installs what every test builds on: the chart, the Slack server, a KubeBot that is Ready, the shop.

@@ -2,18 +2,32 @@ package stack
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
-// Traces names what a local cluster of the name has on this machine: processes, control groups, its network namespace,
+// Gone waits until a local cluster that was taken down has left nothing on this machine. Processes that were ended are
+// seen until their parent has heard of it.
+func Gone(ctx context.Context, name string) error {
+	return Eventually(ctx, time.Minute, 500*time.Millisecond, func(context.Context) error {
+		left, err := traces(name)
+		if err == nil && len(left) > 0 {
+			err = fmt.Errorf("the cluster left %s", strings.Join(left, ", "))
+		}
+		return err
+	})
+}
+
+// traces names what a local cluster of the name has on this machine: processes, control groups, its network namespace,
 // mounts and files. There is none when it is down. Its firewall rules, links and addresses are in the network namespace
 // and go with it.
-func Traces(name string) ([]string, error) {
+func traces(name string) ([]string, error) {
 	own := "kubebot-" + name
 	var found []string
 	dirs, err := filepath.Glob("/proc/[0-9]*")
