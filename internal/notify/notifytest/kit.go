@@ -64,8 +64,12 @@ type Kit struct {
 	Want func(s Situation, code int) notify.Outcome
 }
 
-// deadline is what each attempt gets. It passes in three situations only.
-const deadline = 5 * time.Second
+// deadline is what each attempt gets. It passes in three situations only. lateness is what a busy machine, on which
+// the race detector slows everything down, may add to it.
+const (
+	deadline = 3 * time.Second
+	lateness = 2 * time.Second
+)
 
 // Run puts the sink through everything.
 func Run(t *testing.T, kit Kit) {
@@ -230,7 +234,7 @@ func (kit Kit) send(t *testing.T, s Situation, code int, base string, c *http.Cl
 	defer cancel()
 	sink := kit.New(t, base, c)
 	res := sink.Send(ctx, kit.Message)
-	if ctx.Err() != nil {
+	if end, _ := ctx.Deadline(); time.Since(end) > lateness {
 		t.Errorf("%s: Send returned after the deadline", s)
 	}
 	kit.check(t, s, code, res, base)
