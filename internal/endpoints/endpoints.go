@@ -77,13 +77,7 @@ const ResponderReceiver = "kubebot-responder"
 // Prometheus returns the base URL of Prometheus, empty when it is disabled.
 func Prometheus(kb *v1alpha1.KubeBot) string {
 	p := kb.Spec.Metrics.Prometheus
-	switch p.Mode {
-	case v1alpha1.ModeExternal:
-		return p.External.URL
-	case v1alpha1.ModeDisabled:
-		return ""
-	}
-	return service(kb, "http", "prometheus", PrometheusPort)
+	return byMode(p.Mode, func() string { return p.External.URL }, service(kb, "http", "prometheus", PrometheusPort))
 }
 
 // PrometheusResource returns the name of the managed Prometheus resource. The operator's StatefulSet is called
@@ -116,61 +110,32 @@ func PrometheusReplicas(kb *v1alpha1.KubeBot) []string {
 // Alertmanager returns the base URL of Alertmanager, empty when it is disabled.
 func Alertmanager(kb *v1alpha1.KubeBot) string {
 	a := kb.Spec.Metrics.Alertmanager
-	switch a.Mode {
-	case v1alpha1.ModeExternal:
-		return a.External.URL
-	case v1alpha1.ModeDisabled:
-		return ""
-	}
-	return service(kb, "http", "alertmanager", AlertmanagerPort)
+	return byMode(a.Mode, func() string { return a.External.URL }, service(kb, "http", "alertmanager", AlertmanagerPort))
 }
 
 // Loki returns the base URL of Loki, empty when it is disabled.
 func Loki(kb *v1alpha1.KubeBot) string {
 	l := kb.Spec.Logs.Loki
-	switch l.Mode {
-	case v1alpha1.ModeExternal:
-		return l.External.URL
-	case v1alpha1.ModeDisabled:
-		return ""
-	}
-	return service(kb, "http", "loki", LokiPort)
+	return byMode(l.Mode, func() string { return l.External.URL }, service(kb, "http", "loki", LokiPort))
 }
 
 // Jaeger returns the base URL of Jaeger's query API, empty when it is disabled.
 func Jaeger(kb *v1alpha1.KubeBot) string {
 	j := kb.Spec.Traces.Jaeger
-	switch j.Mode {
-	case v1alpha1.ModeExternal:
-		return j.External.URL
-	case v1alpha1.ModeDisabled:
-		return ""
-	}
-	return service(kb, "http", "jaeger", JaegerQueryPort)
+	return byMode(j.Mode, func() string { return j.External.URL }, service(kb, "http", "jaeger", JaegerQueryPort))
 }
 
 // JaegerOTLP returns the host and port at which Jaeger takes traces by OTLP over gRPC, empty when it is disabled.
 func JaegerOTLP(kb *v1alpha1.KubeBot) string {
 	j := kb.Spec.Traces.Jaeger
-	switch j.Mode {
-	case v1alpha1.ModeExternal:
-		return j.External.OTLPEndpoint
-	case v1alpha1.ModeDisabled:
-		return ""
-	}
-	return fmt.Sprintf("%s.%s.svc:%d", naming.Object(kb, "jaeger"), kb.Namespace, OTLPGRPCPort)
+	return byMode(j.Mode, func() string { return j.External.OTLPEndpoint },
+		fmt.Sprintf("%s.%s.svc:%d", naming.Object(kb, "jaeger"), kb.Namespace, OTLPGRPCPort))
 }
 
 // Grafana returns the base URL of Grafana, empty when it is disabled.
 func Grafana(kb *v1alpha1.KubeBot) string {
 	g := kb.Spec.Dashboards.Grafana
-	switch g.Mode {
-	case v1alpha1.ModeExternal:
-		return g.External.URL
-	case v1alpha1.ModeDisabled:
-		return ""
-	}
-	return service(kb, "http", "grafana", GrafanaPort)
+	return byMode(g.Mode, func() string { return g.External.URL }, service(kb, "http", "grafana", GrafanaPort))
 }
 
 // CollectorHost returns the DNS name at which the collector takes OTLP, empty when it is disabled.
@@ -211,6 +176,17 @@ func ResponderWebhook(kb *v1alpha1.KubeBot) string {
 // ResponderStatus returns the URL of the responder's report of itself.
 func ResponderStatus(kb *v1alpha1.KubeBot) string {
 	return service(kb, "https", "responder", ResponderPort) + "/api/v1/status"
+}
+
+// byMode is the address of what KubeBot runs or of what somebody else does, empty when there is none.
+func byMode(mode v1alpha1.Mode, external func() string, managed string) string {
+	switch mode {
+	case v1alpha1.ModeExternal:
+		return external()
+	case v1alpha1.ModeDisabled:
+		return ""
+	}
+	return managed
 }
 
 func service(kb *v1alpha1.KubeBot, scheme, name string, port int) string {
