@@ -74,7 +74,7 @@ func newFallback(in component.Input) fallback {
 		}
 		name := fmt.Sprintf("fallback-route-%d", i)
 		f.receivers = append(f.receivers, fallbackReceiver(in, name, func(n string) bool { return slices.Contains(r.Receivers, n) }))
-		f.route.Routes = append(f.route.Routes, route{Receiver: name, Matchers: matchers(r.Match), MuteTimeIntervals: r.MuteTimes})
+		f.route.Routes = append(f.route.Routes, route{Receiver: name, Matchers: matchers(r.Match), MuteTimeIntervals: f.muted(r.MuteTimes)})
 	}
 	f.receivers = append(f.receivers, fallbackReceiver(in, "fallback", func(string) bool { return true }))
 	f.route.Routes = append(f.route.Routes, route{Receiver: "fallback"})
@@ -173,13 +173,21 @@ func outside(in component.Input, target string, auth *authorization) httpConfig 
 	return out
 }
 
-// muteIntervals say the mute times in Alertmanager's words. One that ends on the next day is two intervals.
+// muted are those of a route's mute times that Alertmanager knows.
+func (f fallback) muted(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		return !slices.ContainsFunc(f.mutes, func(m muteInterval) bool { return m.Name == name })
+	})
+}
+
+// muteIntervals say the mute times in Alertmanager's words. One that ends on the next day is two intervals. Those of a
+// time zone are left out: Alertmanager refuses its whole configuration where its image, or the world, does not have the
+// zone, and without a responder too much is better than nothing.
 func muteIntervals(list []v1alpha1.MuteTime) []muteInterval {
 	var out []muteInterval
 	for _, m := range list {
-		zone := m.TimeZone
-		if zone == "" {
-			zone = "UTC"
+		if m.TimeZone != "" && m.TimeZone != zone {
+			continue
 		}
 		days := make([]string, len(m.Weekdays))
 		for i, d := range m.Weekdays {
@@ -206,6 +214,9 @@ func muteIntervals(list []v1alpha1.MuteTime) []muteInterval {
 	}
 	return out
 }
+
+// zone of the mute times that Alertmanager can be told of.
+const zone = "UTC"
 
 var week = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 
