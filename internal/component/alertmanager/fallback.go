@@ -129,7 +129,10 @@ func fallbackCapable(all []v1alpha1.Receiver) []v1alpha1.Receiver {
 		if r.Webhook != nil {
 			r.Webhook.SigningSecret = nil
 		}
-		list = append(list, r)
+		// A name that no Secret can have is the responder's to tell of, and must not end Alertmanager.
+		if !slices.ContainsFunc(receivers.Refs([]v1alpha1.Receiver{r}), func(ref receivers.Ref) bool { return ref.Check() != nil }) {
+			list = append(list, r)
+		}
 	}
 	return list
 }
@@ -240,7 +243,7 @@ func leftOutOfFallback(kb *v1alpha1.KubeBot) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; when the responder is gone Alertmanager can't tell " + strings.Join(names, ", ") + ", whose caSecret it can't use"
+	return "; when the responder is gone Alertmanager can't tell " + strings.Join(names, ", ") + ": it can use no caSecret, and no name that a Secret can't have"
 }
 
 // fallbackRefs are the Secrets that Alertmanager needs.

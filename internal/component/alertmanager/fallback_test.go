@@ -168,6 +168,19 @@ func TestCopiesReachThePeopleOfTheirRouteAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestANameThatNoSecretCanHaveStopsNobodyElse(t *testing.T) {
+	_, in := people(t)
+	in.KubeBot.Spec.Alerting.Receivers[0].Slack.TokenSecret.Name = "Not A Name"
+	for _, ref := range fallbackRefs(in.KubeBot) {
+		if ref.Name == "Not A Name" {
+			t.Errorf("Alertmanager would mount %+v", ref)
+		}
+	}
+	if n := len(fallbackCapable(in.KubeBot.Spec.Alerting.Receivers)); n != 2 {
+		t.Errorf("%d receivers are left, want the other two", n)
+	}
+}
+
 // A Secret that does not exist yet must not keep Alertmanager from working for the others.
 func TestAMissingTokenStopsNobodyElse(t *testing.T) {
 	t.Parallel()

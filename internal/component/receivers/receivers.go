@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
 )
 
 // Field is the path of the receivers in the KubeBot.
@@ -20,6 +22,17 @@ const Field = "spec.alerting.receivers"
 type Ref struct {
 	Path string
 	v1alpha1.SecretKeyRef
+}
+
+// Check refuses names that no Secret can have: they become paths and volumes. The error is an InvalidError.
+func (r Ref) Check() error {
+	switch {
+	case len(validation.IsDNS1123Subdomain(r.Name)) > 0:
+		return &component.InvalidError{Field: r.Path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", r.Name)}
+	case len(validation.IsConfigMapKey(r.Key)) > 0:
+		return &component.InvalidError{Field: r.Path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", r.Key)}
+	}
+	return nil
 }
 
 // Refs are the references of all receivers, in the order of the spec.

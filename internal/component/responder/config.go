@@ -5,7 +5,6 @@ import (
 	"time"
 	_ "time/tzdata" // Mute times need time zones, and the image has none.
 
-	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -124,14 +123,10 @@ func checkMuteTimes(a v1alpha1.AlertingSpec) error {
 	return nil
 }
 
-// checkSecrets refuses names that no Secret can have: they become paths and volumes.
 func checkSecrets(a v1alpha1.AlertingSpec) error {
 	for _, ref := range secretRefs(a) {
-		if len(validation.IsDNS1123Subdomain(ref.Name)) > 0 {
-			return &component.InvalidError{Field: ref.Path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
-		}
-		if len(validation.IsConfigMapKey(ref.Key)) > 0 {
-			return &component.InvalidError{Field: ref.Path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
+		if err := ref.Check(); err != nil {
+			return err
 		}
 	}
 	return nil
