@@ -137,7 +137,7 @@ func (r *KubeBotReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if kb.DeletionTimestamp != nil {
 		return r.reconcileDelete(ctx, s)
 	}
-	phases := []phase{r.admit, r.gather, r.build, r.record, r.apply, r.prune, r.observe}
+	phases := []phase{r.admit, r.gather, r.build, r.record, r.apply, r.prune, r.observe, r.restart}
 	if kb.Spec.Suspend {
 		phases = []phase{r.admit, r.gather, r.build, r.observe}
 	}

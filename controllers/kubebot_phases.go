@@ -318,6 +318,25 @@ func (r *KubeBotReconciler) observe(ctx context.Context, s *scope) error {
 	return nil
 }
 
+// restart gives new pods to what runs and no longer works.
+func (r *KubeBotReconciler) restart(ctx context.Context, s *scope) error {
+	for _, p := range s.parts {
+		for _, wanted := range p.health.Restarts {
+			done, err := r.applier.Restart(ctx, s.kb, wanted)
+			if err != nil {
+				ctrl.LoggerFrom(ctx).Error(err, "Failed to restart a Deployment", "deployment", wanted.Deployment)
+				continue
+			}
+			if done {
+				ctrl.LoggerFrom(ctx).Info("Restarted a Deployment", "deployment", wanted.Deployment, "why", wanted.Why)
+				r.Recorder.Eventf(s.kb, nil, corev1.EventTypeWarning, v1alpha1.ReasonRestarted, "Restart",
+					"Deployment %s was restarted: %s", wanted.Deployment, wanted.Why)
+			}
+		}
+	}
+	return nil
+}
+
 func (r *KubeBotReconciler) look(ctx context.Context, s *scope, p *part) error {
 	seen := &p.observed
 	if previous := status.Find(s.previous.Conditions, p.component.ConditionType()); previous != nil {

@@ -85,6 +85,8 @@ const (
 	ReasonFlowing = "Flowing"
 	// ReasonNoProof: what KubeBot sent through the path has not arrived at its end in time.
 	ReasonNoProof = "NoProof"
+	// ReasonRestarted: a process that ran and no longer did its work was restarted. It is a reason of events only.
+	ReasonRestarted = "Restarted"
 	// ReasonConfigRefused: the program itself refused configuration of the user's; what ran before goes on running.
 	ReasonConfigRefused = "ConfigRefused"
 	// ReasonCredentialsRefused: Grafana does not take the credentials, or they may not do what is needed.

@@ -124,6 +124,18 @@ type Health struct {
 	Endpoints []v1alpha1.Endpoint
 	// OmittedRules for the status.
 	OmittedRules []v1alpha1.OmittedRule
+	// Restarts are of processes that run and answer and no longer do their work.
+	Restarts []Restart
+}
+
+// Restart asks for new pods of a Deployment, as `kubectl rollout restart` makes them.
+type Restart struct {
+	// Deployment in the KubeBot's namespace.
+	Deployment string
+	// After is how long it must have been available before, so that one that begins is left in peace.
+	After time.Duration
+	// Why says what was seen, as a sentence for an event.
+	Why string
 }
 
 // InvalidError means that a person must change the spec.

@@ -68,6 +68,8 @@ const (
 // signals flow, which is never sampled away.
 const (
 	EventsService = "kubernetes-events"
+	// EventsWatcher is the suffix of the Deployment that watches the cluster's events.
+	EventsWatcher = "collector-events"
 	ProofService  = "kubebot-proof"
 )
 

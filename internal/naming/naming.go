@@ -18,6 +18,8 @@ const (
 	LabelName = "kubebot.io/name"
 	// LabelNamespace holds the namespace of that KubeBot.
 	LabelNamespace = "kubebot.io/namespace"
+	// AnnotationRestarted on a pod template says when KubeBot last restarted it.
+	AnnotationRestarted = "kubebot.io/restarted-at"
 	// LabelComponent holds the component's name.
 	LabelComponent = "app.kubernetes.io/component"
 	// AnnotationConfigHash on a pod template holds the hash of the configuration that the pod reads.

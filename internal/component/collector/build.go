@@ -26,7 +26,7 @@ const (
 	// name of the component, of its ServiceAccount and of the receivers; samplerName of the second tier; balancedName of
 	// the Service that has an address for those of the samplers that are ready; eventsName of what watches events.
 	name         = "collector"
-	eventsName   = "collector-events"
+	eventsName   = endpoints.EventsWatcher
 	samplerName  = "collector-sampler"
 	balancedName = "collector-balanced"
 

@@ -39,7 +39,26 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 		}
 		health.Extra = append(health.Extra, metav1.Condition{Type: s.condition, Status: h.Status, Reason: h.Reason, Message: h.Message})
 	}
+	if watcherIsMute(in.KubeBot, known, seen.Now) {
+		health.Restarts = []component.Restart{{
+			Deployment: naming.Object(in.KubeBot, endpoints.EventsWatcher), After: mute,
+			Why: "it runs, and no event of the cluster came out of it of late, while lines reach Loki",
+		}}
+	}
 	return health
+}
+
+// watcherIsMute tells that the process that watches events is to blame: lines take the same way from the samplers on. The
+// collector's watch ends for good, and its process goes on, when the API server once refuses it, as one that has just
+// begun may (k8sobjectsreceiver 0.145 on a RetryWatcher that is done).
+func watcherIsMute(kb *v1alpha1.KubeBot, known knowledge, now time.Time) bool {
+	since := known.proven[config.SignalEvents]
+	if since.Before(known.started) {
+		since = known.started
+	}
+	lines := known.proven[config.SignalLogs]
+	return kb.Spec.Events.Collection != v1alpha1.SwitchDisabled && logsOff(kb) == "" && !known.started.IsZero() &&
+		now.Sub(since) > mute && now.Sub(lines) <= lately
 }
 
 // knowledge is what the replicas of the responder know together.

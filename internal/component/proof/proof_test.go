@@ -164,3 +164,35 @@ func FuzzHealthSurvivesEveryReport(f *testing.F) {
 		}
 	})
 }
+
+func TestAMuteWatcherOfEventsIsRestarted(t *testing.T) {
+	events := func(age time.Duration) config.SignalReport { return proven(config.SignalEvents, age, "") }
+	logs := func(age time.Duration) config.SignalReport { return proven(config.SignalLogs, age, "") }
+	for name, c := range map[string]struct {
+		change  func(*v1alpha1.KubeBotSpec)
+		started time.Duration
+		signals []config.SignalReport
+		want    bool
+	}{
+		"both flow":                  {nil, time.Hour, []config.SignalReport{events(time.Minute), logs(time.Minute)}, false},
+		"one proof failed":           {nil, time.Hour, []config.SignalReport{events(2 * time.Minute), logs(time.Minute)}, false},
+		"only lines flow":            {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, true},
+		"events never flowed":        {nil, time.Hour, []config.SignalReport{events(0), logs(time.Minute)}, true},
+		"nothing flows":              {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(4 * time.Minute)}, false},
+		"the responder has begun":    {nil, time.Minute, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, false},
+		"the responder is not there": {nil, 0, nil, false},
+		"events are not collected": {func(s *v1alpha1.KubeBotSpec) { s.Events.Collection = "Disabled" }, time.Hour,
+			[]config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := component.Observed{Now: now, Answers: map[string]component.Answer{}}
+			if c.started > 0 {
+				seen.Answers[keyStatus+"/0"] = replica(t, c.started, c.signals...)
+			}
+			got := Component{}.Health(input(c.change), seen).Restarts
+			if want := c.want; (len(got) == 1) != want || want && got[0].Deployment != "main-collector-events" {
+				t.Errorf("restarts %+v, want one: %t", got, want)
+			}
+		})
+	}
+}
