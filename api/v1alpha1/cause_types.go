@@ -4,8 +4,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// CauseJudgement confirms one of the causes of the status, or names the right one.
-// +kubebuilder:validation:XValidation:rule="has(self.confirm) != has(self.correct)",message="set confirm (the place of the right cause in status.causes, 1 for the first) or correct (workload and kind), one of them"
+// CauseJudgement is what a person says of the causes of the status: one is right, none is and another one would be, or one
+// is wrong.
+// +kubebuilder:validation:XValidation:rule="(has(self.confirm) ? 1 : 0) + (has(self.correct) ? 1 : 0) + (has(self.reject) ? 1 : 0) == 1",message="set one of confirm (the place of the right cause in status.causes, 1 for the first), correct (workload and kind) and reject (the place of a wrong cause)"
 type CauseJudgement struct {
 	// Confirm is the place of the right cause in status.causes, 1 for the first.
 	// +optional
@@ -15,6 +16,11 @@ type CauseJudgement struct {
 	// Correct is the right cause, where none of status.causes is.
 	// +optional
 	Correct *CorrectedCause `json:"correct,omitempty"`
+	// Reject is the place of a cause in status.causes that is wrong, where the right one is not known (yet).
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=5
+	Reject *int32 `json:"reject,omitempty"`
 	// By is who judged.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253

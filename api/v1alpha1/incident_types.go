@@ -11,6 +11,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=inc
 // +kubebuilder:validation:XValidation:rule="!has(self.spec.cause) || !has(self.spec.cause.confirm) || has(oldSelf.spec.cause) && has(oldSelf.spec.cause.confirm) && oldSelf.spec.cause.confirm == self.spec.cause.confirm || has(self.status) && has(self.status.causes) && size(self.status.causes) >= self.spec.cause.confirm",message="spec.cause.confirm must be the place of a cause in status.causes, 1 for the first; use spec.cause.correct where none is right"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.cause) || !has(self.spec.cause.reject) || has(oldSelf.spec.cause) && has(oldSelf.spec.cause.reject) && oldSelf.spec.cause.reject == self.spec.cause.reject || has(self.status) && has(self.status.causes) && size(self.status.causes) >= self.spec.cause.reject",message="spec.cause.reject must be the place of a cause in status.causes, 1 for the first"
 // +kubebuilder:selectablefield:JSONPath=`.spec.subject.kind`
 // +kubebuilder:selectablefield:JSONPath=`.spec.subject.namespace`
 // +kubebuilder:selectablefield:JSONPath=`.spec.subject.name`
@@ -74,8 +75,8 @@ type IncidentSpec struct {
 	// Close ends the incident even if alerts still fire.
 	// +optional
 	Close *Request `json:"close,omitempty"`
-	// Cause is a person's judgement of the cause that KubeBot named. Once given, no analysis changes the causes, and
-	// `kubebot train` learns from it.
+	// Cause is a person's judgement of the causes that KubeBot named, by kubectl or by a button; the last word counts.
+	// Once given, no analysis changes the causes, and the training learns from it.
 	// +optional
 	Cause *CauseJudgement `json:"cause,omitempty"`
 	// Silence asks Alertmanager to be quiet about the alerts of the incident for a while; removing it ends that.

@@ -107,8 +107,8 @@ type SilenceStatus struct {
 	Message string `json:"message,omitempty"`
 }
 
-// FeedbackVerdict is what a person says of an incident.
-// +kubebuilder:validation:Enum=Mattered;Noise;CauseRight;CauseWrong
+// FeedbackVerdict is what a person says of an incident. What is said of its cause is spec.cause.
+// +kubebuilder:validation:Enum=Mattered;Noise
 type FeedbackVerdict string
 
 const (
@@ -116,13 +116,9 @@ const (
 	FeedbackMattered FeedbackVerdict = "Mattered"
 	// FeedbackNoise says that nobody needed to hear of it.
 	FeedbackNoise FeedbackVerdict = "Noise"
-	// FeedbackCauseRight says that the named cause is right.
-	FeedbackCauseRight FeedbackVerdict = "CauseRight"
-	// FeedbackCauseWrong says that the named cause is wrong.
-	FeedbackCauseWrong FeedbackVerdict = "CauseWrong"
 )
 
-// Feedback is what a person says of an incident. A person's later word on the same question replaces the earlier one.
+// Feedback is what a person says of an incident. A person's later word replaces the earlier one.
 type Feedback struct {
 	// Verdict is what is said.
 	Verdict FeedbackVerdict `json:"verdict"`

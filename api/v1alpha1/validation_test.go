@@ -131,7 +131,7 @@ var cases = []struct {
 	{"heartbeat to no URL", kubebot("x", "  alerting: {heartbeat: {url: ping}}\n"), "url must be an http or https URL with a host"},
 
 	{"incident", incident, ""},
-	{"judgement of a cause that says nothing", incident + "  cause: {by: anna}\n", "set confirm (the place of the right cause in status.causes, 1 for the first) or correct"},
+	{"judgement of a cause that says nothing", incident + "  cause: {by: anna}\n", "set one of confirm (the place of the right cause in status.causes, 1 for the first), correct"},
 	{"incident with people's words", incident + "  silence: {by: anna, until: '2026-01-01T01:00:00Z'}\n  feedback: [{verdict: Noise, by: anna, at: '2026-01-01T00:10:00Z'}]\n", ""},
 	{"incident with an unknown word", incident + "  feedback: [{verdict: Fine, by: anna, at: '2026-01-01T00:10:00Z'}]\n", "Unsupported value"},
 }
@@ -180,6 +180,8 @@ func TestWhatAnIncidentIsAboutCannotBeChanged(t *testing.T) {
 		{"silenced", `{"spec":{"silence":{"by":"me","until":"2026-01-01T01:00:00Z"}}}`, ""},
 		{"corrected cause", `{"spec":{"cause":{"by":"me","correct":{"workload":"cart","kind":"cpu"}}}}`, ""},
 		{"confirmed cause that is not there", `{"spec":{"cause":{"by":"me","confirm":1}}}`, "spec.cause.confirm must be the place of a cause in status.causes"},
+		{"rejected cause that is not there", `{"spec":{"cause":{"by":"me","reject":1}}}`, "spec.cause.reject must be the place of a cause in status.causes"},
+		{"confirmed and rejected", `{"spec":{"cause":{"confirm":1,"reject":2}}}`, "set one of confirm"},
 		{"other number", `{"spec":{"number":2}}`, "can't be changed"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -192,7 +194,7 @@ func TestWhatAnIncidentIsAboutCannotBeChanged(t *testing.T) {
 
 // TestEveryRuleHasACase keeps the table complete: each message of a CEL rule in the CRDs is wanted by some case.
 func TestEveryRuleHasACase(t *testing.T) {
-	wanted := []string{"can't be changed", "spec.cause.confirm must be the place of a cause in status.causes"}
+	wanted := []string{"can't be changed", "spec.cause.confirm must be the place of a cause in status.causes", "spec.cause.reject must be the place of a cause in status.causes"}
 	for _, test := range cases {
 		if test.want != "" {
 			wanted = append(wanted, test.want)

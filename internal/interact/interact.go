@@ -5,6 +5,7 @@ package interact
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -150,7 +151,8 @@ func repeated(inc *v1alpha1.Incident, p Press, now time.Time) Outcome {
 	case SilenceHour, SilenceDay, Unsilence:
 		out.Silence = inc.Spec.Silence != nil || inc.Status.Silence != nil
 	case CauseWrong:
-		out.Others = len(inc.Status.Causes) > 1 && inc.Spec.Cause == nil
+		c := inc.Spec.Cause
+		out.Others = len(inc.Status.Causes) > 1 && c != nil && c.Reject != nil
 	}
 	if s := inc.Spec.Silence; s != nil && p.Action.duration() > 0 && s.Until.After(now) {
 		out.Text = fmt.Sprintf("Silenced until %s.", Clock(s.Until.Time))
@@ -236,13 +238,8 @@ func unsilence(inc *v1alpha1.Incident) Outcome {
 	return Outcome{Text: "The silence is ended.", Changed: true, Silence: true}
 }
 
-// question is what a verdict answers: a person's later word on it replaces the earlier one.
-func question(v v1alpha1.FeedbackVerdict) bool {
-	return v == v1alpha1.FeedbackCauseRight || v == v1alpha1.FeedbackCauseWrong
-}
-
 func judge(inc *v1alpha1.Incident, p Press, verdict v1alpha1.FeedbackVerdict, text string) Outcome {
-	mine := func(f v1alpha1.Feedback) bool { return f.By == p.By && question(f.Verdict) == question(verdict) }
+	mine := func(f v1alpha1.Feedback) bool { return f.By == p.By }
 	if i := slices.IndexFunc(inc.Spec.Feedback, mine); i >= 0 && inc.Spec.Feedback[i].Verdict == verdict {
 		return Outcome{Text: "You have said so already. Thank you."}
 	}
@@ -253,32 +250,30 @@ func judge(inc *v1alpha1.Incident, p Press, verdict v1alpha1.FeedbackVerdict, te
 	return Outcome{Text: text + " Thank you: KubeBot learns from it.", Changed: true}
 }
 
-// cause takes the judgement of the named cause.
+// cause writes the judgement of the named causes into the field that kubectl writes too; the last word counts.
 func cause(inc *v1alpha1.Incident, p Press) Outcome {
 	if len(inc.Status.Causes) == 0 {
 		return Outcome{Text: "The incident names no cause."}
 	}
-	if p.Action == CauseWrong {
-		out := judge(inc, p, v1alpha1.FeedbackCauseWrong, "Recorded: the cause is wrong.")
-		if c := inc.Spec.Cause; c != nil && c.Confirm != nil && *c.Confirm == 1 {
-			inc.Spec.Cause, out.Changed = nil, true
-		}
-		out.Others = len(inc.Status.Causes) > 1
-		return out
-	}
-	place, verdict, text := int32(1), v1alpha1.FeedbackCauseRight, "Recorded: the cause is right."
-	if n, ok := p.Action.place(); ok {
-		place = n
-		if int(n) > len(inc.Status.Causes) {
+	says, out := v1alpha1.CauseJudgement{Confirm: new(int32(1)), By: p.By}, Outcome{Text: "Recorded: the cause is right."}
+	if place, ok := p.Action.place(); ok {
+		if int(place) > len(inc.Status.Causes) {
 			return Outcome{Text: "The causes have changed since: look at the incident again."}
 		}
-		if n > 1 {
-			verdict, text = v1alpha1.FeedbackCauseWrong, fmt.Sprintf("Recorded: the right cause is %s %s.", inc.Status.Causes[n-1].Object.Kind, inc.Status.Causes[n-1].Object.Name)
+		says.Confirm = &place
+		if place > 1 {
+			out.Text = fmt.Sprintf("Recorded: the right cause is %s %s.", inc.Status.Causes[place-1].Object.Kind, inc.Status.Causes[place-1].Object.Name)
 		}
 	}
-	out := judge(inc, p, verdict, text)
-	if c := inc.Spec.Cause; c == nil || c.Confirm == nil || *c.Confirm != place || c.By != p.By {
-		inc.Spec.Cause, out.Changed, out.Text = &v1alpha1.CauseJudgement{Confirm: &place, By: p.By}, true, text+" Thank you: KubeBot learns from it."
+	if p.Action == CauseWrong {
+		says = v1alpha1.CauseJudgement{Reject: new(int32(1)), By: p.By}
+		out = Outcome{Text: "Recorded: the cause is wrong.", Others: len(inc.Status.Causes) > 1}
 	}
+	if have := inc.Spec.Cause; have != nil && have.By == p.By && reflect.DeepEqual([]*int32{have.Confirm, have.Reject}, []*int32{says.Confirm, says.Reject}) {
+		out.Text = "You have said so already. Thank you."
+		return out
+	}
+	inc.Spec.Cause, out.Changed = &says, true
+	out.Text += " Thank you: KubeBot learns from it."
 	return out
 }

@@ -93,11 +93,17 @@ func TestWhatAPressDoesToAnIncident(t *testing.T) {
 		},
 		"cause right": {nil, press(interact.CauseRight, anna), "the cause is right", func(s *v1alpha1.IncidentSpec) {
 			s.Cause = &v1alpha1.CauseJudgement{Confirm: new(int32(1)), By: anna}
-			s.Feedback = []v1alpha1.Feedback{{Verdict: v1alpha1.FeedbackCauseRight, By: anna, At: metav1.NewTime(noon.Add(-time.Second))}}
 		}},
 		"another cause": {nil, press("cause-is-2", anna), "the right cause is Node n1", func(s *v1alpha1.IncidentSpec) {
 			s.Cause = &v1alpha1.CauseJudgement{Confirm: new(int32(2)), By: anna}
-			s.Feedback = []v1alpha1.Feedback{{Verdict: v1alpha1.FeedbackCauseWrong, By: anna, At: metav1.NewTime(noon.Add(-time.Second))}}
+		}},
+		"cause wrong": {nil, press(interact.CauseWrong, anna), "the cause is wrong", func(s *v1alpha1.IncidentSpec) {
+			s.Cause = &v1alpha1.CauseJudgement{Reject: new(int32(1)), By: anna}
+		}},
+		"cause right, which another person corrected by kubectl": {func(i *v1alpha1.Incident) {
+			i.Spec.Cause = &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "db", Kind: "disk"}, By: ben}
+		}, press(interact.CauseRight, anna), "the cause is right", func(s *v1alpha1.IncidentSpec) {
+			s.Cause = &v1alpha1.CauseJudgement{Confirm: new(int32(1)), By: anna}
 		}},
 		"a cause that is gone":  {nil, press("cause-is-3", anna), "The causes have changed since", nil},
 		"right without a cause": {func(i *v1alpha1.Incident) { i.Status.Causes = nil }, press(interact.CauseRight, anna), "names no cause", nil},
@@ -136,9 +142,11 @@ func TestAWrongCauseAsksForTheRightOneAndIsNoLongerConfirmed(t *testing.T) {
 	inc, _ := interact.Apply(incident(nil), press(interact.CauseRight, anna), noon)
 	inc, outcome := interact.Apply(inc, press(interact.CauseWrong, anna), noon)
 	assert.True(t, outcome.Others)
-	assert.Nil(t, inc.Spec.Cause)
-	require.Len(t, inc.Spec.Feedback, 1)
-	assert.Equal(t, v1alpha1.FeedbackCauseWrong, inc.Spec.Feedback[0].Verdict)
+	assert.Equal(t, &v1alpha1.CauseJudgement{Reject: new(int32(1)), By: anna}, inc.Spec.Cause)
+	inc, outcome = interact.Apply(inc, press("cause-is-2", anna), noon)
+	assert.False(t, outcome.Others)
+	assert.Equal(t, &v1alpha1.CauseJudgement{Confirm: new(int32(2)), By: anna}, inc.Spec.Cause)
+	assert.Empty(t, inc.Spec.Feedback)
 }
 
 func TestListsKeepTheirBounds(t *testing.T) {

@@ -8,22 +8,29 @@ import (
 	"io"
 )
 
-// Example is a snapshot with the cause that people confirmed or corrected: what the ranking learns from.
+// Example is a snapshot with the cause that people confirmed, corrected or rejected: what the ranking learns from.
 type Example struct {
 	Snapshot *Snapshot
 	Workload string
 	Kind     Kind
+	// Wrong says that workload and kind are known not to be the cause.
+	Wrong bool
 }
 
 type exampleFile struct {
 	Snapshot json.RawMessage `json:"snapshot"`
 	Workload string          `json:"workload"`
 	Kind     Kind            `json:"kind"`
+	Wrong    bool            `json:"wrong,omitempty"`
 }
 
 // Write serialises the example as JSON.
 func (e Example) Write(w io.Writer) error {
-	if err := json.NewEncoder(w).Encode(map[string]any{"snapshot": e.Snapshot, "workload": e.Workload, "kind": e.Kind}); err != nil {
+	said := map[string]any{"snapshot": e.Snapshot, "workload": e.Workload, "kind": e.Kind}
+	if e.Wrong {
+		said["wrong"] = true
+	}
+	if err := json.NewEncoder(w).Encode(said); err != nil {
 		return fmt.Errorf("write example: %w", err)
 	}
 	return nil
@@ -58,5 +65,5 @@ func readEither(r io.Reader) (*Example, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Example{Snapshot: s, Workload: f.Workload, Kind: f.Kind}, nil
+	return &Example{Snapshot: s, Workload: f.Workload, Kind: f.Kind, Wrong: f.Wrong}, nil
 }

@@ -114,7 +114,7 @@ func TestSettledCauseIsNotSearchedForAgain(t *testing.T) {
 		return api.Patch(t.Context(), changed, client.MergeFrom(&inc))
 	}
 	require.ErrorContains(t, judge(v1alpha1.CauseJudgement{Confirm: new(int32(2))}), "place of a cause", "there is one cause")
-	require.ErrorContains(t, judge(v1alpha1.CauseJudgement{}), "one of them")
+	require.ErrorContains(t, judge(v1alpha1.CauseJudgement{}), "set one of confirm")
 	require.NoError(t, judge(v1alpha1.CauseJudgement{Confirm: new(int32(1)), By: "ada"}))
 	more := down("checkout", "firing")
 	more.Labels["alertname"] = "ErrorRateHigh"

@@ -69,6 +69,9 @@ func writeCauses(b *strings.Builder, a Answer) {
 		b.WriteString(" (incident " + a.Incident + ")")
 	}
 	b.WriteString("\n")
+	if a.Judged != "" {
+		b.WriteString("\nJudged: " + a.Judged + ".\n")
+	}
 	if len(a.Causes) == 0 || a.Causes[0].ScorePercent < enrich.StandsOut {
 		b.WriteString("\nNo cause stands out.\n")
 	}

@@ -183,11 +183,8 @@ func save(file string, a enrich.Answer, inc *v1alpha1.Incident) error {
 	if err != nil {
 		return fmt.Errorf("save the snapshot: %w", err)
 	}
-	if workload, kind, ok := judged(inc); ok {
-		if name, known := a.Services[workload]; known {
-			workload = name
-		}
-		err = rca.Example{Snapshot: a.Snapshot, Workload: workload, Kind: rca.Kind(kind)}.Write(f)
+	if e, ok := a.Example(inc); ok {
+		err = e.Write(f)
 	} else {
 		err = a.Snapshot.Write(f)
 	}
@@ -195,23 +192,4 @@ func save(file string, a enrich.Answer, inc *v1alpha1.Incident) error {
 		err = fmt.Errorf("save the snapshot: %w", closeErr)
 	}
 	return err
-}
-
-// judged returns the cause that a person confirmed or named.
-func judged(inc *v1alpha1.Incident) (workload string, kind v1alpha1.CauseKind, ok bool) {
-	if inc == nil || inc.Spec.Cause == nil {
-		return "", "", false
-	}
-	if c := inc.Spec.Cause.Correct; c != nil {
-		return c.Workload, c.Kind, true
-	}
-	i := inc.Spec.Cause.Confirm
-	if i == nil || int(*i) > len(inc.Status.Causes) || *i < 1 {
-		return "", "", false
-	}
-	c := inc.Status.Causes[*i-1]
-	if c.Workload != "" {
-		return c.Workload, c.Kind, true
-	}
-	return c.Object.Name, c.Kind, true
 }

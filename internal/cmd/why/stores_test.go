@@ -22,30 +22,6 @@ func TestServicesAreReachedThroughTheProxy(t *testing.T) {
 	}
 }
 
-func TestJudgedCause(t *testing.T) {
-	inc := func(j *v1alpha1.CauseJudgement) *v1alpha1.Incident {
-		return &v1alpha1.Incident{Spec: v1alpha1.IncidentSpec{Cause: j}, Status: v1alpha1.IncidentStatus{Causes: []v1alpha1.Cause{
-			{Object: v1alpha1.CauseObject{Kind: "Deployment", Name: "cart"}, Kind: "cpu"},
-			{Object: v1alpha1.CauseObject{Kind: "ConfigMap", Name: "settings"}, Workload: "web", Kind: "config"}}}}
-	}
-	for name, c := range map[string]struct {
-		inc            *v1alpha1.Incident
-		workload, kind string
-	}{
-		"no Incident":               {nil, "", ""},
-		"nothing said":              {inc(nil), "", ""},
-		"the first":                 {inc(&v1alpha1.CauseJudgement{Confirm: new(int32(1))}), "cart", "cpu"},
-		"one of another object":     {inc(&v1alpha1.CauseJudgement{Confirm: new(int32(2))}), "web", "config"},
-		"one that is not there now": {inc(&v1alpha1.CauseJudgement{Confirm: new(int32(3))}), "", ""},
-		"corrected":                 {inc(&v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "db", Kind: "disk"}}), "db", "disk"},
-	} {
-		workload, kind, ok := judged(c.inc)
-		if workload != c.workload || string(kind) != c.kind || ok != (c.workload != "") {
-			t.Errorf("%s: got %q %q %t", name, workload, kind, ok)
-		}
-	}
-}
-
 func TestNothingToSaveIsAnError(t *testing.T) {
 	if err := save(t.TempDir()+"/x.json", enrich.Answer{}, nil); err == nil || !strings.Contains(err.Error(), "--since") {
 		t.Errorf("got %v, want what to do", err)
@@ -56,12 +32,15 @@ func TestCausesAreWrittenAsTheIncidentHoldsThem(t *testing.T) {
 	var b strings.Builder
 	a := sample()
 	a.Incident = "inc-1"
+	a.Judged = saidOf(&v1alpha1.Incident{Spec: v1alpha1.IncidentSpec{Cause: &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "db", Kind: "disk"}, By: "ada"}}})
 	a.Causes = []v1alpha1.Cause{{Object: v1alpha1.CauseObject{Kind: "Deployment", Name: "web"}, Kind: "config", ScorePercent: 97, Sentence: "Revision 2 changed it",
 		Evidence: []v1alpha1.CauseEvidence{{From: v1alpha1.EvidenceMetrics, Text: "errors rose"}}, Path: []string{"front", "web"},
 		Fix: &v1alpha1.CauseFix{Explanation: "Go back.", Commands: []string{"kubectl rollout undo deployment/web"}}}}
 	a.Sources = []v1alpha1.AnalysisSource{{Name: "loki", State: v1alpha1.SourceMissing, Message: "no answer within 4s"}}
 	writeCauses(&b, a)
 	want := `Deployment web in namespace shop: 1 of 2 pods ready (incident inc-1)
+
+Judged: ada says that it is disk of db.
 
 1. Revision 2 changed it. [config, score 0.97]
    - Metrics: errors rose

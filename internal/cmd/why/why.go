@@ -55,8 +55,10 @@ type Answer struct {
 	// Followed are the answers about the Services that the first cause blames, each the next one's caller.
 	Followed []Answer `json:"followed,omitempty"`
 	// Incident is the one that asks; Causes are ranked from the state of objects and telemetry, as it holds them.
-	Incident string           `json:"incident,omitempty"`
-	Causes   []v1alpha1.Cause `json:"causes,omitempty"`
+	Incident string `json:"incident,omitempty"`
+	// Judged says what a person said of the Incident's cause, empty when nobody did.
+	Judged string           `json:"judged,omitempty"`
+	Causes []v1alpha1.Cause `json:"causes,omitempty"`
 	// Sources tell what of telemetry was read.
 	Sources []v1alpha1.AnalysisSource `json:"sources,omitempty"`
 	// Unread is what could not be read: a cause may hide there.
@@ -203,7 +205,7 @@ func answer(q enrich.Question, found enrich.Answer, inc *v1alpha1.Incident) Answ
 		a.Causes, a.Sources = status.Causes, status.Analysis.Sources
 	}
 	if inc != nil {
-		a.Incident = inc.Name
+		a.Incident, a.Judged = inc.Name, saidOf(inc)
 	}
 	return a
 }
@@ -220,4 +222,20 @@ func about(d enrich.Diagnosis) Answer {
 		a.Workload, a.ready, a.desired = &w, f.Workload.Ready, f.Workload.Desired
 	}
 	return a
+}
+
+// saidOf says what a person said of the cause of an Incident.
+func saidOf(inc *v1alpha1.Incident) string {
+	j, ok := enrich.Judged(inc)
+	if !ok {
+		return ""
+	}
+	by := inc.Spec.Cause.By
+	if by == "" {
+		by = "somebody"
+	}
+	if j.Wrong {
+		return fmt.Sprintf("%s says that it is not %s of %s", by, j.Kind, j.Workload)
+	}
+	return fmt.Sprintf("%s says that it is %s of %s", by, j.Kind, j.Workload)
 }

@@ -59,7 +59,7 @@ func TestFeedbackIsWhatPeopleSayElseWhatTheyDo(t *testing.T) {
 	acknowledged := func(inc *v1alpha1.Incident) { inc.Spec.Acknowledge = &v1alpha1.Request{By: "ann"} }
 	silenced := func(inc *v1alpha1.Incident) { inc.Spec.Silence = &v1alpha1.SilenceRequest{By: "ann"} }
 	said := func(inc *v1alpha1.Incident) {
-		inc.Spec.Feedback = []v1alpha1.Feedback{{Verdict: v1alpha1.FeedbackNoise, By: "ann", At: pressed}, {Verdict: v1alpha1.FeedbackCauseRight, By: "ann", At: pressed}, {Verdict: v1alpha1.FeedbackMattered, By: "bob", At: pressed}}
+		inc.Spec.Feedback = []v1alpha1.Feedback{{Verdict: v1alpha1.FeedbackNoise, By: "ann", At: pressed}, {Verdict: v1alpha1.FeedbackMattered, By: "bob", At: pressed}}
 	}
 	digest := func(inc *v1alpha1.Incident) {
 		inc.Status.Decision = &v1alpha1.Decision{Verdict: v1alpha1.VerdictQuiet, Reason: decide.ReasonDigest}

@@ -20,13 +20,15 @@ type Example struct {
 	Workload   string
 	// Kind is empty when only the workload is known.
 	Kind rca.Kind
+	// Wrong says that workload and kind are known not to be the cause, and that the right one is not known.
+	Wrong bool
 	// Region are texts that the region of the cause must hold; empty when the cause has none.
 	Region []string
 }
 
-// Right says whether a candidate is the known cause.
+// Right says whether a candidate is the known cause; where only a wrong one is known, whether it is another one.
 func (e *Example) Right(c *rca.Candidate) bool {
-	return c.Workload == e.Workload && (e.Kind == "" || c.Kind == e.Kind)
+	return (c.Workload == e.Workload && (e.Kind == "" || c.Kind == e.Kind)) != e.Wrong
 }
 
 // RightRegion says whether a candidate is the known cause and its region holds the known texts.
