@@ -225,7 +225,7 @@ func TestKilledBetweenSendAndRecord(t *testing.T) {
 				_ = cluster.SlackFaultsOff(context.Background())
 				_ = cluster.SlackScopes(context.Background(), "chat:write", "channels:history", "channels:read")
 			})
-			must(t, cluster.SlackFault(ctx, slacktest.Fault{Method: "chat.postMessage", Kind: "hang", Accept: true, Count: 1}))
+			must(t, cluster.SlackFault(ctx, slacktest.Fault{Method: "chat.postMessage", Text: "lost-" + name, Kind: "hang", Accept: true, Count: 1}))
 			app := "lost-" + name
 			begin(t, ctx, app)
 			must(t, stack.Eventually(ctx, 2*time.Minute, 200*time.Millisecond, func(ctx context.Context) error {
@@ -293,7 +293,7 @@ func TestSlackAnswersBadlyOrNotAtAll(t *testing.T) {
 		{Kind: "reset", Count: 1},
 		{Kind: "hang", Count: 1},
 	} {
-		fault.Method = "chat.postMessage"
+		fault.Method, fault.Text = "chat.postMessage", "slack-faults"
 		must(t, cluster.SlackFault(ctx, fault))
 	}
 	begin(t, ctx, "slack-faults")

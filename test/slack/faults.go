@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -18,6 +19,8 @@ type Fault struct {
 	Method string `json:"method"`
 	// Channel limits the fault to calls that name it; empty for any.
 	Channel string `json:"channel,omitempty"`
+	// Text limits the fault to calls that hold it; empty for any.
+	Text string `json:"text,omitempty"`
 	// Kind is one of the constants below.
 	Kind FaultKind `json:"kind"`
 	// Accept means that the call is carried out first, so that only its answer goes wrong.
@@ -111,12 +114,12 @@ func (f *faults) all() []Fault {
 }
 
 // take returns the fault that hits a call, before (accepted false) or after it was carried out.
-func (f *faults) take(method, channel string, accepted bool) *Fault {
+func (f *faults) take(method, channel, body string, accepted bool) *Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i := range f.list {
 		x := &f.list[i]
-		if x.Accept != accepted || x.Method != "*" && x.Method != method || x.Channel != "" && x.Channel != channel {
+		if x.Accept != accepted || x.Method != "*" && x.Method != method || x.Channel != "" && x.Channel != channel || !strings.Contains(body, x.Text) {
 			continue
 		}
 		if x.Percent > 0 && f.rand.IntN(100) >= x.Percent {

@@ -56,7 +56,7 @@ func (s *Server) uploadURL(r request) (answer, *apiError) {
 func (s *Server) serveUpload(w http.ResponseWriter, r *http.Request) {
 	record := s.begin("upload", "")
 	defer record.end()
-	if f := s.faults.take("upload", "", false); f != nil {
+	if f := s.faults.take("upload", "", "", false); f != nil {
 		record.Fault = f.Kind
 		if s.fail(w, r, *f, record) {
 			return

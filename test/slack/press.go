@@ -196,7 +196,7 @@ func token(bytes int) string {
 func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request) {
 	record := s.begin("response_url", "")
 	defer record.end()
-	if f := s.faults.take("response_url", "", false); f != nil {
+	if f := s.faults.take("response_url", "", "", false); f != nil {
 		record.Fault = f.Kind
 		if s.fail(w, r, *f, record) {
 			return

@@ -209,7 +209,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	args, err := parseArgs(w, r)
 	record := s.begin(method, args.text("channel"))
 	defer record.end()
-	if f := s.faults.take(method, record.Channel, false); f != nil {
+	if f := s.faults.take(method, record.Channel, args.text("text")+args.text("blocks"), false); f != nil {
 		record.Fault = f.Kind
 		if s.fail(w, r, *f, record) {
 			return
@@ -230,7 +230,7 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request) {
 	if fail != nil {
 		record.Error = fail.code
 		body = failed(fail)
-	} else if f := s.faults.take(method, record.Channel, true); f != nil {
+	} else if f := s.faults.take(method, record.Channel, args.text("text")+args.text("blocks"), true); f != nil {
 		record.Fault, record.Accepted = f.Kind, true
 		if s.fail(w, r, *f, record) {
 			return

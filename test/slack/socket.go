@@ -81,7 +81,7 @@ func (s *Server) connectionsOpen(r request) (answer, *apiError) {
 func (s *Server) serveSocket(w http.ResponseWriter, r *http.Request) {
 	record := s.begin("socket", "")
 	defer record.end()
-	if f := s.faults.take("socket", "", false); f != nil {
+	if f := s.faults.take("socket", "", "", false); f != nil {
 		record.Fault = f.Kind
 		if s.fail(w, r, *f, record) {
 			return

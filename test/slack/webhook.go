@@ -40,7 +40,7 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The body can't be read", http.StatusBadRequest)
 		return
 	}
-	if f := s.faults.take("webhook", record.Channel, false); f != nil {
+	if f := s.faults.take("webhook", record.Channel, string(body), false); f != nil {
 		record.Fault = f.Kind
 		if s.fail(w, r, *f, record) {
 			return
@@ -59,7 +59,7 @@ func (s *Server) serveWebhook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	record.Accepted = true
-	if f := s.faults.take("webhook", record.Channel, true); f != nil {
+	if f := s.faults.take("webhook", record.Channel, string(body), true); f != nil {
 		record.Fault = f.Kind
 		if s.fail(w, r, *f, record) {
 			return

@@ -29,6 +29,7 @@ const (
 	slowErrors  = "10"
 	slowWindow  = "10m"
 	slowSeconds = "600"
+	lastWindow  = "2m"
 )
 
 // protocol is one way in which OpenTelemetry's instrumentation libraries count requests.
@@ -225,14 +226,18 @@ func serviceAlerts() []Rule {
 		ThresholdFrom: "the figures of ServiceErrorRateHigh",
 	}, {
 		Alert: "ServiceErrorsPersist",
-		Expr: "avg_over_time(" + workloadOwnErrors + "[" + slowWindow + "]) / avg_over_time(" + workloadRequests + "[" +
-			slowWindow + "]) > " + slowShare + "\nand avg_over_time(" + workloadOwnErrors + "[" + slowWindow + "]) * " +
-			slowSeconds + " >= " + slowErrors,
+		Expr: shareOver(slowWindow) + " > " + slowShare + "\nand " + shareOver(lastWindow) + " > " + slowShare +
+			"\nand avg_over_time(" + workloadOwnErrors + "[" + slowWindow + "]) * " + slowSeconds + " >= " + slowErrors,
 		For:         "5m",
 		Severity:    string(v1alpha1.SeverityWarning),
 		Summary:     about + " goes on failing some requests",
 		Description: about + " has answered {{ $value | humanizePercentage }} of its requests of the last 10 minutes with a server error.",
-		ThresholdFrom: "5 % of 10 minutes, the slow page of the SRE workbook (a rate of 6 at 99 %, rounded down); at least " +
-			"10 errors, so that services with little traffic are heard and single failures are not",
+		ThresholdFrom: "5 % of 10 minutes, the slow page of the SRE workbook (a rate of 6 at 99 %, rounded down), and of the last 2, a short " +
+			"window as there, so that what is over is not told again; at least 10 errors, so that services with little traffic are heard and single failures are not",
 	}}
+}
+
+// shareOver is the share of a workload's requests that it failed by itself, over a window.
+func shareOver(window string) string {
+	return "avg_over_time(" + workloadOwnErrors + "[" + window + "]) / avg_over_time(" + workloadRequests + "[" + window + "])"
 }
