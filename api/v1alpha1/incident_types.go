@@ -228,6 +228,49 @@ type Decision struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	Message string `json:"message,omitempty"`
+	// Learned is what people taught about such incidents, where that was asked.
+	// +optional
+	Learned *LearnedDecision `json:"learned,omitempty"`
+}
+
+// LoudAction is how loud an incident is.
+// +kubebuilder:validation:Enum=Push;Digest;Quiet
+type LoudAction string
+
+const (
+	// ActionPush tells of it at once.
+	ActionPush LoudAction = "Push"
+	// ActionDigest tells of it in the next digest.
+	ActionDigest LoudAction = "Digest"
+	// ActionQuiet keeps it visible without telling anybody.
+	ActionQuiet LoudAction = "Quiet"
+)
+
+// LearnedDecision is what people taught about an incident when it was decided.
+type LearnedDecision struct {
+	// Action that was taken.
+	Action LoudAction `json:"action"`
+	// Without is the action without anything learned.
+	Without LoudAction `json:"without"`
+	// Reason names why, such as TaughtNoise or FewJudgements.
+	// +kubebuilder:validation:MaxLength=63
+	Reason string `json:"reason"`
+	// Message says it in a sentence.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message,omitempty"`
+	// ChancePercent is how likely it is that the incident matters, in percent.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	ChancePercent int32 `json:"chancePercent,omitempty"`
+	// Permille is the probability with which the action was chosen, in thousandths.
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	Permille int32 `json:"permille"`
+	// Revision of what was learned, as kubebot learned shows it.
+	// +optional
+	Revision int64 `json:"revision,omitempty"`
 }
 
 // IncidentStatus is what KubeBot found and did.

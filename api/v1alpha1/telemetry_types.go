@@ -269,6 +269,10 @@ type AnalysisSpec struct {
 	// RootCause looks for the cause of every incident and adds it to the message. Default Enabled.
 	// +optional
 	RootCause Switch `json:"rootCause,omitempty"`
+	// Learning lets what people say of incidents decide which ones that are not critical are pushed. Without judgements it
+	// changes nothing. Disabled goes back to severity and routes alone; what was learned is kept. Default Enabled.
+	// +optional
+	Learning Switch `json:"learning,omitempty"`
 	// Archive keeps all four signals as OTLP, to learn from.
 	// +optional
 	Archive ArchiveSpec `json:"archive,omitempty"`

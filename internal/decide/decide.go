@@ -118,6 +118,8 @@ func Decide(rules Rules, facts Facts, now time.Time) Outcome {
 	}
 	for _, c := range checks {
 		if out, decided := c(q); decided {
+			out.Message = bound(out.Message, 512)
+			out.Decision.Learned = record(out.Learned)
 			return out
 		}
 	}
@@ -131,8 +133,9 @@ func noReceivers(q question) (Outcome, bool) {
 }
 
 func notRouted(q question) (Outcome, bool) {
-	message := fmt.Sprintf("No route takes it, and its severity is %s, not critical", q.facts.Severity)
-	return quiet(ReasonNotRouted, message), q.route == nil && !q.critical() && !q.taughtImportant()
+	out := quiet(ReasonNotRouted, fmt.Sprintf("No route takes it, and its severity is %s, not critical", q.facts.Severity))
+	out.Learned = q.taught
+	return out, q.route == nil && !q.critical() && !q.taughtImportant()
 }
 
 func routedToNobody(q question) (Outcome, bool) {

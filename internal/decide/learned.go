@@ -2,6 +2,7 @@ package decide
 
 import (
 	"time"
+	"unicode/utf8"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/learn"
@@ -35,7 +36,53 @@ func (q question) ask() (learn.Advice, bool) {
 	if advice.Action == learn.Digest && q.rules.DigestEvery <= 0 {
 		advice.Action = plain // there is no digest to wait for
 	}
+	advice.Plain = plain
 	return advice, true
+}
+
+// Keep returns advice as it was stored with a decision, so that looking at the same incident again, by another replica
+// or with a newer state, decides the same. Nil gives nil.
+func Keep(d *v1alpha1.LearnedDecision) Learned {
+	if d == nil {
+		return nil
+	}
+	kept := kept{Reason: learn.Reason(d.Reason), Message: d.Message, Chance: int(d.ChancePercent), Permille: int(d.Permille), Revision: d.Revision}
+	if kept.Action.UnmarshalText([]byte(d.Action)) != nil {
+		return nil
+	}
+	return kept
+}
+
+// kept is advice that was given before.
+type kept learn.Advice
+
+// Advise returns it, no quieter than the floor.
+func (k kept) Advise(_ learn.Holdable, q learn.Question) learn.Advice {
+	k.Action = max(k.Action, q.Floor)
+	return learn.Advice(k)
+}
+
+// record is advice as the Incident keeps it.
+func record(a *learn.Advice) *v1alpha1.LearnedDecision {
+	if a == nil {
+		return nil
+	}
+	return &v1alpha1.LearnedDecision{
+		Action: v1alpha1.LoudAction(a.Action.String()), Without: v1alpha1.LoudAction(a.Plain.String()),
+		Reason: bound(string(a.Reason), 63), Message: bound(a.Message, 512), ChancePercent: int32(min(max(a.Chance, 0), 100)), //nolint:gosec // bounded
+		Permille: int32(min(max(a.Permille, 1), 1000)), Revision: a.Revision, //nolint:gosec // bounded
+	}
+}
+
+// bound cuts a text to the API's limit, whole characters only.
+func bound(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
 }
 
 // explicit tells whether a route names what it takes, by labels, rather than whole severities and namespaces. What was

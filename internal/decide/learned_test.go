@@ -114,6 +114,10 @@ func TestCriticalAndAnEmptyStateAreDecidedAsWithoutLearning(t *testing.T) {
 			rules.Learned = says{action: rapid.SampledFrom(learn.Actions[:]).Draw(t, "says")}
 		}
 		with := Decide(rules, facts, noon)
+		if l := with.Decision.Learned; l != nil && (l.Action != l.Without || facts.Severity == v1alpha1.SeverityCritical) {
+			t.Fatalf("%+v", l)
+		}
+		with.Decision.Learned = nil
 		if with.Decision != plain.Decision || len(with.Receivers) != len(plain.Receivers) {
 			t.Fatalf("%+v became %+v", plain, with)
 		}

@@ -37,8 +37,8 @@ type Question struct {
 
 // Advice is what to do with an incident, and why.
 type Advice struct {
-	// Action to take.
-	Action Action
+	// Action to take, and Plain what it would be without anything learned.
+	Action, Plain Action
 	// Reason is its name, Message says it in a sentence.
 	Reason  Reason
 	Message string
@@ -58,7 +58,7 @@ func (m *Model) Advise(h Holdable, q Question) Advice {
 		return m.pinned(pin, q)
 	}
 	b := m.believe(in, q.Now)
-	out := Advice{Permille: 1000, Chance: int(100*b.chance + 0.5), Revision: m.state.Revision}
+	out := Advice{Plain: q.Plain, Permille: 1000, Chance: int(100*b.chance + 0.5), Revision: m.state.Revision}
 	cheapest, reason := m.cheapest(b, q.Plain)
 	action, probability := cheapest, 1.0
 	if reason != ReasonFewJudgements && b.known() > 0 && cheapest <= q.Plain && q.Plain > Quiet {
@@ -102,7 +102,7 @@ func (m *Model) cheapest(b belief, plain Action) (Action, Reason) {
 }
 
 func (m *Model) pinned(p Pin, q Question) Advice {
-	out := Advice{Action: p.Action, Reason: ReasonPinned, Permille: 1000, Revision: m.state.Revision}
+	out := Advice{Action: p.Action, Plain: q.Plain, Reason: ReasonPinned, Permille: 1000, Revision: m.state.Revision}
 	out.Message = fmt.Sprintf("%s pinned %s in %s to %s", orSomebody(p.By), orEvery(p.Kind, "every kind"), orEvery(p.Team, "every team"), p.Action)
 	if out.Action < q.Floor {
 		out.Action, out.Reason = q.Floor, ReasonFloor

@@ -50,6 +50,8 @@ type Options struct {
 	Rules     decide.Rules
 	Receivers []Receiver
 	Topology  Topology
+	// Learned is what people taught; nil, or nil returned, for nothing.
+	Learned func() decide.Learned
 	// Analyse looks for the cause of an Incident; nil looks for none.
 	Analyse Analyst
 	// Replica names this process, a new name at each start: what an earlier process of the same pod has claimed is not its own.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -33,8 +34,9 @@ func Command() *cobra.Command {
 		Use:   "learned",
 		Short: "Show and change what was learned from people's judgements of incidents",
 		Long: "Show and change what was learned from people's judgements of incidents.\n" +
-			"It needs the right to read, and for changes to update, the ConfigMap <kubebot>-learned.",
+			"It needs the right to read, and for changes to update, the ConfigMap kubebot-learned.",
 		Example: `  kubebot learned show -n kubebot
+  kubebot learned decisions -n kubebot
   kubebot learned forget inc-0123456789abcdef-1 -n kubebot
   kubebot learned reset --team shop --kind PodCrashLooping -n kubebot
   kubebot learned pin shop CertificateExpiring Push -n kubebot
@@ -47,24 +49,33 @@ func Command() *cobra.Command {
 	f.StringVar(&w.kubeBot, "kubebot", "main", "name of the KubeBot")
 	f.StringVar(&w.kubeconfig, "kubeconfig", "", "kubeconfig file (default as kubectl finds it)")
 	f.StringVar(&w.context, "context", "", "context of the kubeconfig")
-	c.AddCommand(showCommand(w), exportCommand(w), importCommand(w), resetCommand(w), forgetCommand(w), pinCommand(w), unpinCommand(w))
+	c.AddCommand(showCommand(w), decisionsCommand(w), exportCommand(w), importCommand(w), resetCommand(w), forgetCommand(w), pinCommand(w), unpinCommand(w))
 	return c
 }
 
-// open returns the store.
-func (w *where) open() (store.Store, error) {
+// cluster returns how to reach the cluster, and the namespace of the KubeBot.
+func (w *where) cluster() (*rest.Config, string, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = w.kubeconfig
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: w.context})
 	config, err := loader.ClientConfig()
 	if err != nil {
-		return store.Store{}, fmt.Errorf("find the cluster: %w", err)
+		return nil, "", fmt.Errorf("find the cluster: %w", err)
 	}
 	namespace := w.namespace
 	if namespace == "" {
 		if namespace, _, err = loader.Namespace(); err != nil {
-			return store.Store{}, fmt.Errorf("find the namespace: %w", err)
+			return nil, "", fmt.Errorf("find the namespace: %w", err)
 		}
+	}
+	return config, namespace, nil
+}
+
+// open returns the store.
+func (w *where) open() (store.Store, error) {
+	config, namespace, err := w.cluster()
+	if err != nil {
+		return store.Store{}, err
 	}
 	c, err := client.New(config, client.Options{})
 	if err != nil {

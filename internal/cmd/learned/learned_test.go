@@ -113,10 +113,10 @@ func TestUndoingSaysWhatItDid(t *testing.T) {
 func TestResetOfEverythingMendsABrokenState(t *testing.T) {
 	s := taught(t)
 	object := &corev1.ConfigMap{}
-	require.NoError(t, s.Client.Get(t.Context(), client.ObjectKey{Namespace: "kubebot", Name: "main-learned"}, object))
-	object.Data[store.Key] = "{"
+	require.NoError(t, s.Client.Get(t.Context(), client.ObjectKey{Namespace: "kubebot", Name: store.Name}, object))
+	object.Data[store.Key("main")] = "{"
 	require.NoError(t, s.Client.Update(t.Context(), object))
-	require.ErrorContains(t, reset(t.Context(), s, "shop", "*", monday, io.Discard), "main-learned")
+	require.ErrorContains(t, reset(t.Context(), s, "shop", "*", monday, io.Discard), store.Name)
 	require.NoError(t, reset(t.Context(), s, "*", "*", monday, io.Discard))
 	_, err := s.Load(t.Context())
 	require.NoError(t, err)
@@ -154,6 +154,6 @@ func TestAnUnreadableClusterIsAnError(t *testing.T) {
 			return replace(ctx, s, []byte(`{"version":1}`), out)
 		},
 	} {
-		require.ErrorContains(t, do(t.Context(), s, io.Discard), "read ConfigMap main-learned: forbidden")
+		require.ErrorContains(t, do(t.Context(), s, io.Discard), "read ConfigMap kubebot-learned: forbidden")
 	}
 }

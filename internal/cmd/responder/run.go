@@ -25,6 +25,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/ingest"
 	"github.com/kubebot/kubebot/internal/ingest/watch"
+	"github.com/kubebot/kubebot/internal/learn/keeper"
 	"github.com/kubebot/kubebot/internal/notify/heartbeat"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
@@ -45,6 +46,8 @@ type process struct {
 	compare   *ingest.Comparison // nil without Alertmanager
 	history   *ingest.History    // nil without Prometheus
 	watcher   *watch.Watcher
+	lease     *lease
+	keeper    *keeper.Keeper // nil without learning
 	people    *interactions
 	ready     atomic.Bool
 }
@@ -89,8 +92,12 @@ func build(o Options) (*process, error) {
 			return nil, err
 		}
 	}
+	if p.lease, err = p.newLease(direct, replica); err != nil {
+		return nil, err
+	}
+	p.keeper = p.newKeeper(direct)
 	p.pipeline = pipeline.New(pipeline.Options{
-		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse,
+		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(),
 		Metrics: pipeline.NewMetrics(o.Registry, []string{typeSlack, typeWebhook}), Log: o.Log.WithName("pipeline"), Now: time.Now,
 	})
 	p.heartbeat = &ingest.Heartbeat{
@@ -199,6 +206,10 @@ func (p *process) run(ctx context.Context) error {
 		return errors.Join(err, group.Wait())
 	}
 	go func() { delivered <- p.pipeline.Run(delivering) }()
+	group.Go(func() error { return p.lease.Run(ctx) })
+	if p.keeper != nil {
+		group.Go(func() error { return p.keeper.Run(ctx) })
+	}
 	group.Go(func() error { return p.heartbeat.Run(ctx) })
 	group.Go(func() error { return p.watcher.Run(ctx) })
 	p.people.start(ctx, group, p.InteractionsBindAddress)
@@ -248,6 +259,11 @@ func (p *process) sync(ctx context.Context) error {
 	if err := p.heartbeat.Sync(ctx); err != nil {
 		p.Log.Error(err, "Watchdog Lease was not read")
 	}
+	if p.keeper != nil {
+		if err := p.keeper.Sync(ctx); err != nil {
+			p.Log.Error(err, "What was learned was not read; the plain rules decide until it is")
+		}
+	}
 	return nil
 }
 
@@ -265,7 +281,7 @@ func (p *process) observe(obj any, to func(*v1alpha1.Incident)) {
 func (p *process) report() config.Report {
 	report := config.Report{
 		Replica: p.PodName, WatchdogSeen: p.heartbeat.Last().Seen, Receivers: p.pipeline.Report(),
-		Problems: slices.Concat(p.problems, p.people.problems()),
+		Problems: slices.Concat(p.problems, p.people.problems(), p.learningProblems()),
 	}
 	if p.beats != nil {
 		if last := p.beats.Last(); !last.At.IsZero() {

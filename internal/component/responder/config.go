@@ -44,6 +44,7 @@ func newConfig(in component.Input) (config.Config, error) {
 		LokiTenant:      lokiTenant(kb),
 		JaegerURL:       endpoints.Jaeger(kb),
 		RootCause:       kb.Spec.Analysis.RootCause,
+		Learning:        kb.Spec.Analysis.Learning,
 		Severities:      a.Severities,
 		Receivers:       a.Receivers,
 		Routes:          a.Routes,

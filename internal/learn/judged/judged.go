@@ -59,6 +59,9 @@ func Recurrence(inc *v1alpha1.Incident, sameKey []*v1alpha1.Incident) int {
 func Feedback(inc *v1alpha1.Incident, recurrence int) []learn.Feedback {
 	var out []learn.Feedback
 	about := learn.Feedback{Incident: Of(inc, recurrence), Shown: shown(inc)}
+	if d := inc.Status.Decision; d != nil && d.Learned != nil {
+		about.Permille = int(d.Learned.Permille)
+	}
 	for _, f := range inc.Spec.Feedback {
 		one := about
 		one.By, one.At = f.By, f.At.Time

@@ -1,10 +1,12 @@
-// Package store keeps what was learned in one ConfigMap, beside the KubeBot.
+// Package store keeps what was learned in one ConfigMap, beside the KubeBot. Its name is fixed, so that the responder's
+// role names it and gives no right on any other; the key names the KubeBot.
 package store
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,8 +17,11 @@ import (
 	"github.com/kubebot/kubebot/internal/naming"
 )
 
-// Key of the document in the ConfigMap's data.
-const Key = "state.json"
+// Name of the ConfigMap.
+const Name = "kubebot-learned"
+
+// Key of a KubeBot's document in the ConfigMap's data.
+func Key(kubeBot string) string { return kubeBot + ".json" }
 
 // maxConflicts is how often a change starts again because another writer was faster.
 const maxConflicts = 10
@@ -24,8 +29,8 @@ const maxConflicts = 10
 // ErrNotHolder is the error of a replica that wants to write and does not hold the lease.
 var ErrNotHolder = errors.New("another replica holds the lease and writes what is learned")
 
-// Name of the ConfigMap of a KubeBot.
-func Name(kubeBot string) string { return kubeBot + "-learned" }
+// ErrUnreadable is part of the error for a document that is there and can't be read.
+var ErrUnreadable = errors.New("the document can't be read")
 
 // Client is the part of a client that is needed: a ConfigMap is read, made and updated.
 type Client interface {
@@ -42,7 +47,7 @@ type Store struct {
 	Client    Client
 	Namespace string
 	KubeBot   string
-	// Owner is set on the ConfigMap when it is made, so that it goes with the KubeBot; nil for none.
+	// Owner is put on the ConfigMap, so that it goes with the KubeBot; it must not be a controller. Nil for none.
 	Owner *metav1.OwnerReference
 }
 
@@ -90,7 +95,7 @@ func (s Store) Change(ctx context.Context, change func(learn.State) (learn.State
 			return learn.State{}, err
 		}
 	}
-	return learn.State{}, fmt.Errorf("write ConfigMap %s: others wrote it %d times in a row", Name(s.KubeBot), maxConflicts)
+	return learn.State{}, fmt.Errorf("write ConfigMap %s: others wrote it %d times in a row", Name, maxConflicts)
 }
 
 // Replace writes a state over whatever is there, even if that can't be read. It gets a revision above the stored one.
@@ -109,36 +114,45 @@ func (s Store) Replace(ctx context.Context, state learn.State) (learn.State, err
 			return learn.State{}, err
 		}
 	}
-	return learn.State{}, fmt.Errorf("write ConfigMap %s: others wrote it %d times in a row", Name(s.KubeBot), maxConflicts)
+	return learn.State{}, fmt.Errorf("write ConfigMap %s: others wrote it %d times in a row", Name, maxConflicts)
 }
 
 // read returns the ConfigMap, without a resource version where there is none yet, and the state in it. Where the state
 // can't be read, the ConfigMap comes with the error.
 func (s Store) read(ctx context.Context) (*corev1.ConfigMap, learn.State, error) {
 	object := &corev1.ConfigMap{}
-	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: Name(s.KubeBot)}, object)
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: Name}, object)
 	if apierrors.IsNotFound(err) {
 		return s.empty(), learn.State{Version: learn.Version}, nil
 	}
 	if err != nil {
-		return nil, learn.State{}, fmt.Errorf("read ConfigMap %s: %w", Name(s.KubeBot), err)
+		return nil, learn.State{}, fmt.Errorf("read ConfigMap %s: %w", Name, err)
 	}
-	state, err := learn.Parse([]byte(object.Data[Key]))
+	text, ok := object.Data[Key(s.KubeBot)]
+	if !ok {
+		return object, learn.State{Version: learn.Version}, nil
+	}
+	state, err := learn.Parse([]byte(text))
 	if err != nil {
-		return object, learn.State{}, fmt.Errorf("ConfigMap %s, key %s: %w", Name(s.KubeBot), Key, err)
+		return object, learn.State{}, fmt.Errorf("ConfigMap %s, key %s: %w: %w", Name, Key(s.KubeBot), ErrUnreadable, err)
 	}
 	return object, state, nil
 }
 
 func (s Store) empty() *corev1.ConfigMap {
 	object := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
-		Name: Name(s.KubeBot), Namespace: s.Namespace,
+		Name: Name, Namespace: s.Namespace,
 		Labels: map[string]string{naming.LabelName: s.KubeBot, naming.LabelNamespace: s.Namespace},
 	}}
-	if s.Owner != nil {
-		object.OwnerReferences = []metav1.OwnerReference{*s.Owner}
-	}
 	return object
+}
+
+// own makes the ConfigMap go with its last KubeBot.
+func (s Store) own(object *corev1.ConfigMap) {
+	if s.Owner == nil || slices.ContainsFunc(object.OwnerReferences, func(o metav1.OwnerReference) bool { return o.UID == s.Owner.UID }) {
+		return
+	}
+	object.OwnerReferences = append(object.OwnerReferences, *s.Owner)
 }
 
 func (s Store) write(ctx context.Context, object *corev1.ConfigMap, state learn.State) error {
@@ -149,7 +163,8 @@ func (s Store) write(ctx context.Context, object *corev1.ConfigMap, state learn.
 	if object.Data == nil {
 		object.Data = map[string]string{}
 	}
-	object.Data[Key] = string(text)
+	object.Data[Key(s.KubeBot)] = string(text)
+	s.own(object)
 	if object.ResourceVersion == "" {
 		err = s.Client.Create(ctx, object)
 	} else {

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -31,7 +32,9 @@ func newStore(t *testing.T, kubeBot string) Store {
 	t.Helper()
 	c, err := client.New(config, client.Options{})
 	require.NoError(t, err)
-	return Store{Client: c, Namespace: "default", KubeBot: kubeBot}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: kubeBot}}
+	require.NoError(t, client.IgnoreAlreadyExists(c.Create(t.Context(), namespace)))
+	return Store{Client: c, Namespace: namespace.Name, KubeBot: kubeBot}
 }
 
 type holder bool
@@ -94,10 +97,11 @@ func TestWritersThatMeetLoseNothing(t *testing.T) {
 func TestABrokenDocumentIsNotLearnedOver(t *testing.T) {
 	s := newStore(t, "broken")
 	broken := s.empty()
-	broken.Data = map[string]string{Key: "{", "note": "mine"}
+	broken.Data = map[string]string{Key("broken"): "{", "note": "mine"}
 	require.NoError(t, s.Client.Create(t.Context(), broken))
 	_, err := s.Learn(t.Context(), holder(true), []learn.Feedback{noise("a", 1)})
-	require.ErrorContains(t, err, "ConfigMap broken-learned, key state.json")
+	require.ErrorContains(t, err, "ConfigMap kubebot-learned, key broken.json")
+	require.ErrorIs(t, err, ErrUnreadable)
 	imported, _ := learn.State{}.Learn(noise("a", 1))
 	_, err = s.Replace(t.Context(), imported)
 	require.NoError(t, err)
@@ -118,4 +122,24 @@ func TestReplacingGoesUpInRevisions(t *testing.T) {
 	state, err := s.Replace(t.Context(), learn.State{})
 	require.NoError(t, err)
 	assert.EqualValues(t, 4, state.Revision)
+}
+
+func TestKubeBotsOfOneNamespaceKeepApart(t *testing.T) {
+	a := newStore(t, "together")
+	b := a
+	b.KubeBot = "other"
+	a.Owner, b.Owner = &metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: "a", UID: "1"}, &metav1.OwnerReference{APIVersion: "v1", Kind: "Namespace", Name: "b", UID: "2"}
+	for range 2 {
+		_, err := a.Learn(t.Context(), holder(true), []learn.Feedback{noise("a", 1), noise("b", 2)})
+		require.NoError(t, err)
+		_, err = b.Learn(t.Context(), holder(true), []learn.Feedback{noise("c", 1)})
+		require.NoError(t, err)
+	}
+	state, err := b.Load(t.Context())
+	require.NoError(t, err)
+	require.Len(t, state.Cells, 1)
+	assert.Len(t, state.Cells[0].Judgements, 1)
+	object := &corev1.ConfigMap{}
+	require.NoError(t, a.Client.Get(t.Context(), client.ObjectKey{Namespace: "together", Name: Name}, object))
+	assert.Len(t, object.OwnerReferences, 2)
 }

@@ -37,6 +37,8 @@ type Config struct {
 	JaegerURL  string `json:"jaegerURL,omitempty"`
 	// RootCause looks for the cause of every Incident unless it is Disabled.
 	RootCause v1alpha1.Switch `json:"rootCause,omitempty"`
+	// Learning lets what people taught decide unless it is Disabled.
+	Learning v1alpha1.Switch `json:"learning,omitempty"`
 	// Severities, Receivers, Routes and MuteTimes are the spec's.
 	Severities []v1alpha1.SeverityMapping `json:"severities,omitempty"`
 	Receivers  []v1alpha1.Receiver        `json:"receivers,omitempty"`

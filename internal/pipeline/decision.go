@@ -1,0 +1,95 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/learn/judged"
+)
+
+// decide asks for the decision when something changed, when it depends on time, and when this process sees the Incident
+// for the first time, because its rules may be new. Else the stored one is kept: while a change of the rules is rolled
+// out, replicas with the old and the new ones must not undo each other's decisions.
+func (p *Pipeline) decide(inc *v1alpha1.Incident, changed bool, now time.Time) decide.Outcome {
+	if d := inc.Status.Decision; d != nil && !decide.Timed(d.Reason) {
+		if !changed && !p.firstSight(inc) || inc.Status.State == v1alpha1.IncidentClosed {
+			return decide.Outcome{Decision: *d}
+		}
+	}
+	facts := decide.Facts{Severity: inc.Status.Severity, Namespace: inc.Spec.Subject.Namespace}
+	rules := p.Rules
+	rules.Learned = p.learned(inc, changed)
+	if rules.Learned != nil {
+		about := judged.Of(inc, judged.Recurrence(inc, p.index.ByKey(inc.Spec.GroupKey)))
+		facts.Incident = &about
+	}
+	if p.byLabels {
+		for i := range inc.Status.Alerts {
+			facts.AlertLabels = append(facts.AlertLabels, labelsOf(inc.Status.Alerts[i]))
+		}
+	}
+	if inc.Status.StartedAt != nil {
+		facts.Opened = inc.Status.StartedAt.Time
+	}
+	if facts.Severity != v1alpha1.SeverityCritical {
+		facts.LostNode, facts.LostNodeIncident = p.lostNode(inc)
+	}
+	if before := p.index.Get(IncidentName(p.Config.UID, inc.Spec.GroupKey, inc.Spec.Number-1)); before != nil {
+		s := before.Status
+		if s.ClosedAt != nil && s.Decision != nil && s.Decision.Verdict == v1alpha1.VerdictNotify {
+			facts.Previous = s.ClosedAt.Time
+		}
+	}
+	facts.SilencedUntil, facts.SilencedBy = p.silencedBefore(inc, now)
+	return decide.Decide(rules, facts, now)
+}
+
+// learned returns what people taught about an Incident: as it was when the Incident last changed, else as it is now.
+func (p *Pipeline) learned(inc *v1alpha1.Incident, changed bool) decide.Learned {
+	if p.Learned == nil {
+		return nil
+	}
+	if d := inc.Status.Decision; d != nil && !changed && (d.Learned != nil || !decide.Timed(d.Reason)) {
+		return decide.Keep(d.Learned)
+	}
+	return p.Learned()
+}
+
+// labelsOf returns the labels of a stored alert with those that have fields of their own.
+func labelsOf(r v1alpha1.IncidentAlert) map[string]string {
+	labels := map[string]string{alert.LabelName: r.Name, alert.LabelSeverity: string(r.Severity)}
+	for name, value := range r.Labels {
+		labels[name] = value
+	}
+	return labels
+}
+
+// lostNode returns the lost node that explains the Incident, if that node has an open Incident.
+func (p *Pipeline) lostNode(inc *v1alpha1.Incident) (node, incident string) {
+	if inc.Spec.Subject.Kind == "Node" || inc.Spec.Subject.Namespace == "" {
+		return "", ""
+	}
+	node, ok := p.Topology.LostNode(inc.Spec.Subject)
+	if !ok {
+		return "", ""
+	}
+	list := p.index.ByKey(NodeGroup(node).Key)
+	if len(list) == 0 || firing(list[len(list)-1]) == 0 || list[len(list)-1].Status.State == v1alpha1.IncidentClosed {
+		return "", ""
+	}
+	return node, list[len(list)-1].Name
+}
+
+// widen looks again at the Incidents that a node's Incident holds back, when that one changed its state.
+func (p *Pipeline) widen(before, after *v1alpha1.Incident) {
+	if after.Spec.Subject.Kind != "Node" || before.Status.State == after.Status.State {
+		return
+	}
+	for _, inc := range p.index.All() {
+		if d := inc.Status.Decision; d != nil && d.Reason == decide.ReasonInhibited {
+			p.queue.AddAfter(inc.Spec.GroupKey, window)
+		}
+	}
+}
