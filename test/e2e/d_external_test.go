@@ -47,10 +47,12 @@ func tellOutside(t *testing.T, ctx context.Context, ends time.Time) {
 	must(t, err)
 }
 
-func TestOutsidePrometheusAndAlertmanagerAreUsed(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
-	manifest := byHand(t)
-	must(t, cluster.Apply(ctx, manifest))
+// TestStoresOutsideAreUsed lets the KubeBot use a Prometheus, an Alertmanager, a Loki and a Jaeger that are not its own,
+// and back.
+func TestStoresOutsideAreUsed(t *testing.T) {
+	ctx := contextOf(t, 10*time.Minute)
+	must(t, cluster.Apply(ctx, byHand(t)))
+	must(t, cluster.RunStoresOutside(ctx))
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
 		for _, at := range []struct{ service, path string }{{"byhand-prometheus:9090", "-/ready"}, {"byhand-alertmanager:9093", "-/ready"}} {
 			if _, err := cluster.ServiceGet(ctx, stack.Namespace, at.service, at.path, nil); err != nil {
@@ -59,32 +61,56 @@ func TestOutsidePrometheusAndAlertmanagerAreUsed(t *testing.T) {
 		}
 		return nil
 	}))
-	patchMain(t, ctx, `{"spec":{"metrics":{
-		"prometheus":{"mode":"External","external":{"url":"http://byhand-prometheus.kubebot.svc:9090"}},
-		"alertmanager":{"mode":"External","external":{"url":"http://byhand-alertmanager.kubebot.svc:9093"}}}}}`)
-	t.Cleanup(func() {
-		ctx := contextOf(t, 5*time.Minute)
-		patchMain(t, ctx, `{"spec":{"metrics":{"prometheus":{"mode":"Managed","external":null},"alertmanager":{"mode":"Managed","external":null}}}}`)
-		_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "prometheus/byhand", "alertmanager/byhand", "service/byhand-prometheus",
-			"service/byhand-alertmanager", "secret/byhand-prometheus", "secret/byhand-alertmanager", "--ignore-not-found")
-		must(t, err)
-		ready(t, ctx)
-	})
+	stores := "stores." + stack.OutsideNamespace + ".svc"
+	patchMain(t, ctx, fmt.Sprintf(`{"spec":{
+		"metrics":{
+			"prometheus":{"mode":"External","external":{"url":"http://byhand-prometheus.kubebot.svc:9090"}},
+			"alertmanager":{"mode":"External","external":{"url":"http://byhand-alertmanager.kubebot.svc:9093"}}},
+		"logs":{"loki":{"mode":"External","external":{"url":"http://%[1]s:3100","tenant":"team-a"}}},
+		"traces":{"jaeger":{"mode":"External","external":{"url":"http://%[1]s:16686","otlpEndpoint":"%[1]s:4317"}}}}}`, stores))
+	t.Cleanup(func() { backInside(t) })
+	ownAreGone(t, ctx)
 	ready(t, ctx)
-	out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "prometheus/main-prometheus", "alertmanager/main-alertmanager", "-o", "name", "--ignore-not-found")
-	must(t, err)
-	if left := strings.TrimSpace(out); left != "" {
-		t.Errorf("KubeBot's own are still there: %s", left)
-	}
+	flowing(t, ctx)
 	tellOutside(t, ctx, time.Now().Add(time.Hour))
 	ownAlertIs(t, ctx, func(m stack.Message) bool { return !m.Resolved() })
 	tellOutside(t, ctx, time.Now())
 	ownAlertIs(t, ctx, stack.Message.Resolved)
 	kb, err := cluster.KubeBot(ctx, "main")
 	must(t, err)
-	if !hasEndpoint(kb, "http://byhand-prometheus.kubebot.svc:9090") || !hasEndpoint(kb, "http://byhand-alertmanager.kubebot.svc:9093") {
-		t.Errorf("the status does not name what is used: %v", kb.Status.Endpoints)
+	for _, url := range []string{
+		"http://byhand-prometheus.kubebot.svc:9090", "http://byhand-alertmanager.kubebot.svc:9093", "http://" + stores + ":3100", "http://" + stores + ":16686",
+	} {
+		if !hasEndpoint(kb, url) {
+			t.Errorf("the status does not name %s: %v", url, kb.Status.Endpoints)
+		}
 	}
+}
+
+// ownAreGone waits until what KubeBot ran itself was removed.
+func ownAreGone(t *testing.T, ctx context.Context) {
+	t.Helper()
+	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
+		out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "prometheus/main-prometheus", "alertmanager/main-alertmanager",
+			"statefulset/main-loki", "statefulset/main-jaeger", "-o", "name", "--ignore-not-found")
+		if left := strings.TrimSpace(out); err == nil && left != "" {
+			err = fmt.Errorf("KubeBot's own are still there: %s", left)
+		}
+		return err
+	}))
+}
+
+// backInside lets the KubeBot run its own again and removes the others.
+func backInside(t *testing.T) {
+	t.Helper()
+	ctx := contextOf(t, 5*time.Minute)
+	patchMain(t, ctx, `{"spec":{"metrics":{"prometheus":{"mode":"Managed","external":null},"alertmanager":{"mode":"Managed","external":null}},
+		"logs":{"loki":null},"traces":{"jaeger":null}}}`)
+	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "prometheus/byhand", "alertmanager/byhand", "service/byhand-prometheus",
+		"service/byhand-alertmanager", "secret/byhand-prometheus", "secret/byhand-alertmanager", "--ignore-not-found")
+	must(t, err)
+	must(t, cluster.RemoveStoresOutside(ctx))
+	ready(t, ctx)
 }
 
 // ownAlertIs waits for the one message about the alert in the wanted state.

@@ -7,16 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/test/stack"
@@ -40,7 +36,6 @@ func TestSignals(t *testing.T) {
 	t.Run("one request is found in every store", testOneRequest)
 	t.Run("the service graph has the shop's calls", testServiceGraph)
 	t.Run("a killed sampler and stores that are away lose nothing", testOutages)
-	t.Run("stores outside take the place of KubeBot's", testStoresOutside)
 }
 
 // flowing waits until every signal is proven to flow.
@@ -188,47 +183,4 @@ func killAll(program string) error {
 		_ = p.Kill() // the next round finds it, if it is there
 	}
 	return err
-}
-
-// testStoresOutside lets the KubeBot use a Loki and a Jaeger that are not its own, and back.
-func testStoresOutside(t *testing.T) {
-	ctx := contextOf(t, 10*time.Minute)
-	must(t, cluster.RunStoresOutside(ctx))
-	defer func() {
-		if err := cluster.RemoveStoresOutside(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
-	host := "stores." + stack.OutsideNamespace + ".svc"
-	patch(t, ctx, fmt.Sprintf(`{"spec":{
-		"logs":{"loki":{"mode":"External","external":{"url":"http://%[1]s:3100","tenant":"team-a"}}},
-		"traces":{"jaeger":{"mode":"External","external":{"url":"http://%[1]s:16686","otlpEndpoint":"%[1]s:4317"}}}}}`, host))
-	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
-		for _, name := range []string{"main-loki", "main-jaeger"} {
-			err := cluster.Client.Get(ctx, types.NamespacedName{Namespace: stack.Namespace, Name: name}, &appsv1.StatefulSet{})
-			if !apierrors.IsNotFound(err) {
-				return fmt.Errorf("the StatefulSet %s is still there (%v)", name, err)
-			}
-		}
-		return nil
-	}))
-	ready(t, ctx)
-	flowing(t, ctx)
-	kb, err := cluster.KubeBot(ctx, "main")
-	must(t, err)
-	for _, e := range kb.Status.Endpoints {
-		if (e.Name == "loki" || e.Name == "jaeger") && !strings.Contains(e.URL, host) {
-			t.Errorf("the status names %s for %s", e.URL, e.Name)
-		}
-	}
-	patch(t, ctx, `{"spec":{"logs":{"loki":null},"traces":{"jaeger":null}}}`)
-	ready(t, ctx)
-}
-
-// patch changes the KubeBot "main".
-func patch(t *testing.T, ctx context.Context, json string) {
-	t.Helper()
-	kb, err := cluster.KubeBot(ctx, "main")
-	must(t, err)
-	must(t, cluster.Client.Patch(ctx, kb, client.RawPatch(types.MergePatchType, []byte(json))))
 }

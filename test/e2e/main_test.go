@@ -1,16 +1,21 @@
 //go:build e2e
 
 // Package e2e runs KubeBot in a real cluster and asserts what a user sees: a query answers, a message arrives. The
-// tests share one cluster and run in the order of their files' names; each leaves the KubeBot "main" Ready.
+// tests share one cluster and run in the order of their files' names; each leaves the KubeBot "main" Ready. Most of their
+// time they wait, so that test/run shares them out to several processes, each with a cluster of its own: E2E_PART.
 package e2e
 
 import (
 	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -28,9 +33,24 @@ var cluster *stack.Cluster
 // connections are those of the whole run; nil with an existing cluster.
 var connections *stack.Connections
 
+// parts are the tests of each part but the last, which has all that these leave over.
+var parts = map[string]string{
+	"faults": "^Test(DriftIs|ComponentSwitched|BadInput|MissingToken|NamespaceThat|Killed|SlackAnswers|SlackServer|ManagerKilled|APIServerAway|NoFurtherCopy)",
+	"ends":   "^TestEndsOfLife",
+}
+
+// lastPart is what E2E_PART says for all that parts leave over.
+const lastPart = "rest"
+
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
-	code, err := runAll(m)
+	flag.Parse()
+	part := os.Getenv("E2E_PART")
+	err := choose(part)
+	code := 1
+	if err == nil {
+		code, err = runAll(m, part)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
 		code = 1
@@ -38,12 +58,37 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func runAll(m *testing.M) (int, error) {
+// choose selects the tests of a part; without one all of them run.
+func choose(part string) error {
+	switch pattern, ok := parts[part]; {
+	case ok:
+		return flag.Set("test.run", pattern)
+	case part == lastPart:
+		return flag.Set("test.skip", strings.Join(slices.Collect(maps.Values(parts)), "|"))
+	case part != "":
+		return fmt.Errorf("E2E_PART is %q: use %s or one of %v", part, lastPart, slices.Sorted(maps.Keys(parts)))
+	}
+	return nil
+}
+
+// clusterName of a part, or of a run that is not shared out.
+func clusterName(part string) string {
+	name := cmp.Or(os.Getenv("E2E_CLUSTER"), "e2e")
+	if part != "" {
+		name += "-" + part
+	}
+	return name
+}
+
+// overFile is there when the tests of a part have run.
+func overFile(root, part string) string { return filepath.Join(root, "bin", clusterName(part)+".over") }
+
+func runAll(m *testing.M, part string) (int, error) {
 	root, err := stack.Root()
 	if err != nil {
 		return 1, err
 	}
-	name := cmp.Or(os.Getenv("E2E_CLUSTER"), "e2e")
+	name := clusterName(part)
 	log, err := os.Create(filepath.Join(root, "bin", name+".log"))
 	if err != nil {
 		return 1, fmt.Errorf("make the log: %w", err)
@@ -67,6 +112,7 @@ func runAll(m *testing.M) (int, error) {
 	if err = prepare(ctx); err == nil {
 		code = m.Run()
 	}
+	err = errors.Join(err, os.WriteFile(overFile(root, part), nil, 0o644))
 	return code, errors.Join(err, down())
 }
 

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"os"
 	"sort"
 	"strings"
 	"testing"
@@ -47,16 +48,37 @@ var rare = map[string]string{
 	"kubebot-prometheus nodes/metrics get":          "asked of the kubelet, which asks by SubjectAccessReview",
 }
 
+// auditLogs are those of this run; when it is shared out, those of every part, once they are through.
+func auditLogs(t *testing.T) []string {
+	t.Helper()
+	logs := []string{cluster.AuditLog()}
+	if os.Getenv("E2E_PART") != lastPart {
+		return logs
+	}
+	ctx := contextOf(t, 20*time.Minute)
+	for part := range parts {
+		must(t, stack.Eventually(ctx, 20*time.Minute, time.Second, func(context.Context) error {
+			if _, err := os.Stat(overFile(cluster.Root, part)); err != nil {
+				return fmt.Errorf("the part %s has not ended: %w", part, err)
+			}
+			return nil
+		}))
+		logs = append(logs, stack.AuditLogOf(cluster.Root, clusterName(part)))
+	}
+	return logs
+}
+
 // TestRolesMatchWhatIsAskedFor reads the API server's audit log of the whole run: no process was refused anything, and
 // each right that a role gives was used, or is explained above.
 func TestRolesMatchWhatIsAskedFor(t *testing.T) {
 	if stack.Existing() {
 		t.Skip("an existing cluster does not show its audit log")
 	}
+	logs := auditLogs(t)
 	ctx := contextOf(t, time.Minute)
 	used := map[string]map[string]bool{} // by service account, "group/resource verb"
 	refused, granted := map[string]int{}, map[string]bool{}
-	must(t, cluster.Audit(time.Time{}, func(e stack.AuditEvent) {
+	visit := func(e stack.AuditEvent) {
 		ns, sa := e.ServiceAccount()
 		if !strings.HasPrefix(sa, stack.Release+"-") || !strings.HasPrefix(ns, stack.Release) {
 			return
@@ -71,7 +93,10 @@ func TestRolesMatchWhatIsAskedFor(t *testing.T) {
 		} else if !strings.Contains(e.RequestURI, "dryRun") {
 			refused[what]++
 		}
-	}))
+	}
+	for _, log := range logs {
+		must(t, stack.ReadAudit(log, time.Time{}, visit))
+	}
 	for what, n := range refused {
 		if !granted[what] { // an API server that has just started knows no role for a moment
 			t.Errorf("refused %d times: %s", n, what)

@@ -49,7 +49,12 @@ func (e AuditEvent) Write() bool {
 
 // Audit calls visit for every request since a time. It needs a local cluster.
 func (c *Cluster) Audit(since time.Time, visit func(AuditEvent)) error {
-	f, err := os.Open(c.AuditLog())
+	return ReadAudit(c.AuditLog(), since, visit)
+}
+
+// ReadAudit calls visit for every request since a time in an audit log.
+func ReadAudit(log string, since time.Time, visit func(AuditEvent)) error {
+	f, err := os.Open(log)
 	if err != nil {
 		return fmt.Errorf("open the audit log: %w", err)
 	}

@@ -117,7 +117,10 @@ func Attach(name string, log io.Writer) (*Cluster, error) {
 }
 
 // AuditLog is the path of the API server's audit log of a local cluster.
-func (c *Cluster) AuditLog() string { return filepath.Join(c.Root, "bin", c.Name+"-audit.log") }
+func (c *Cluster) AuditLog() string { return AuditLogOf(c.Root, c.Name) }
+
+// AuditLogOf is the path of the audit log of the local cluster of a name.
+func AuditLogOf(root, name string) string { return filepath.Join(root, "bin", name+"-audit.log") }
 
 // Down removes the local cluster; an existing one is left alone.
 func (c *Cluster) Down(ctx context.Context) error {
