@@ -36,12 +36,14 @@ var personMustAct = map[string]bool{
 	v1alpha1.ReasonNamespaceNotServed: true,
 }
 
-// onlySaid are reasons of further conditions that tell of a weakness outside the stack, or of a choice: the stack is
+// onlySaid are reasons that tell of a weakness outside the stack, of a choice, or of what has a substitute: the stack is
 // ready all the same, and the summary mentions them.
 var onlySaid = map[string]bool{
 	v1alpha1.ReasonNoReceivers:        true,
 	v1alpha1.ReasonHistoryUnavailable: true,
 	v1alpha1.ReasonUndelivered:        true,
+	v1alpha1.ReasonTrainingFailed:     true,
+	v1alpha1.ReasonWeightsUnusable:    true,
 }
 
 // seen is what the status is made from.
@@ -106,6 +108,7 @@ func stalled(reason, message string) []metav1.Condition {
 // kept leaves what is known of the components as it was: the pass ended before it could look.
 func kept(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 	out.ClusterName, out.Endpoints, out.OmittedRules = in.previous.ClusterName, in.previous.Endpoints, in.previous.OmittedRules
+	out.Analysis = in.previous.Analysis
 	reason := v1alpha1.ReasonApplyFailed
 	if status.AsWait(in.failure) != nil {
 		reason = v1alpha1.ReasonProgressing
@@ -134,6 +137,9 @@ func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 		extras = append(extras, p.health.Extra...)
 		out.Endpoints = append(out.Endpoints, p.health.Endpoints...)
 		out.OmittedRules = append(out.OmittedRules, p.health.OmittedRules...)
+		if p.health.Analysis != nil {
+			out.Analysis = inUseSince(in, *p.health.Analysis)
+		}
 	}
 	out.Endpoints = unique(out.Endpoints, func(e v1alpha1.Endpoint) string { return e.Name }, maxEndpoints)
 	out.OmittedRules = unique(out.OmittedRules, func(o v1alpha1.OmittedRule) string { return o.Name }, maxOmittedRules)
@@ -141,6 +147,15 @@ func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 	components = components[:min(len(components), maxConditions-3)]
 	out.Conditions = append(summary(in, components), components...)
 	return out
+}
+
+// inUseSince says since when the weights of the analysis are in use: since they were first seen to be.
+func inUseSince(in seen, a v1alpha1.AnalysisStatus) *v1alpha1.AnalysisStatus {
+	a.Since = &metav1.Time{Time: in.now.UTC().Truncate(time.Second)}
+	if had := in.previous.Analysis; had != nil && had.Weights == a.Weights && had.Since != nil {
+		a.Since = had.Since
+	}
+	return &a
 }
 
 // partCondition returns the condition of a component. What hindered its objects comes before what was seen of it.

@@ -32,6 +32,8 @@ const (
 	ConditionGrafanaReady = "GrafanaReady"
 	// ConditionArchiveReady: the archive's writer runs and takes what it is sent.
 	ConditionArchiveReady = "ArchiveReady"
+	// ConditionTrainingReady: the analysis is refitted on schedule, and the weights that the spec asks for can be used.
+	ConditionTrainingReady = "TrainingReady"
 	// ConditionMetricsFlowing: a metric that KubeBot sent by OTLP was found in Prometheus.
 	ConditionMetricsFlowing = "MetricsFlowing"
 	// ConditionLogsFlowing: a log line that KubeBot wrote was found in Loki.
@@ -107,6 +109,11 @@ const (
 	ReasonClusterScopeTaken = "ClusterScopeTaken"
 	// ReasonNamespaceNotServed: the chart was not told to serve the KubeBot's namespace.
 	ReasonNamespaceNotServed = "NamespaceNotServed"
+	// ReasonTrainingFailed: the last refit of the analysis did not come to an end; the weights in use stay.
+	ReasonTrainingFailed = "TrainingFailed"
+	// ReasonWeightsUnusable: the weights that shall be used are not kept or don't fit this version; the built-in ones are
+	// used.
+	ReasonWeightsUnusable = "WeightsUnusable"
 	// ReasonEmptyDir: data are in an emptyDir and go with the pod.
 	ReasonEmptyDir = "EmptyDir"
 	// ReasonDeleting: the KubeBot is being deleted.

@@ -25,6 +25,7 @@ import (
 // +kubebuilder:printcolumn:name="FluentBit",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="FluentBitReady")].status`
 // +kubebuilder:printcolumn:name="Grafana",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="GrafanaReady")].status`
 // +kubebuilder:printcolumn:name="Archive",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="ArchiveReady")].status`
+// +kubebuilder:printcolumn:name="Training",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="TrainingReady")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 40",message="metadata.name may have at most 40 characters, because the names of the deployed objects begin with it"
 type KubeBot struct {
@@ -282,6 +283,9 @@ type KubeBotStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=128
 	OmittedRules []OmittedRule `json:"omittedRules,omitempty"`
+	// Analysis tells by which weights causes are ranked, and how the last refit went.
+	// +optional
+	Analysis *AnalysisStatus `json:"analysis,omitempty"`
 	// Inventory lists every object that KubeBot applied or is about to apply.
 	// +optional
 	// +listType=atomic

@@ -1,6 +1,9 @@
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/api/resource"
+import (
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // LogsSpec configures what collects and stores logs.
 type LogsSpec struct {
@@ -276,6 +279,96 @@ type AnalysisSpec struct {
 	// Archive keeps all four signals as OTLP, to learn from.
 	// +optional
 	Archive ArchiveSpec `json:"archive,omitempty"`
+	// Training refits the analysis to what people said of causes.
+	// +optional
+	Training TrainingSpec `json:"training,omitempty"`
+	// Weights chooses by which version of its weights the analysis ranks causes.
+	// +optional
+	Weights WeightsSpec `json:"weights,omitempty"`
+}
+
+// TrainingSpec configures the job that refits the analysis to the Incidents whose cause people judged. New weights are
+// adopted only if they are better on Incidents that they had not seen.
+type TrainingSpec struct {
+	PodSettings `json:",inline"`
+	// Mode says whether KubeBot refits the analysis. Disabled leaves the weights in use as they are.
+	// +optional
+	// +kubebuilder:default=Managed
+	Mode ExporterMode `json:"mode,omitempty"`
+	// Schedule is a cron expression of five fields, in UTC. Default 17 3 * * * (each night).
+	// +optional
+	// +kubebuilder:validation:MaxLength=100
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(@(hourly|daily|midnight|weekly|monthly)|[-*/,?0-9A-Za-z]+( [-*/,?0-9A-Za-z]+){4})$')",message="schedule must be a cron expression of five fields such as 17 3 * * *, or one of @hourly, @daily, @weekly and @monthly"
+	Schedule string `json:"schedule,omitempty"`
+}
+
+// WeightsBuiltIn names the weights that come with KubeBot.
+const WeightsBuiltIn = "BuiltIn"
+
+// WeightsSpec chooses the weights of the analysis.
+type WeightsSpec struct {
+	// Version to use: BuiltIn for those that come with KubeBot, or the number of one in status.analysis.versions.
+	// Default: the one adopted last. It rolls back, and holds until it is taken out.
+	// +optional
+	// +kubebuilder:validation:MaxLength=9
+	// +kubebuilder:validation:XValidation:rule="self == 'BuiltIn' || self.matches('^[1-9][0-9]*$')",message="version must be BuiltIn or the number of a version in status.analysis.versions"
+	Version string `json:"version,omitempty"`
+}
+
+// AnalysisStatus tells by which weights causes are ranked, and how the last refit went.
+type AnalysisStatus struct {
+	// Weights in use: BuiltIn, or the number of a version.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Weights string `json:"weights,omitempty"`
+	// Since when these weights are in use.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// Versions that were adopted and can be gone back to, the latest first.
+	// +optional
+	// +listType=map
+	// +listMapKey=version
+	// +kubebuilder:validation:MaxItems=8
+	Versions []WeightsVersion `json:"versions,omitempty"`
+	// LastTraining is the last refit.
+	// +optional
+	LastTraining *TrainingOutcome `json:"lastTraining,omitempty"`
+}
+
+// WeightsVersion is a version of the weights that a refit made.
+type WeightsVersion struct {
+	// Version is its number, from 1.
+	Version int32 `json:"version"`
+	// AdoptedAt is when it was adopted.
+	AdoptedAt metav1.Time `json:"adoptedAt"`
+	// Incidents that it was fitted to.
+	Incidents int32 `json:"incidents"`
+	// HeldBack counts the Incidents that the figures are of; each was judged by weights that had not seen it.
+	HeldBack int32 `json:"heldBack"`
+	// RightPercentBefore and RightPercentAfter are the shares of those whose first cause was right, by the weights that
+	// were in use before and by the new ones.
+	RightPercentBefore int32 `json:"rightPercentBefore"`
+	RightPercentAfter  int32 `json:"rightPercentAfter"`
+}
+
+// TrainingOutcome is how a refit went.
+type TrainingOutcome struct {
+	// At is when it ended.
+	At metav1.Time `json:"at"`
+	// Adopted says whether its weights were taken over.
+	Adopted bool `json:"adopted"`
+	// Message says why they were or were not.
+	// +kubebuilder:validation:MaxLength=512
+	Message string `json:"message"`
+	// Judged counts the Incidents whose cause people judged, Usable those of them whose telemetry is known.
+	Judged int32 `json:"judged"`
+	Usable int32 `json:"usable"`
+	// HeldBack counts the Incidents that the figures are of, 0 when there were too few for any.
+	HeldBack int32 `json:"heldBack"`
+	// RightPercentBefore and RightPercentAfter are the shares of those whose first cause was right, by the weights in use
+	// and by the new ones.
+	RightPercentBefore int32 `json:"rightPercentBefore"`
+	RightPercentAfter  int32 `json:"rightPercentAfter"`
 }
 
 // ArchiveSpec configures the archive of all four signals.

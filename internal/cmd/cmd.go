@@ -187,15 +187,34 @@ func trainCommand() *cobra.Command {
 	var o train.Options
 	c := &cobra.Command{
 		Use:   "train",
-		Short: "Refit the analysis from incidents whose cause people confirmed or corrected",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return train.Run(cmd.Context(), o) },
+		Short: "Refit the analysis from incidents whose cause people judged",
+		Long: "Refit the analysis from incidents whose cause people judged: those of a folder (--incidents), or those of a KubeBot\n" +
+			"(--kubebot), as the CronJob of the stack does. New weights are adopted only if they are better on incidents that\n" +
+			"they had not seen.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			if o.Cluster.KubeBot != "" {
+				if o.Cluster.Config, err = ctrl.GetConfig(); err != nil {
+					return fmt.Errorf("find the cluster: %w", err)
+				}
+			}
+			return train.Run(cmd.Context(), o)
+		},
 	}
 	f := c.Flags()
 	f.StringVar(&o.Folder, "incidents", "", "folder with one <name>.json per incident: snapshot, workload, kind")
 	f.StringVar(&o.Weights, "weights", "", "weights file in use; the built-in one when left out")
 	f.StringVar(&o.Output, "output", "", "where new weights are written if they are better")
-	_ = c.MarkFlagRequired("incidents")
+	f.StringVar(&o.Cluster.KubeBot, "kubebot", "", "KubeBot whose Incidents are learned from")
+	f.StringVar(&o.Cluster.Namespace, "namespace", "", "its namespace")
+	f.StringVar(&o.Cluster.Prometheus, "prometheus", "", "URL of Prometheus")
+	f.StringVar(&o.Cluster.Loki, "loki", "", "URL of Loki")
+	f.StringVar(&o.Cluster.LokiTenant, "loki-tenant", "", "tenant of Loki")
+	f.StringVar(&o.Cluster.Jaeger, "jaeger", "", "URL of Jaeger")
+	f.StringVar(&o.Cluster.Archive, "archive", "", "folder of the archive's files, for what the stores no longer hold")
+	c.MarkFlagsOneRequired("incidents", "kubebot")
+	c.MarkFlagsMutuallyExclusive("incidents", "kubebot")
+	c.MarkFlagsRequiredTogether("kubebot", "namespace")
 	return c
 }
 

@@ -124,6 +124,8 @@ type Health struct {
 	Endpoints []v1alpha1.Endpoint
 	// OmittedRules for the status.
 	OmittedRules []v1alpha1.OmittedRule
+	// Analysis for the status, nil for what tells nothing of it; since when the weights are in use is found out later.
+	Analysis *v1alpha1.AnalysisStatus
 	// Restarts are of processes that run and answer and no longer do their work.
 	Restarts []Restart
 }

@@ -73,6 +73,14 @@ const (
 	ProofService  = "kubebot-proof"
 )
 
+// ConfigMaps in the KubeBot's namespace: the versions of the weights of the analysis, and what the training knows of each
+// judged Incident. Their names are fixed, so that the training's role can name what it may write: of the KubeBots in a
+// namespace one is active.
+const (
+	WeightsConfigMap  = "kubebot-weights"
+	ExamplesConfigMap = "kubebot-examples"
+)
+
 // ResponderReceiver is the name of the receiver in Alertmanager's configuration that stands for the responder.
 const ResponderReceiver = "kubebot-responder"
 

@@ -1,6 +1,9 @@
 package enrich
 
 import (
+	"context"
+	"time"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/rca"
 )
@@ -49,4 +52,40 @@ func (a Answer) Example(inc *v1alpha1.Incident) (rca.Example, bool) {
 		j.Workload = service
 	}
 	return rca.Example{Snapshot: a.Snapshot, Workload: j.Workload, Kind: rca.Kind(j.Kind), Wrong: j.Wrong}, true
+}
+
+// Record reads telemetry alone, for a question of the past: the state of objects is not that of then any more. The answer
+// holds what the engine saw, and no causes.
+func (a *Analyst) Record(ctx context.Context, q Question) Answer {
+	limit := a.SourceTime
+	if limit == 0 {
+		limit = SourceTime
+	}
+	readings := readAll(ctx, a.Sources, q, limit)
+	t := collect(readings)
+	out := Answer{Services: t.byName}
+	for _, r := range readings {
+		out.Sources = append(out.Sources, r.report)
+	}
+	if t.any() {
+		out.Snapshot = t.snapshot(q, nil)
+	}
+	return out
+}
+
+// Past returns the question that the last analysis of an Incident asked: what came later, nobody saw then.
+func Past(inc *v1alpha1.Incident, now time.Time) Question {
+	q := QuestionOf(inc, now)
+	a := inc.Status.Analysis
+	if a == nil || a.FinishedAt == nil {
+		return q
+	}
+	asked := a.FinishedAt.Time
+	if least := q.Alarm.Add(time.Minute); asked.Before(least) {
+		asked = least
+	}
+	if asked.Before(q.Now) {
+		q.Now = asked
+	}
+	return q
 }

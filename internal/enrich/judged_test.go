@@ -1,6 +1,11 @@
 package enrich
 
 import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"testing"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -42,5 +47,36 @@ func TestAnExampleNamesTheCauseAsTelemetryDoes(t *testing.T) {
 	}
 	if _, ok := a.Example(&v1alpha1.Incident{}); ok {
 		t.Error("an example that nobody judged")
+	}
+}
+
+func TestThePastIsAskedAsItWasThen(t *testing.T) {
+	inc := &v1alpha1.Incident{Status: v1alpha1.IncidentStatus{StartedAt: &metav1.Time{Time: noon}}}
+	at := func(after time.Duration) *v1alpha1.Analysis {
+		return &v1alpha1.Analysis{FinishedAt: &metav1.MicroTime{Time: noon.Add(after)}}
+	}
+	for name, c := range map[string]struct {
+		analysis *v1alpha1.Analysis
+		want     time.Duration
+	}{
+		"never analysed":      {nil, 30 * time.Minute},
+		"after three minutes": {at(3 * time.Minute), 3 * time.Minute},
+		"at once":             {at(time.Second), time.Minute},
+		"very late":           {at(time.Hour), 30 * time.Minute},
+	} {
+		inc.Status.Analysis = c.analysis
+		if q := Past(inc, noon.Add(24*time.Hour)); q.Now != noon.Add(c.want) || q.Alarm != noon {
+			t.Errorf("%s: alarm %s, until %s", name, q.Alarm, q.Now)
+		}
+	}
+}
+
+func TestARecordingHoldsWhatTheStoresGive(t *testing.T) {
+	a := Analyst{Sources: []Source{store{"well", func(context.Context) (Telemetry, error) { return oneSpan(), nil }}}}
+	if got := a.Record(t.Context(), asked); got.Snapshot == nil || len(got.Sources) != 1 {
+		t.Errorf("got %+v", got)
+	}
+	if got := (&Analyst{}).Record(t.Context(), asked); got.Snapshot != nil {
+		t.Errorf("a snapshot of nothing: %+v", got)
 	}
 }

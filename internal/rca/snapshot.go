@@ -77,6 +77,30 @@ type Snapshot struct {
 	Dropped uint64 `json:"dropped,omitempty"`
 }
 
+// Names of the signals that a snapshot can hold.
+const (
+	SignalTraces  = "traces"
+	SignalLogs    = "logs"
+	SignalMetrics = "metrics"
+)
+
+// Holds says whether the snapshot holds anything of a signal (SignalTraces, SignalLogs or SignalMetrics).
+func (s *Snapshot) Holds(signal string) bool {
+	if signal == SignalTraces && len(s.Links) > 0 {
+		return true
+	}
+	if signal == SignalMetrics && len(s.Edges) > 0 {
+		return true
+	}
+	for i := range s.Workloads {
+		w := &s.Workloads[i]
+		if signal == SignalTraces && len(w.Operations) > 0 || signal == SignalLogs && len(w.Patterns) > 0 || signal == SignalMetrics && len(w.Series) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Workload is one service or deployment.
 type Workload struct {
 	Name       string      `json:"name"`

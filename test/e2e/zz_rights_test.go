@@ -21,6 +21,7 @@ import (
 var neverAsked = map[string]string{
 	"prometheus-operator": "the Prometheus Operator's rights are those that its documentation asks for",
 	"fluent-bit":          "runs only in clusters that have its image",
+	"training":            "runs at night; its own tests run it with its shipped role",
 }
 
 // implied are rights that go with one that was used: a watch streams the list and falls back to listing; who applies

@@ -17,7 +17,6 @@ import (
 	"github.com/kubebot/kubebot/internal/enrich/prometheus"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
-	"github.com/kubebot/kubebot/internal/rca"
 	"github.com/kubebot/kubebot/internal/rca/detectors"
 	"github.com/kubebot/kubebot/internal/rca/weights"
 )
@@ -49,22 +48,25 @@ func (p *process) analyst() (pipeline.Analyst, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the client of the analysis: %w", err)
 	}
-	model, err := weights.Default()
+	live, err := weights.NewLive(config.WeightsDir, detectors.All())
 	if err != nil {
 		return nil, err
 	}
-	engine, err := rca.NewEngine(detectors.All(), model)
-	if err != nil {
-		return nil, fmt.Errorf("make the engine: %w", err)
-	}
-	a := &enrich.Analyst{
-		Kube: kube, Metadata: meta, Sources: stores(p.config), Engine: engine, Weights: builtInWeights, MaxObjects: analysisObjects,
-	}
-	return func(ctx context.Context, inc *v1alpha1.Incident) v1alpha1.IncidentStatus { return a.Explain(ctx, inc) }, nil
+	return ranked(enrich.Analyst{Kube: kube, Metadata: meta, Sources: stores(p.config), MaxObjects: analysisObjects}, live), nil
 }
 
-// builtInWeights names the weights that come with the program.
-const builtInWeights = "built-in"
+// ranked makes each analysis with the weights that are in use when it begins.
+func ranked(a enrich.Analyst, live *weights.Live) pipeline.Analyst {
+	return func(ctx context.Context, inc *v1alpha1.Incident) v1alpha1.IncidentStatus {
+		one := a
+		engine, chosen, err := live.Engine()
+		if err != nil {
+			return v1alpha1.IncidentStatus{Analysis: &v1alpha1.Analysis{State: v1alpha1.AnalysisFailed, Message: err.Error()}}
+		}
+		one.Engine, one.Weights = engine, chosen.Name
+		return one.Explain(ctx, inc)
+	}
+}
 
 // stores are the configured stores of telemetry.
 func stores(c config.Config) []enrich.Source {

@@ -1,4 +1,5 @@
-// Package train is the command `kubebot train`: it refits the root-cause weights from incidents whose cause is known.
+// Package train is the command `kubebot train`: it refits the root-cause weights from incidents whose cause is known, of a
+// folder or of a cluster.
 package train
 
 import (
@@ -10,18 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"time"
 
 	cmdrca "github.com/kubebot/kubebot/internal/cmd/rca"
 	"github.com/kubebot/kubebot/internal/rca"
 	"github.com/kubebot/kubebot/internal/rca/detectors"
 	"github.com/kubebot/kubebot/internal/rca/training"
 )
-
-// MinIncidents is how many judged incidents a refit needs; with fewer the weights in use stay.
-const MinIncidents = 10
-
-// folds is how many parts the incidents are split into; each part is judged by weights that never saw it.
-const folds = 5
 
 // Options of `kubebot train`.
 type Options struct {
@@ -31,6 +27,8 @@ type Options struct {
 	Weights string
 	// Output is where adopted weights are written.
 	Output string
+	// Cluster refits from the Incidents of a KubeBot instead of a folder, where its KubeBot is named.
+	Cluster ClusterOptions
 	// Out takes the report; default standard output.
 	Out io.Writer
 }
@@ -50,13 +48,19 @@ func Run(ctx context.Context, o Options) error {
 	if o.Out == nil {
 		o.Out = os.Stdout
 	}
-	r, err := refit(ctx, o)
+	var outcome any
+	var err error
+	if o.Cluster.KubeBot != "" {
+		outcome, err = o.Cluster.refit(ctx)
+	} else {
+		outcome, err = refit(ctx, o)
+	}
 	if err != nil {
 		return err
 	}
 	enc := json.NewEncoder(o.Out)
 	enc.SetIndent("", "  ")
-	if err := enc.Encode(r); err != nil {
+	if err := enc.Encode(outcome); err != nil {
 		return fmt.Errorf("print outcome: %w", err)
 	}
 	return nil
@@ -67,8 +71,7 @@ func refit(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	ds := detectors.All()
-	engine, err := rca.NewEngine(ds, old)
+	engine, err := rca.NewEngine(detectors.All(), old)
 	if err != nil {
 		return nil, fmt.Errorf("make engine: %w", err)
 	}
@@ -76,35 +79,13 @@ func refit(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Outcome{Incidents: len(examples)}
-	if len(examples) < MinIncidents {
-		r.Reason = fmt.Sprintf("fewer than %d judged incidents", MinIncidents)
-		return r, nil
+	made, r := attempt(examples, old, nil, time.Now())
+	if made != nil {
+		if err := write(o.Output, made); err != nil {
+			return nil, err
+		}
 	}
-	opts := training.DefaultOptions
-	opts.Prior = old.Weights // learn on top of what is known
-	unseen := training.LeaveOut(examples, "fold:", ds, opts)
-	var before, after []int
-	for i := range examples {
-		before = append(before, training.Rank(&examples[i], old.Weights).CauseRank)
-		after = append(after, unseen[i].CauseRank)
-	}
-	r.Before, r.After = training.Measure(before).AC1, training.Measure(after).AC1
-	if r.After <= r.Before {
-		r.Reason = "not better on held-back incidents"
-		return r, nil
-	}
-	cal := training.Calibrate(unseen)
-	cal.Abstain = old.Calibration.Abstain
-	m := rca.Model{
-		Version: rca.ModelVersion, Command: "kubebot train", Weights: training.Fit(examples, ds, opts), Calibration: cal,
-		Figures: map[string]float64{"incidents": float64(r.Incidents), "AC@1 before": r.Before, "AC@1 after": r.After},
-	}
-	if err := write(o.Output, &m); err != nil {
-		return nil, err
-	}
-	r.Adopted, r.Reason = true, "better on held-back incidents"
-	return r, nil
+	return &Outcome{Incidents: len(examples), Before: r.Before, After: r.After, Adopted: r.Adopted, Reason: r.Reason}, nil
 }
 
 func read(ctx context.Context, folder string, engine *rca.Engine) ([]training.Example, error) {
@@ -114,7 +95,7 @@ func read(ctx context.Context, folder string, engine *rca.Engine) ([]training.Ex
 	}
 	sort.Strings(files)
 	var out []training.Example
-	for i, f := range files {
+	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("read incidents: %w", err)
 		}
@@ -127,7 +108,6 @@ func read(ctx context.Context, folder string, engine *rca.Engine) ([]training.Ex
 			return nil, fmt.Errorf("incident %s: %w", filepath.Base(f), err)
 		}
 		e.ID = filepath.Base(f)
-		e.Groups = []string{fmt.Sprintf("fold:%d", i%folds)}
 		out = append(out, e)
 	}
 	return out, nil
@@ -139,7 +119,7 @@ func Parse(b []byte, engine *rca.Engine) (training.Example, error) {
 	if err != nil {
 		return training.Example{}, err
 	}
-	return training.Example{Weight: 1, Hypotheses: engine.Hypotheses(e.Snapshot), Workload: e.Workload, Kind: e.Kind}, nil
+	return training.Example{Weight: 1, Hypotheses: engine.Hypotheses(e.Snapshot), Workload: e.Workload, Kind: e.Kind, Wrong: e.Wrong}, nil
 }
 
 // write replaces the file in one step, so that a reader never sees half of it.

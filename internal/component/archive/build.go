@@ -81,6 +81,19 @@ func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
 }
 
+// Folder of the archive's files in its volume.
+const Folder = "archive"
+
+// Claim returns the name of the volume claim that holds the archive's files; empty while there is none, because they are
+// in an emptyDir or a bucket, or there is no archive.
+func Claim(kb *v1alpha1.KubeBot) string {
+	s := kb.Spec.Analysis.Archive
+	if !managed(kb) || s.ObjectStorage != nil || s.Storage.Size == nil {
+		return ""
+	}
+	return pods.DataVolume + "-" + setName(kb) + "-0" // as the StatefulSet controller names it
+}
+
 // setName is bounded, because the name of a StatefulSet becomes part of a label.
 func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, name), 52) }
 

@@ -49,7 +49,7 @@ const (
 	idCounters = "transform/counters"
 	idBatch    = "batch"
 	idStorage  = "file_storage"
-	dir        = otelcol.DataDir + "/archive"
+	dir        = otelcol.DataDir + "/" + Folder
 )
 
 // signals and the share of the volume of each.

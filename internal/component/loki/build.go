@@ -210,5 +210,5 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.LokiPort},
-		netpol.Part(kb, "collector"), grafana, netpol.Component(kb, "responder"), netpol.Manager(in), netpol.Prometheus(kb))}, out)
+		netpol.Part(kb, "collector"), grafana, netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in), netpol.Prometheus(kb))}, out)
 }

@@ -204,7 +204,7 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	return netpol.Policy(kb, name,
 		[]networkingv1.NetworkPolicyIngressRule{
-			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, name), netpol.Part(kb, "collector"), netpol.Component(kb, "grafana")),
+			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Component(kb, name), netpol.Part(kb, "collector"), netpol.Component(kb, "grafana")),
 			netpol.From([]int{reloaderPort}, netpol.Component(kb, name)),
 		},
 		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})

@@ -9,6 +9,7 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -109,6 +110,8 @@ func podOf(o client.Object) *corev1.Pod {
 		template = w.Spec.Template
 	case *appsv1.DaemonSet:
 		template = w.Spec.Template
+	case *batchv1.CronJob:
+		template = w.Spec.JobTemplate.Spec.Template
 	case *appsv1.StatefulSet:
 		template = w.Spec.Template
 		for _, claim := range w.Spec.VolumeClaimTemplates {

@@ -15,6 +15,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/component/responder"
 	"github.com/kubebot/kubebot/internal/component/rules"
+	"github.com/kubebot/kubebot/internal/component/training"
 )
 
 // All returns every component, in the order in which they are applied and in which the status tells of them. The rules
@@ -31,6 +32,7 @@ func All() []component.Component {
 		collector.Component{},
 		archive.Component{},
 		grafana.Component{},
+		training.Component{},
 		responder.Component{},
 		proof.Component{},
 	}

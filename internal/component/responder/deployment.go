@@ -137,7 +137,7 @@ func environment(in component.Input) []corev1.EnvVar {
 	return env
 }
 
-// mounts are the configuration, the generated credentials, and of each receiver's Secret the keys that are named. Those
+// mounts are the configuration, the generated credentials, the weights of the analysis, and of each receiver's Secret the keys that are named. Those
 // are optional: a missing one keeps no pod from starting, and a new one appears in the running pod.
 func mounts(kb *v1alpha1.KubeBot) ([]corev1.Volume, []corev1.VolumeMount) {
 	volumes := []corev1.Volume{
@@ -147,10 +147,14 @@ func mounts(kb *v1alpha1.KubeBot) ([]corev1.Volume, []corev1.VolumeMount) {
 		{Name: "credentials", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
 			SecretName: naming.Object(kb, credentials.SecretSuffix),
 		}}},
+		{Name: "weights", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
+			LocalObjectReference: corev1.LocalObjectReference{Name: endpoints.WeightsConfigMap}, Optional: new(true),
+		}}},
 	}
 	mounts := []corev1.VolumeMount{
 		{Name: "config", MountPath: path.Dir(config.Path), ReadOnly: true},
 		{Name: "credentials", MountPath: config.CredentialsDir, ReadOnly: true},
+		{Name: "weights", MountPath: config.WeightsDir, ReadOnly: true},
 	}
 	more, moreMounts := receivers.Mounts(secretRefs(kb.Spec.Alerting), config.SecretsDir)
 	return append(volumes, more...), append(mounts, moreMounts...)

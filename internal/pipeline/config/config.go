@@ -14,6 +14,8 @@ const (
 	Path = "/etc/kubebot/config/responder.yaml"
 	// CredentialsDir is where the generated Secret is mounted in the responder's pod.
 	CredentialsDir = "/etc/kubebot/credentials"
+	// WeightsDir is where the versions of the weights of the analysis are mounted in the responder's pod, if there are any.
+	WeightsDir = "/etc/kubebot/weights"
 	// SecretsDir is where the Secrets of receivers are mounted: <SecretsDir>/<secret name>/<key>, each optional.
 	SecretsDir = "/etc/kubebot/secrets"
 )
