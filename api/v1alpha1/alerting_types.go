@@ -32,6 +32,9 @@ type AlertingSpec struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	MuteTimes []MuteTime `json:"muteTimes,omitempty"`
+	// Digest bundles incidents in one message: those that can wait, and those of a storm.
+	// +optional
+	Digest DigestSpec `json:"digest,omitempty"`
 	// Heartbeat tells an outside service each minute that alerts flow, so that it notices when they no longer do.
 	// +optional
 	Heartbeat *HeartbeatSpec `json:"heartbeat,omitempty"`
@@ -186,6 +189,19 @@ type MuteTime struct {
 // Weekday is a day of the week.
 // +kubebuilder:validation:Enum=Monday;Tuesday;Wednesday;Thursday;Friday;Saturday;Sunday
 type Weekday string
+
+// DigestSpec bundles incidents in one message for each receiver.
+type DigestSpec struct {
+	// Interval at which is told what can wait, at whole multiples of it since 1970, from 1m to 1w. Default 1h.
+	// +optional
+	Interval Duration `json:"interval,omitempty"`
+	// StormAbove is how many new incidents a receiver is told of one by one within a minute. Further ones, critical ones
+	// too, are told together within 30 seconds. It holds for receivers that people read, not for webhooks. Default 20.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=1000
+	StormAbove *int32 `json:"stormAbove,omitempty"`
+}
 
 // HeartbeatSpec is a URL of a service that raises an alarm when it is not called for some minutes, such as
 // healthchecks.io or Dead Man's Snitch. It is called by GET each time the watchdog alert came through the whole path.

@@ -207,19 +207,21 @@ const (
 )
 
 // Verdict is what was decided about pushing an incident.
-// +kubebuilder:validation:Enum=Notify;Quiet
+// +kubebuilder:validation:Enum=Notify;Digest;Quiet
 type Verdict string
 
 const (
 	// VerdictNotify pushes the incident to its receivers.
 	VerdictNotify Verdict = "Notify"
+	// VerdictDigest tells its receivers of it together with others.
+	VerdictDigest Verdict = "Digest"
 	// VerdictQuiet keeps it visible here without a push.
 	VerdictQuiet Verdict = "Quiet"
 )
 
 // Decision is whether an incident is pushed, and why.
 type Decision struct {
-	// Verdict is notify or quiet.
+	// Verdict is notify, digest or quiet.
 	Verdict Verdict `json:"verdict"`
 	// Reason is the name of the check that decided.
 	// +kubebuilder:validation:MaxLength=63
@@ -392,6 +394,10 @@ type Delivery struct {
 	Transition TransitionKind `json:"transition"`
 	// Sequence of the transition.
 	Sequence int64 `json:"sequence"`
+	// Digest is the key of the digest in which this is told, together with other incidents; empty for a message of its own.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Digest string `json:"digest,omitempty"`
 	// Text says the change in a sentence.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024

@@ -130,6 +130,9 @@ var cases = []struct {
 	{"External Grafana without credentials", kubebot("x", "  dashboards: {grafana: {mode: External, external: {url: 'https://grafana.example.com'}}}\n"), "set tokenSecret (a service account's token) or basicAuth"},
 	{"Grafana's public address without scheme", kubebot("x", "  dashboards: {grafana: {publicURL: grafana.example.com}}\n"), "publicURL must be an http or https URL"},
 
+	{"digest", kubebot("digest", "  alerting: {digest: {interval: 30m, stormAbove: 5}}\n"), ""},
+	{"digest at no interval", kubebot("x", "  alerting: {digest: {interval: often}}\n"), "spec.alerting.digest.interval"},
+	{"every incident in a digest", kubebot("x", "  alerting: {digest: {stormAbove: 0}}\n"), "spec.alerting.digest.stormAbove"},
 	{"heartbeat", kubebot("x", "  alerting: {heartbeat: {urlSecret: {name: s, key: k}}}\n"), ""},
 	{"heartbeat to nowhere", kubebot("x", "  alerting: {heartbeat: {}}\n"), "set exactly one of url and urlSecret"},
 	{"heartbeat to no URL", kubebot("x", "  alerting: {heartbeat: {url: ping}}\n"), "url must be an http or https URL with a host"},

@@ -34,11 +34,29 @@ const (
 	ReasonDigest = "Digest"
 	// ReasonImportant: no route takes the incident, and people taught that such ones matter, so every receiver is told.
 	ReasonImportant = "Important"
+	// ReasonStorm: so many incidents are new that its receivers are told of it together with others, at once.
+	ReasonStorm = "Storm"
 	// ReasonRouted: a route takes the incident.
 	ReasonRouted = "Routed"
 	// ReasonCritical: the incident is critical and no route takes it, so every receiver is told.
 	ReasonCritical = "Critical"
 )
+
+// Reasons returns every reason with the verdict that goes with it.
+func Reasons() []v1alpha1.Decision {
+	var list []v1alpha1.Decision
+	for verdict, reasons := range map[v1alpha1.Verdict][]string{
+		v1alpha1.VerdictQuiet: {ReasonNoReceivers, ReasonNotRouted, ReasonRoutedToNobody, ReasonSilenced, ReasonMuted, ReasonInhibited,
+			ReasonRepeated, ReasonUnimportant},
+		v1alpha1.VerdictDigest: {ReasonDigest, ReasonStorm},
+		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical},
+	} {
+		for _, reason := range reasons {
+			list = append(list, v1alpha1.Decision{Verdict: verdict, Reason: reason})
+		}
+	}
+	return list
+}
 
 // RepeatedWithin is how long after an incident was closed the same trouble, when it is not critical, is not pushed
 // again.
@@ -53,6 +71,11 @@ type Rules struct {
 	Learned Learned
 	// DigestEvery is how often a digest is sent; 0 for never: what would wait for one is then decided as without learning.
 	DigestEvery time.Duration
+	// StormAbove is how many new incidents within a minute a receiver is told of one by one; 0 for any number.
+	StormAbove int
+	// NoStorm are receivers that are told of incidents one by one in storms too: programs read them. NoDigest are those
+	// that take no digest at all: what can wait is not told there.
+	NoStorm, NoDigest map[string]bool
 }
 
 // Facts are what is known of an incident.
@@ -71,6 +94,12 @@ type Facts struct {
 	Previous time.Time
 	// Opened is when the incident began.
 	Opened time.Time
+	// Crowded are the receivers for which more than StormAbove incidents were new within the last minute.
+	Crowded []string
+	// Bundled are the receivers that were told, or are to be told, of the incident by digests alone, for BundledReason. They
+	// stay so unless it became more severe.
+	Bundled       []string
+	BundledReason string
 	// Incident is the incident as the learning sees it; nil where it is not asked. Severity above counts.
 	Incident *learn.Incident
 }
@@ -78,12 +107,13 @@ type Facts struct {
 // Outcome is a decision and what follows from it.
 type Outcome struct {
 	v1alpha1.Decision
-	// Receivers to tell when the verdict is to notify.
+	// Receivers to tell of it by a message of its own.
 	Receivers []string
+	// Bundle are the receivers to tell of it in the digest that is due at Digest.
+	Bundle []string
+	Digest time.Time
 	// Again is when to decide again because of time alone; zero for never.
 	Again time.Time
-	// Digest is when the digest is due in which Receivers are told; zero for none.
-	Digest time.Time
 	// Learned is the advice that was followed, or that left the decision as it is; nil where none was asked.
 	Learned *learn.Advice
 }
@@ -197,7 +227,7 @@ func notify(q question) (Outcome, bool) {
 	default:
 		out.Reason, out.Message = ReasonCritical, "It is critical and no route takes it, so every receiver is told"
 	}
-	return out, true
+	return q.bundle(out), true
 }
 
 // receivers are those of the route, and without a route all.

@@ -1,6 +1,7 @@
 package decide
 
 import (
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -103,7 +104,10 @@ func unimportant(q question) (Outcome, bool) {
 	out.Learned = q.taught
 	if q.taught.Action == learn.Digest {
 		out.Reason = ReasonDigest
-		out.Receivers, out.Digest = q.receivers(), digestTime(q.now, q.rules.DigestEvery)
+		out.Bundle = slices.DeleteFunc(slices.Clone(q.receivers()), func(r string) bool { return q.rules.NoDigest[r] })
+		if len(out.Bundle) > 0 {
+			out.Verdict, out.Digest = v1alpha1.VerdictDigest, digestTime(q.now, q.rules.DigestEvery)
+		}
 	}
 	return out, true
 }

@@ -68,7 +68,12 @@ func TestWhatWasLearnedDecidesAfterTheRules(t *testing.T) {
 			}
 			out := Decide(rules, c.facts, noon)
 			assert.Equal(t, c.reason, out.Reason)
-			assert.Equal(t, c.told, out.Receivers)
+			if c.digest {
+				assert.Equal(t, c.told, out.Bundle)
+				assert.Equal(t, v1alpha1.VerdictDigest, out.Verdict)
+			} else {
+				assert.Equal(t, c.told, out.Receivers)
+			}
 			assert.Equal(t, c.told != nil && !c.digest, out.Verdict == v1alpha1.VerdictNotify)
 			assert.NotEmpty(t, out.Message)
 			if c.digest {

@@ -19,8 +19,11 @@ type Message struct {
 	Transition v1alpha1.TransitionKind
 	Sequence   int64
 	Text       string
-	// Incident as it stands.
+	// Incident as it stands. Of a digest it is a summary, made up for sinks that know no digest: its title says how many
+	// incidents there are and its cause names the worst.
 	Incident *v1alpha1.Incident
+	// Digest are the incidents that the message tells of together, the worst first; nil for a message about one.
+	Digest []*v1alpha1.Incident
 	// Head is the message that is to be edited and threaded on; zero when the receiver holds none.
 	Head Ref
 	// Thread is a message under which a first message is put instead of at the channel's top level; zero for none.
@@ -32,6 +35,9 @@ type Message struct {
 	// BodySHA256 is the hash of the body that was sent before under this key, empty at the first attempt.
 	BodySHA256 string
 }
+
+// TransitionDigest is the transition of a message that tells of several incidents.
+const TransitionDigest v1alpha1.TransitionKind = "Digest"
 
 // Ref names a message that a receiver holds.
 type Ref struct {

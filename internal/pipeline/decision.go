@@ -12,7 +12,7 @@ import (
 // decide asks for the decision when something changed, when it depends on time, and when this process sees the Incident
 // for the first time, because its rules may be new. Else the stored one is kept: while a change of the rules is rolled
 // out, replicas with the old and the new ones must not undo each other's decisions.
-func (p *Pipeline) decide(inc *v1alpha1.Incident, changed bool, now time.Time) decide.Outcome {
+func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time.Time) decide.Outcome {
 	if d := inc.Status.Decision; d != nil && !decide.Timed(d.Reason) {
 		if !changed && !p.firstSight(inc) || inc.Status.State == v1alpha1.IncidentClosed {
 			return decide.Outcome{Decision: *d}
@@ -41,6 +41,10 @@ func (p *Pipeline) decide(inc *v1alpha1.Incident, changed bool, now time.Time) d
 		if s.ClosedAt != nil && s.Decision != nil && s.Decision.Verdict == v1alpha1.VerdictNotify {
 			facts.Previous = s.ClosedAt.Time
 		}
+	}
+	facts.Crowded = p.rush.crowded(inc.Name, p.Rules.StormAbove, now)
+	if alert.Rank(before.Status.Severity) >= alert.Rank(inc.Status.Severity) {
+		facts.Bundled, facts.BundledReason = bundled(inc)
 	}
 	facts.SilencedUntil, facts.SilencedBy = p.silencedBefore(inc, now)
 	return decide.Decide(rules, facts, now)

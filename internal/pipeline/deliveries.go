@@ -45,6 +45,18 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 		return
 	}
 	over := inc.Status.State == v1alpha1.IncidentResolved || inc.Status.State == v1alpha1.IncidentClosed
+	add := func(receiver string, kind v1alpha1.TransitionKind) *v1alpha1.Delivery {
+		inc.Status.Deliveries = append(inc.Status.Deliveries, v1alpha1.Delivery{
+			Key:        deliveryKey(inc.UID, receiver, t.Sequence),
+			Receiver:   receiver,
+			Transition: kind,
+			Sequence:   t.Sequence,
+			Text:       t.Text,
+			At:         t.At.DeepCopy(),
+			State:      v1alpha1.DeliveryPending,
+		})
+		return &inc.Status.Deliveries[len(inc.Status.Deliveries)-1]
+	}
 	for _, receiver := range targets(inc, out, receivers) {
 		told, sequence := history(inc, receiver)
 		if sequence >= t.Sequence || sequence == 0 && over && !first {
@@ -55,20 +67,19 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 		if !told && kind != v1alpha1.TransitionResolved {
 			kind = v1alpha1.TransitionOpened
 		}
-		inc.Status.Deliveries = append(inc.Status.Deliveries, v1alpha1.Delivery{
-			Key:        deliveryKey(inc.UID, receiver, t.Sequence),
-			Receiver:   receiver,
-			Transition: kind,
-			Sequence:   t.Sequence,
-			Text:       t.Text,
-			At:         t.At.DeepCopy(),
-			State:      v1alpha1.DeliveryPending,
-		})
+		add(receiver, kind)
+	}
+	for _, receiver := range out.Bundle {
+		if _, sequence := history(inc, receiver); sequence > 0 || over && !first || !slices.Contains(receivers, receiver) {
+			continue // the digest that tells of it shows it as it stands then
+		}
+		d := add(receiver, v1alpha1.TransitionOpened)
+		d.Digest, d.NextAttempt = digestKey(inc.Spec.KubeBot, inc.Namespace, receiver, out.Digest), microStamp(out.Digest)
 	}
 }
 
-// targets returns who is to hear of the current transition: the receivers of a push, and whoever was promised or holds
-// an earlier message, unless a mute time holds. Only configured receivers count.
+// targets returns who is to hear of the current transition by a message of its own: the receivers of a push, and whoever
+// was promised or holds an earlier such message, unless a mute time holds. Only configured receivers count.
 func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []string {
 	var list []string
 	if out.Verdict == v1alpha1.VerdictNotify {
@@ -76,7 +87,7 @@ func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []s
 	}
 	if out.Reason != decide.ReasonMuted {
 		for _, d := range inc.Status.Deliveries {
-			if !slices.Contains(list, d.Receiver) {
+			if d.Digest == "" && !slices.Contains(list, d.Receiver) {
 				list = append(list, d.Receiver)
 			}
 		}
@@ -84,14 +95,14 @@ func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []s
 	return slices.DeleteFunc(list, func(r string) bool { return !slices.Contains(receivers, r) })
 }
 
-// history tells whether a receiver holds, or may hold, a message of the Incident, and the last sequence planned for it.
+// history tells whether a receiver holds, or may hold, a message of the Incident's own, and the last sequence planned for it.
 func history(inc *v1alpha1.Incident, receiver string) (told bool, sequence int64) {
 	for _, d := range inc.Status.Deliveries {
 		if d.Receiver != receiver {
 			continue
 		}
 		sequence = max(sequence, d.Sequence)
-		told = told || mayHold(d)
+		told = told || mayHold(d) && d.Digest == ""
 	}
 	return told, sequence
 }
@@ -114,8 +125,12 @@ func supersede(inc *v1alpha1.Incident, receiver string) {
 	}
 }
 
-// due returns when a delivery can be claimed; false for never. A delivery waits for the earlier ones of its receiver.
+// due returns when a delivery can be claimed; false for never. A delivery waits for the earlier ones of its receiver; one
+// of a digest is claimed with the others of the digest.
 func due(inc *v1alpha1.Incident, d *v1alpha1.Delivery) (time.Time, bool) {
+	if d.Digest != "" {
+		return time.Time{}, false
+	}
 	for i := range inc.Status.Deliveries {
 		e := &inc.Status.Deliveries[i]
 		if e.Receiver == d.Receiver && e.Sequence < d.Sequence && waits(e) {
@@ -281,7 +296,7 @@ func headOf(inc *v1alpha1.Incident, receiver string) notify.Ref {
 		return notify.Ref{}
 	}
 	for i := len(inc.Status.Deliveries) - 1; i >= 0; i-- {
-		if d := &inc.Status.Deliveries[i]; d.Receiver == receiver && d.MessageID != "" {
+		if d := &inc.Status.Deliveries[i]; d.Receiver == receiver && d.MessageID != "" && d.Digest == "" {
 			return notify.Ref{Channel: d.Channel, ID: d.MessageID}
 		}
 	}
@@ -290,13 +305,16 @@ func headOf(inc *v1alpha1.Incident, receiver string) notify.Ref {
 
 // summary sums up the last delivery of each receiver, such as oncall:Delivered.
 func summary(inc *v1alpha1.Incident) string {
-	last := map[string]v1alpha1.DeliveryState{}
+	last := map[string]string{}
 	var order []string
-	for _, d := range inc.Status.Deliveries {
+	for i := range inc.Status.Deliveries {
+		d := &inc.Status.Deliveries[i]
 		if _, ok := last[d.Receiver]; !ok {
 			order = append(order, d.Receiver)
 		}
-		last[d.Receiver] = d.State
+		if last[d.Receiver] = string(d.State); gathers(d) {
+			last[d.Receiver] = "InDigest"
+		}
 	}
 	slices.Sort(order)
 	parts := make([]string, len(order))

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/decide"
 	"github.com/kubebot/kubebot/internal/notify"
 )
 
@@ -17,8 +18,18 @@ type Metrics struct {
 	incidents   *prometheus.GaugeVec
 	storing     prometheus.Histogram
 	latency     *prometheus.HistogramVec
+	decisions   *prometheus.CounterVec
+	bundled     *prometheus.CounterVec
 	analyses    *prometheus.CounterVec
 	analysing   prometheus.Histogram
+}
+
+// decided counts a decision that is new or another than before.
+func (m *Metrics) decided(before, after *v1alpha1.Decision) {
+	if after == nil || before != nil && before.Verdict == after.Verdict && before.Reason == after.Reason {
+		return
+	}
+	m.decisions.WithLabelValues(string(after.Verdict), after.Reason).Inc()
 }
 
 // NewMetrics registers the metrics of the pipeline; the series of known label values start at zero.
@@ -41,14 +52,21 @@ func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metri
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kubebot_responder_delivery_seconds",
 			Help: "Seconds from a change of an Incident until its receiver accepted the message, by type of receiver.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)},
 			[]string{"receiver_type"}),
+		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_decisions_total",
+			Help: "Decisions about Incidents, when one is new or another than before, by verdict and reason."}, []string{"verdict", "reason"}),
+		bundled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_digest_incidents_total",
+			Help: "Incidents that digests told of, by type of receiver."}, []string{"receiver_type"}),
 		analyses: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_analyses_total",
 			Help: "Analyses of Incidents that came to their end, by result."}, []string{"result"}),
 		analysing: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "kubebot_responder_analysis_seconds",
 			Help: "Seconds that an analysis of an Incident took.", Buckets: prometheus.ExponentialBuckets(0.1, 2, 9)}),
 	}
-	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency, m.analyses, m.analysing)
+	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency, m.decisions, m.bundled, m.analyses, m.analysing)
 	for _, state := range []v1alpha1.AnalysisState{v1alpha1.AnalysisCauseFound, v1alpha1.AnalysisNothingStandsOut, v1alpha1.AnalysisFailed} {
 		m.analyses.WithLabelValues(string(state))
+	}
+	for _, d := range decide.Reasons() {
+		m.decisions.WithLabelValues(string(d.Verdict), d.Reason)
 	}
 	for _, source := range []v1alpha1.AlertSource{v1alpha1.AlertSourceAlertmanager, v1alpha1.AlertSourceWatch, v1alpha1.AlertSourceHistory} {
 		m.ingested.WithLabelValues(string(source))
@@ -65,6 +83,7 @@ func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metri
 		}
 		m.undelivered.WithLabelValues(kind)
 		m.latency.WithLabelValues(kind)
+		m.bundled.WithLabelValues(kind)
 	}
 	return m
 }

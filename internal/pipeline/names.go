@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -22,6 +23,12 @@ func IncidentName(kubeBotUID, groupKey string, number int64) string {
 // deliveryKey identifies one transition of an Incident for one receiver for ever.
 func deliveryKey(incident types.UID, receiver string, sequence int64) string {
 	sum := sha256.Sum256([]byte(string(incident) + "\x00" + receiver + "\x00" + strconv.FormatInt(sequence, 10)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// digestKey identifies the digest for one receiver that is due at a time.
+func digestKey(kubeBot, namespace, receiver string, due time.Time) string {
+	sum := sha256.Sum256([]byte("digest\x00" + namespace + "\x00" + kubeBot + "\x00" + receiver + "\x00" + strconv.FormatInt(due.UnixMicro(), 10)))
 	return hex.EncodeToString(sum[:16])
 }
 

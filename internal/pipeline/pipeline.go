@@ -42,6 +42,9 @@ type Receiver struct {
 	Sink notify.Sink
 }
 
+// Leader tells whether this replica does what one replica is enough for.
+type Leader interface{ Holds() bool }
+
 // Options of a Pipeline.
 type Options struct {
 	// Client reads and writes Incidents at the API server, without a cache.
@@ -52,6 +55,8 @@ type Options struct {
 	Topology  Topology
 	// Learned is what people taught; nil, or nil returned, for nothing.
 	Learned func() decide.Learned
+	// Leader sends the digests; nil for this replica.
+	Leader Leader
 	// Analyse looks for the cause of an Incident; nil looks for none.
 	Analyse Analyst
 	// Replica names this process, a new name at each start: what an earlier process of the same pod has claimed is not its own.
@@ -74,6 +79,8 @@ type Pipeline struct {
 	sends     sync.WaitGroup
 	sendMu    sync.Mutex // orders stopping and sends.Add
 	analyses  *slots
+	rush      *rush
+	digests   digests
 	// analysing ends when the responder stops.
 	analysing     context.Context
 	stopAnalysing context.CancelFunc
@@ -137,6 +144,7 @@ func New(o Options) *Pipeline {
 		decided:   map[types.UID]bool{},
 	}
 	p.analyses = &slots{places: analysesAtOnce}
+	p.rush = newRush()
 	p.analysing, p.stopAnalysing = context.WithCancel(context.Background())
 	for _, r := range o.Receivers {
 		p.receivers[r.Name] = &receiver{Receiver: r, gate: newGate()}
@@ -233,7 +241,11 @@ func (p *Pipeline) take(key string) *batch {
 
 // Observe takes a version of an Incident that the watch shows.
 func (p *Pipeline) Observe(inc *v1alpha1.Incident) {
-	if !p.index.Put(inc) || inc.Status.State == v1alpha1.IncidentClosed && !pending(inc) {
+	news := p.index.Put(inc)
+	if news {
+		p.rush.see(inc, p.Now())
+	}
+	if !news || inc.Status.State == v1alpha1.IncidentClosed && !pending(inc) {
 		return
 	}
 	// Another replica or a person wrote it. Whoever wrote it goes on with it; this replica looks a little later, in
@@ -302,6 +314,7 @@ func (p *Pipeline) tend(ctx context.Context) {
 				p.wake(r.gate.tick(p.Now()))
 			}
 			p.wake(p.analyses.free())
+			p.sendDigests()
 		case <-gauges.C:
 			p.gauge()
 		case <-checks.C:

@@ -237,6 +237,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 		if err == nil {
 			p.wrote(written)
 			p.settled(written)
+			p.Metrics.decided(inc.Status.Decision, written.Status.Decision)
 			p.dispatch(written, next.claims)
 			p.search(written, next.search)
 			p.later(written, next.outcome)
@@ -290,10 +291,11 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 		}
 	}
 	first := out.Status.Decision == nil
-	outcome := p.decide(out, first || sequenceOf(out) != sequenceOf(inc), now)
+	outcome := p.decide(inc, out, first || sequenceOf(out) != sequenceOf(inc), now)
 	decision := outcome.Decision
 	out.Status.Decision = &decision
 	plan(out, outcome, p.names, first)
+	p.rush.see(out, now)
 	expire(out, p.names, now)
 	claims := p.claim(out, outcome, now)
 	prune(out)
@@ -336,6 +338,7 @@ func (p *Pipeline) wrote(inc *v1alpha1.Incident) {
 	p.own[inc.Name] = inc.ResourceVersion
 	p.mu.Unlock()
 	p.index.Put(inc)
+	p.rush.see(inc, p.Now())
 }
 
 func (p *Pipeline) count(verb string, err error) {

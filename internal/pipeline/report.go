@@ -41,7 +41,7 @@ func (p *Pipeline) waiting() map[string]backlog {
 	for _, inc := range p.index.All() {
 		for i := range inc.Status.Deliveries {
 			d := &inc.Status.Deliveries[i]
-			if !waits(d) {
+			if !waits(d) || gathers(d) {
 				continue
 			}
 			b := sums[d.Receiver]

@@ -20,17 +20,28 @@ const mostMissing = 10
 
 // payload is what a message of KubeBot's carries as metadata.
 type payload struct {
-	key, incident string
-	sequence      int64
+	key string
+	// incidents are one, or those of a digest.
+	incidents []string
+	sequence  int64
 }
 
-// payloadOf reads it; without one, or with one of somebody else's, the incident is empty.
+// payloadOf reads it; without one, or with one of somebody else's, there is no incident.
 func payloadOf(m slacktest.Message) (p payload) {
 	if m.Metadata == nil {
 		return p
 	}
 	p.key, _ = m.Metadata.EventPayload["key"].(string)
-	p.incident, _ = m.Metadata.EventPayload["incident"].(string)
+	if one, ok := m.Metadata.EventPayload["incident"].(string); ok {
+		p.incidents = []string{one}
+	}
+	namespace, _ := m.Metadata.EventPayload["namespace"].(string)
+	list, _ := m.Metadata.EventPayload["incidents"].([]any)
+	for _, name := range list {
+		if text, ok := name.(string); ok {
+			p.incidents = append(p.incidents, namespace+"/"+text)
+		}
+	}
 	sequence, _ := m.Metadata.EventPayload["sequence"].(float64)
 	p.sequence = int64(sequence)
 	return p
@@ -87,7 +98,9 @@ func (r *round) count(ctx context.Context) error {
 		return err
 	}
 	incidents, names := ofRound(all, r.tag)
-	messages = slices.DeleteFunc(messages, func(m slacktest.Message) bool { return !names[payloadOf(m).incident] })
+	messages = slices.DeleteFunc(messages, func(m slacktest.Message) bool {
+		return !slices.ContainsFunc(payloadOf(m).incidents, func(name string) bool { return names[name] })
+	})
 	held, err := holdingsOf(messages, hooks)
 	if err != nil {
 		return err
@@ -127,7 +140,9 @@ func holdingsOf(messages []slacktest.Message, hooks []slacktest.Webhook) (holdin
 		if h.slack[m.Channel] == nil {
 			h.slack[m.Channel] = map[string]bool{}
 		}
-		h.slack[m.Channel][p.incident] = true
+		for _, incident := range p.incidents {
+			h.slack[m.Channel][incident] = true
+		}
 		// A head and the reply that tells the same change in its thread share the key.
 		place := "head"
 		if m.ThreadTS != "" && m.ThreadTS != m.TS {
@@ -137,7 +152,9 @@ func holdingsOf(messages []slacktest.Message, hooks []slacktest.Webhook) (holdin
 			h.doubled++
 		} else {
 			keys[key] = true
-			order(m.Channel, p.incident, p.sequence)
+			if len(p.incidents) == 1 { // a digest tells of each of its incidents for the first time
+				order(m.Channel, p.incidents[0], p.sequence)
+			}
 		}
 	}
 	for _, w := range hooks {
@@ -146,6 +163,9 @@ func holdingsOf(messages []slacktest.Message, hooks []slacktest.Webhook) (holdin
 			return h, fmt.Errorf("read a webhook: %w", err)
 		}
 		h.hooks[d.Incident.Namespace+"/"+d.Incident.Name] = true
+		for _, one := range d.Incidents {
+			h.hooks[one.Namespace+"/"+one.Name] = true
+		}
 		if w.Repeat {
 			h.repeated++
 			continue
@@ -159,14 +179,16 @@ func holdingsOf(messages []slacktest.Message, hooks []slacktest.Webhook) (holdin
 func (r *Report) tally(sent []sentAlert, incidents []v1alpha1.Incident, held holdings) {
 	in := map[string][]string{}
 	r.Incidents, r.PossibleDuplicate = len(incidents), 0
+	digests := map[string]bool{}
 	for _, inc := range incidents {
 		name := inc.Namespace + "/" + inc.Name
 		for _, a := range slices.Concat(inc.Spec.OpeningAlerts, inc.Status.Alerts) {
 			in[a.Fingerprint] = append(in[a.Fingerprint], name)
 		}
 		for _, d := range inc.Status.Deliveries {
-			if d.PossibleDuplicate != "" {
+			if d.PossibleDuplicate != "" && (d.Digest == "" || !digests[d.Digest]) {
 				r.PossibleDuplicate++
+				digests[d.Digest] = d.Digest != ""
 			}
 		}
 	}

@@ -44,6 +44,35 @@ func TestWhatReceiversHold(t *testing.T) {
 	}
 }
 
+func TestADigestTellsOfEachOfItsIncidents(t *testing.T) {
+	digest := slacktest.Message{Channel: "C1", TS: "1", Metadata: &slacktest.Metadata{EventType: "kubebot", EventPayload: map[string]any{
+		"key": "d", "namespace": "kubebot", "incidents": []any{"one", "two"}, "sequence": float64(1)}}}
+	again := digest
+	again.TS = "2"
+	body, err := json.Marshal(webhook.Document{Sequence: 1, Incidents: []webhook.Incident{{Namespace: "kubebot", Name: "one"}, {Namespace: "kubebot", Name: "two"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, err := holdingsOf([]slacktest.Message{digest, again}, []slacktest.Webhook{{Body: string(body)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"kubebot/one", "kubebot/two"} {
+		if !held.slack["C1"][name] || !held.hooks[name] {
+			t.Errorf("%s is not held: %v %v", name, held.slack, held.hooks)
+		}
+	}
+	if held.doubled != 1 || held.disordered != 0 {
+		t.Errorf("%d doubled, %d out of order; want 1 and 0", held.doubled, held.disordered)
+	}
+	marked := v1alpha1.Incident{}
+	marked.Status.Deliveries = []v1alpha1.Delivery{{Digest: "d", PossibleDuplicate: "why"}}
+	report := Report{}
+	if report.tally(nil, []v1alpha1.Incident{marked, marked}, held); report.PossibleDuplicate != 1 {
+		t.Errorf("a digest that may be there twice counts %d times", report.PossibleDuplicate)
+	}
+}
+
 func TestAnAlertIsDeliveredOnlyIfEveryReceiverHasItsIncident(t *testing.T) {
 	r := round{Options: Options{Alerts: 4, Workloads: 2, Channels: 2}, tag: "chaos-x"}
 	sent := r.alerts()

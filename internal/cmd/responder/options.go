@@ -4,6 +4,7 @@ package responder
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,10 +65,15 @@ func load(path string) (config.Config, decide.Rules, []string, error) {
 // rulesOf returns the decision rules of a configuration. A mute time that can't be read never holds: a push too much is
 // better than one too few.
 func rulesOf(c config.Config) (decide.Rules, []string) {
-	rules := decide.Rules{Routes: c.Routes, Mutes: map[string]decide.Mute{}}
+	rules := decide.Rules{
+		Routes: c.Routes, Mutes: map[string]decide.Mute{}, DigestEvery: time.Duration(c.DigestSeconds) * time.Second, StormAbove: c.StormAbove,
+		NoStorm: map[string]bool{}, NoDigest: map[string]bool{},
+	}
 	var problems []string
 	for _, r := range c.Receivers {
 		rules.Receivers = append(rules.Receivers, r.Name)
+		kind := typeOf(r)
+		rules.NoStorm[r.Name], rules.NoDigest[r.Name] = readByPrograms[kind] || kind == typeWebhook, readByPrograms[kind]
 	}
 	for _, m := range c.MuteTimes {
 		mute, err := decide.NewMute(m)

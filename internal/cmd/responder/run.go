@@ -97,7 +97,7 @@ func build(o Options) (*process, error) {
 	}
 	p.keeper = p.newKeeper(direct)
 	p.pipeline = pipeline.New(pipeline.Options{
-		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(),
+		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(), Leader: p.lease,
 		Metrics: pipeline.NewMetrics(o.Registry, []string{typeSlack, typeWebhook}), Log: o.Log.WithName("pipeline"), Now: time.Now,
 	})
 	p.heartbeat = &ingest.Heartbeat{

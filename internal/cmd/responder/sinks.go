@@ -62,6 +62,10 @@ func typeOf(r v1alpha1.Receiver) string {
 	return ""
 }
 
+// readByPrograms are the types of receivers whose service keeps an alarm of its own for each incident, which a digest could
+// not end: they are told of every incident by itself, and not of what can wait.
+var readByPrograms = map[string]bool{"pagerduty": true, "opsgenie": true}
+
 // receivers makes the sinks of a configuration. A receiver without a known type is a problem, not an error: the others
 // work.
 func receivers(c config.Config, sinks map[string]SinkFactory) ([]pipeline.Receiver, []string, error) {

@@ -26,9 +26,12 @@ func newConfig(in component.Input) (config.Config, error) {
 			return config.Config{}, err
 		}
 	}
+	every, err := digestEvery(a)
+	if err != nil {
+		return config.Config{}, err
+	}
 	prefix, public := "", kb.Spec.Dashboards.Grafana.PublicURL
 	if public != "" {
-		var err error
 		if prefix, err = naming.DashboardPrefix(in.Cluster.UID, kb); err != nil {
 			return config.Config{}, err
 		}
@@ -49,6 +52,8 @@ func newConfig(in component.Input) (config.Config, error) {
 		Receivers:       a.Receivers,
 		Routes:          a.Routes,
 		MuteTimes:       a.MuteTimes,
+		DigestSeconds:   int64(every / time.Second),
+		StormAbove:      stormAbove(a),
 		Heartbeat:       a.Heartbeat,
 		GrafanaURL:      public,
 		DashboardPrefix: prefix,
@@ -61,6 +66,26 @@ func lokiTenant(kb *v1alpha1.KubeBot) string {
 		return x.Tenant
 	}
 	return ""
+}
+
+// digestEvery returns how often digests are sent.
+func digestEvery(a v1alpha1.AlertingSpec) (time.Duration, error) {
+	const field = alertingField + ".digest.interval"
+	every, err := component.Duration(field, a.Digest.Interval, digestInterval)
+	if err != nil {
+		return 0, err
+	}
+	if d := time.Duration(every); d < time.Minute || d > 7*24*time.Hour {
+		return 0, &component.InvalidError{Field: field, Message: fmt.Sprintf("%s is not between 1m and 1w", every)}
+	}
+	return time.Duration(every), nil
+}
+
+func stormAbove(a v1alpha1.AlertingSpec) int {
+	if n := a.Digest.StormAbove; n != nil {
+		return int(*n)
+	}
+	return defaultStormAbove
 }
 
 // checkSeverities refuses to give KubeBot's own severities another meaning: a rule that says critical must stay so.

@@ -93,16 +93,19 @@ func Feedback(inc *v1alpha1.Incident, recurrence int) []learn.Feedback {
 }
 
 func arrived(d v1alpha1.Delivery) bool {
-	return d.State == v1alpha1.DeliveryDelivered && d.Transition != v1alpha1.TransitionResolved
+	return d.State == v1alpha1.DeliveryDelivered && d.Transition != v1alpha1.TransitionResolved && single(d)
 }
+
+// single tells whether a delivery is a message of its own, not a line in a digest.
+func single(d v1alpha1.Delivery) bool { return d.Digest == "" }
 
 // shown returns what was done with an Incident: pushed if it ever was.
 func shown(inc *v1alpha1.Incident) learn.Action {
 	d := inc.Status.Decision
 	switch {
-	case len(inc.Status.Deliveries) > 0 || d != nil && d.Verdict == v1alpha1.VerdictNotify:
+	case slices.ContainsFunc(inc.Status.Deliveries, single) || d != nil && d.Verdict == v1alpha1.VerdictNotify:
 		return learn.Push
-	case d != nil && d.Reason == decide.ReasonDigest:
+	case len(inc.Status.Deliveries) > 0 || d != nil && (d.Verdict == v1alpha1.VerdictDigest || d.Reason == decide.ReasonDigest):
 		return learn.Digest
 	}
 	return learn.Quiet

@@ -359,6 +359,15 @@ func plain(escaped string) *slackgo.TextBlockObject {
 
 // metadata is what the message is found by when the answer to sending it was lost.
 func metadata(msg notify.Message) slackgo.SlackMetadata {
+	if msg.Digest != nil {
+		names := make([]any, 0, len(msg.Digest))
+		for _, inc := range msg.Digest {
+			names = append(names, inc.Name)
+		}
+		return slackgo.SlackMetadata{EventType: eventType, EventPayload: map[string]any{
+			"key": msg.Key, "namespace": msg.Incident.Namespace, "incidents": names, "transition": string(msg.Transition), "sequence": msg.Sequence,
+		}}
+	}
 	return slackgo.SlackMetadata{EventType: eventType, EventPayload: map[string]any{
 		"key":        msg.Key,
 		"incident":   msg.Incident.Namespace + "/" + msg.Incident.Name,

@@ -121,6 +121,9 @@ func redact(res notify.Result, token string) notify.Result {
 
 // head renders the incident as it stands, with buttons if people can press them.
 func (s *Sink) head(msg notify.Message) content {
+	if msg.Digest != nil {
+		return digest(msg, s.options.ClusterName)
+	}
 	c := head(msg, s.options.ClusterName)
 	if s.options.Buttons {
 		c.blocks = append(c.blocks, buttons(msg, s.options.Links)...)

@@ -19,15 +19,18 @@ type Document struct {
 	Version string `json:"version"`
 	// Key identifies the change for ever; a repeat has the same.
 	Key string `json:"key"`
-	// Transition is Opened, Updated, Resolved or Reopened, and Sequence counts those of an incident from 1.
+	// Transition is Opened, Updated, Resolved or Reopened, and Sequence counts those of an incident from 1; Digest for a
+	// document that tells of several incidents.
 	Transition v1alpha1.TransitionKind `json:"transition"`
 	Sequence   int64                   `json:"sequence"`
 	// At is when the change was recorded.
 	At time.Time `json:"at"`
 	// Text says the change in a sentence.
 	Text string `json:"text"`
-	// Incident as of the change.
+	// Incident as of the change. Of a digest it is a summary that is no Incident in the cluster.
 	Incident Incident `json:"incident"`
+	// Incidents are those of a digest, the worst first, each with a few of its alerts; left out otherwise.
+	Incidents []Incident `json:"incidents,omitempty"`
 }
 
 // Incident is the incident as of the change.
@@ -115,29 +118,42 @@ func encode(msg notify.Message, cluster string) ([]byte, error) {
 		Sequence:   msg.Sequence,
 		At:         msg.At.UTC().Truncate(time.Second),
 		Text:       msg.Text,
-		Incident: Incident{
-			Namespace: inc.Namespace, Name: inc.Name, Cluster: cluster, Subject: subject(inc.Spec.Subject),
-			State: v1alpha1.IncidentOpen, Title: inc.Status.Title, Cause: inc.Status.Cause,
-			Causes: causes(inc), Alerts: alerts(inc, msg.At),
-		},
+		Incident:   incident(inc, cluster, msg.At, msg.Transition == v1alpha1.TransitionResolved),
 	}
-	doc.Incident.Severity = severity(inc, doc.Incident.Alerts)
-	if inc.Status.StartedAt != nil {
-		doc.Incident.StartedAt = utc(inc.Status.StartedAt.Time)
-	}
-	if msg.Transition == v1alpha1.TransitionResolved {
-		doc.Incident.State = v1alpha1.IncidentResolved
-		if inc.Status.ResolvedAt != nil && !inc.Status.ResolvedAt.After(msg.At) {
-			doc.Incident.ResolvedAt = utc(inc.Status.ResolvedAt.Time)
-		} else {
-			doc.Incident.ResolvedAt = utc(msg.At)
-		}
+	for _, one := range msg.Digest {
+		over := one.Status.ResolvedAt != nil && !one.Status.ResolvedAt.After(msg.At)
+		line := incident(one, cluster, msg.At, over)
+		line.Causes, line.Alerts = nil, line.Alerts[:min(len(line.Alerts), digestAlerts)]
+		doc.Incidents = append(doc.Incidents, line)
 	}
 	body, err := json.Marshal(doc)
 	if err != nil {
 		return nil, fmt.Errorf("encode the webhook's body: %w", err)
 	}
 	return body, nil
+}
+
+// digestAlerts of an incident in a digest.
+const digestAlerts = 5
+
+// incident is an Incident as of a time.
+func incident(inc *v1alpha1.Incident, cluster string, at time.Time, over bool) Incident {
+	out := Incident{
+		Namespace: inc.Namespace, Name: inc.Name, Cluster: cluster, Subject: subject(inc.Spec.Subject),
+		State: v1alpha1.IncidentOpen, Title: inc.Status.Title, Cause: inc.Status.Cause,
+		Causes: causes(inc), Alerts: alerts(inc, at),
+	}
+	out.Severity = severity(inc, out.Alerts)
+	if inc.Status.StartedAt != nil {
+		out.StartedAt = utc(inc.Status.StartedAt.Time)
+	}
+	if over {
+		out.State, out.ResolvedAt = v1alpha1.IncidentResolved, utc(at)
+		if inc.Status.ResolvedAt != nil && !inc.Status.ResolvedAt.After(at) {
+			out.ResolvedAt = utc(inc.Status.ResolvedAt.Time)
+		}
+	}
+	return out
 }
 
 // causes are those of the incident.

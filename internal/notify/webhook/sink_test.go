@@ -132,6 +132,33 @@ func TestBodyIsTheDocumentedOne(t *testing.T) {
 	}
 }
 
+func TestADigestHasADocumentOfItsOwn(t *testing.T) {
+	msg := message()
+	over := message().Incident.DeepCopy()
+	end := at(-time.Second)
+	over.Name, over.Status.ResolvedAt = "main-7f3a-2", &end
+	msg.Digest = []*v1alpha1.Incident{message().Incident, over}
+	msg.Transition, msg.Key, msg.Text = notify.TransitionDigest, "digest", "2 incidents"
+	for range 8 {
+		over.Status.Alerts = append(over.Status.Alerts, over.Status.Alerts[0])
+	}
+	r := newReceiver(t)
+	if res := webhook.New(webhook.Options{URL: r.URL}).Send(t.Context(), msg); res.Outcome != notify.Delivered {
+		t.Fatalf("got %+v", res)
+	}
+	var doc webhook.Document
+	bodies, _ := r.got()
+	if err := json.Unmarshal([]byte(bodies[0]), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Transition != "Digest" || len(doc.Incidents) != 2 || doc.Incidents[0].Name != "main-7f3a-1" {
+		t.Fatalf("got %+v", doc)
+	}
+	if two := doc.Incidents[1]; two.State != v1alpha1.IncidentResolved || two.ResolvedAt == nil || len(two.Alerts) != 5 || doc.Incidents[0].State != v1alpha1.IncidentOpen {
+		t.Errorf("got %+v", doc.Incidents)
+	}
+}
+
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)

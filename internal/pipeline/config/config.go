@@ -46,6 +46,10 @@ type Config struct {
 	Receivers  []v1alpha1.Receiver        `json:"receivers,omitempty"`
 	Routes     []v1alpha1.Route           `json:"routes,omitempty"`
 	MuteTimes  []v1alpha1.MuteTime        `json:"muteTimes,omitempty"`
+	// DigestSeconds is how often a digest is sent, StormAbove how many new incidents within a minute a receiver is told of
+	// one by one; 0 for no digest, and for any number.
+	DigestSeconds int64 `json:"digestSeconds,omitempty"`
+	StormAbove    int   `json:"stormAbove,omitempty"`
 	// Heartbeat is the spec's, nil for none.
 	Heartbeat *v1alpha1.HeartbeatSpec `json:"heartbeat,omitempty"`
 	// GrafanaURL is the address under which people open Grafana, empty for none; DashboardPrefix begins the UIDs of the

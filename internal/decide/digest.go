@@ -1,0 +1,57 @@
+package decide
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+)
+
+const (
+	// StormWindow is the time in which new incidents are counted for Rules.StormAbove.
+	StormWindow = time.Minute
+	// stormEvery is how often a digest goes out in a storm, and stormLead how long before it an incident still joins it. So
+	// an incident is told after stormLead to stormEvery+stormLead; with the time to gather and send that is within 30 s.
+	stormEvery, stormLead = 20 * time.Second, 5 * time.Second
+)
+
+// bundle moves the receivers of a push that are told by digest from Receivers to Bundle.
+func (q question) bundle(out Outcome) Outcome {
+	bundled := func(r string) bool {
+		return slices.Contains(q.facts.Bundled, r) || slices.Contains(q.facts.Crowded, r) && !q.rules.NoStorm[r] && !q.rules.NoDigest[r]
+	}
+	var push []string
+	for _, r := range out.Receivers {
+		if bundled(r) {
+			out.Bundle = append(out.Bundle, r)
+		} else {
+			push = append(push, r)
+		}
+	}
+	if len(out.Bundle) == 0 {
+		return out
+	}
+	out.Receivers, out.Digest = push, StormTime(q.now)
+	message := fmt.Sprintf("More than %d incidents were new within a minute, so it is told together with others", q.rules.StormAbove)
+	if len(push) > 0 {
+		out.Message += ". " + message + " at " + strings.Join(out.Bundle, ", ")
+		return out
+	}
+	out.Verdict, out.Reason, out.Message = v1alpha1.VerdictDigest, ReasonStorm, message
+	if q.facts.BundledReason != "" && q.facts.BundledReason != ReasonStorm {
+		out.Reason, out.Message = q.facts.BundledReason, "A digest has told of it, or will"
+	}
+	return out
+}
+
+// StormTime returns when the digest is due that tells of an incident at once: at whole multiples of some seconds, so that
+// every replica says the same.
+func StormTime(now time.Time) time.Time {
+	due := now.Truncate(stormEvery).Add(stormEvery)
+	if due.Sub(now) < stormLead {
+		due = due.Add(stormEvery)
+	}
+	return due
+}
