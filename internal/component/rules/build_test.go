@@ -131,6 +131,16 @@ func TestRulesFollowWhatTheClusterHas(t *testing.T) {
 		gone: map[string]string{"NodeDiskAlmostFull": "spec.metrics.nodeExporter.mode"},
 		kept: []string{"NodeNotReady"},
 	}, {
+		name: "without the collector no rule of spans",
+		change: func(in *component.Input) {
+			in.KubeBot.Spec.Traces.Collector.Mode = v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
+		},
+		gone: map[string]string{
+			"ServiceSlow": "spec.traces.collector.mode", "ServiceVerySlow": "spec.traces.collector.mode",
+			"ServiceSpanErrorRateHigh": "spec.traces.collector.mode",
+		},
+		kept: []string{"ServiceErrorRateHigh"},
+	}, {
 		name: "an external Prometheus has jobs of other names",
 		change: func(in *component.Input) {
 			in.KubeBot.Spec.Metrics.Prometheus.Mode = v1alpha1.ModeExternal
@@ -178,6 +188,7 @@ func TestReasonsFitTheStatus(t *testing.T) {
 		KubeStateMetrics: v1alpha1.ExporterSpec{Mode: v1alpha1.ExporterMode(v1alpha1.ModeDisabled)},
 		NodeExporter:     v1alpha1.ExporterSpec{Mode: v1alpha1.ExporterMode(v1alpha1.ModeDisabled)},
 	}
+	in.KubeBot.Spec.Traces.Collector.Mode = v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
 	why := reasons(t, in)
 	if len(why) != len(everyAlert())-2 {
 		t.Errorf("%d alerts are left out of %d; want all but Watchdog and PrometheusNotIngesting", len(why), len(everyAlert()))

@@ -95,6 +95,7 @@ func groups(s settings) []Group {
 		podGroup(),
 		volumeGroup(),
 		serviceGroup(s),
+		tracesGroup(s.window),
 		controlPlaneGroup(),
 		stackGroup(),
 		storesGroup(),
