@@ -74,14 +74,15 @@ func off(in component.Input) string {
 	return ""
 }
 
-// windowOf returns the shortest range of a rate for the KubeBot's scrape interval.
-func windowOf(kb *v1alpha1.KubeBot) (string, error) {
+// windowsOf returns the shortest range of a rate for the KubeBot's scrape interval, and twice that.
+func windowsOf(kb *v1alpha1.KubeBot) (window, twice string, err error) {
 	interval, err := component.Duration("spec.metrics.prometheus.scrapeInterval",
 		kb.Spec.Metrics.Prometheus.ScrapeInterval, scrapeInterval)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	return max(shortestWindow, scrapesPerWindow*interval).String(), nil
+	shortest := max(shortestWindow, scrapesPerWindow*interval)
+	return shortest.String(), (2 * shortest).String(), nil
 }
 
 func object(kb *v1alpha1.KubeBot, labels map[string]string, g Group) *monitoringv1.PrometheusRule {

@@ -52,7 +52,7 @@ func groupsOf(objects []client.Object) []monitoringv1.RuleGroup {
 // everyAlert returns all alerts, whatever the cluster has.
 func everyAlert() []Rule {
 	var out []Rule
-	for _, g := range groups(settings{window: "1m", downKnown: true, lostKnown: true, critical: criticalValues(nil)}) {
+	for _, g := range groups(settings{window: "1m", twice: "2m", downKnown: true, lostKnown: true, critical: criticalValues(nil)}) {
 		for _, r := range g.Rules {
 			if r.Alert != "" {
 				out = append(out, r)

@@ -78,6 +78,8 @@ func (r Rule) annotations() map[string]string {
 type settings struct {
 	// window is the shortest range, in PromQL, in which a rate can be computed: at least four scrapes.
 	window string
+	// twice the window: the errors of a caller outlast those of its callee by a window and the time between two scrapes.
+	twice string
 	// downKnown tells that the alert WorkloadDown is there to tell of workloads without a ready replica, lostKnown that
 	// NodeNotReady is there to tell of lost nodes.
 	downKnown, lostKnown bool

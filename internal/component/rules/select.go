@@ -10,13 +10,14 @@ import (
 // selected returns the groups that are shipped for the input, and the alerts that are left out with the reason, by the
 // order of the groups.
 func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
-	window, err := windowOf(in.KubeBot)
+	window, twice, err := windowsOf(in.KubeBot)
 	if err != nil {
 		return nil, nil, err
 	}
 	disabled := in.KubeBot.Spec.Alerting.DefaultRules.Disabled
 	s := settings{
 		window:    window,
+		twice:     twice,
 		downKnown: !slices.Contains(disabled, alertWorkloadDown),
 		lostKnown: !slices.Contains(disabled, alertNodeNotReady),
 		critical:  criticalValues(in.KubeBot.Spec.Alerting.Severities),

@@ -74,7 +74,7 @@ var protocols = []protocol{{
 func serviceGroup(s settings) Group {
 	rules := podTraffic(s.window)
 	rules = append(rules, workloadTraffic()...)
-	rules = append(rules, blame(s.downKnown)...)
+	rules = append(rules, blame(s.downKnown, s.twice)...)
 	rules = append(rules, serviceAlerts()...)
 	for i := range rules {
 		rules[i].Needs = append(rules[i].Needs, needKubeStateMetrics)
@@ -170,8 +170,10 @@ func namedDependency(calls string) string {
 
 // blame finds which failing workload makes others fail. A workload's own errors are those that failing calls of
 // workloads that fail themselves, or are down, do not explain: when payment fails, checkout and frontend do too, and
-// one message about payment is wanted. Errors of callees that nothing else tells of stay the caller's own.
-func blame(downKnown bool) []Rule {
+// one message about payment is wanted. Errors of callees that nothing else tells of stay the caller's own. What fails
+// explains for a while after it has ended: the rates of the callers hold it for a window, and when failing pods are
+// replaced, their own rates go at once.
+func blame(downKnown bool, explains string) []Rule {
 	failing := workloadErrors + " / " + workloadRequests + " > " + errorShare + " and " + workloadRequests + " >= " + minRequests
 	if downKnown {
 		failing = "(" + failing + ")\n    or " + workloadDown
@@ -191,7 +193,7 @@ func blame(downKnown bool) []Rule {
 		Expr: `clamp_min(
   ` + workloadErrors + ` - on (` + byWorkload + `) sum by (` + byWorkload + `) (
     ` + workloadFailed + `
-    and on (dependency) ` + failingDependency + `
+    and on (dependency) max_over_time(` + failingDependency + `[` + explains + `])
     unless on (` + byWorkload + `, dependency) ` + failingDependency + `
   ), 0)
 or ` + workloadErrors,
