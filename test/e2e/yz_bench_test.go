@@ -47,7 +47,16 @@ func TestBenchTakesEveryFigure(t *testing.T) {
 			Alerts, Delivered int
 			P99Seconds        float64
 		}
-		Crash struct{ Seconds []float64 }
+		Crash   struct{ Seconds []float64 }
+		Signals struct {
+			Steady struct {
+				Taken struct{ Spans, Lines, Samples struct{ Sent, Refused int } }
+				Lost  map[string]int
+				Pods  []struct{ Pod string }
+			}
+			Delay map[string]struct{ P50Seconds float64 }
+			Steps []struct{ PerSecond int }
+		}
 	}
 	data, err := os.ReadFile(out)
 	must(t, err)
@@ -65,5 +74,21 @@ func TestBenchTakesEveryFigure(t *testing.T) {
 		if way.Delivered != way.Alerts || way.P99Seconds <= 0 {
 			t.Errorf("%s: %d of %d alerts arrived, p99 %f s", way.Way, way.Delivered, way.Alerts, way.P99Seconds)
 		}
+	}
+	signals := report.Signals
+	for name, of := range map[string]struct{ Sent, Refused int }{
+		"spans": signals.Steady.Taken.Spans, "lines": signals.Steady.Taken.Lines, "samples": signals.Steady.Taken.Samples,
+	} {
+		if lost := signals.Steady.Lost[name]; of.Sent == 0 || of.Refused > 0 || lost != 0 {
+			t.Errorf("of %d %s %d were refused and %d lost", of.Sent, name, of.Refused, lost)
+		}
+	}
+	for _, name := range []string{"span", "line", "sample", "event"} {
+		if signals.Delay[name].P50Seconds <= 0 {
+			t.Errorf("no delay of a %s: %+v", name, signals.Delay)
+		}
+	}
+	if len(signals.Steps) == 0 || len(signals.Steady.Pods) < 8 {
+		t.Errorf("figures of the signals are missing: %+v", signals)
 	}
 }

@@ -94,6 +94,32 @@ func (c *Cluster) Lines(ctx context.Context, kubebot, logQL string) ([]Line, err
 	return lines, nil
 }
 
+// CountLines asks the Loki of a KubeBot for one number, such as sum(count_over_time(...)); 0 when there is none.
+func (c *Cluster) CountLines(ctx context.Context, kubebot, logQL string) (int, error) {
+	data, err := c.ServiceGet(ctx, Namespace, kubebot+"-loki:3100", "loki/api/v1/query", map[string]string{"query": logQL})
+	if err != nil {
+		return 0, fmt.Errorf("ask Loki for %s: %w", logQL, err)
+	}
+	var answer struct {
+		Data struct {
+			Result []struct {
+				Value []any `json:"value"`
+			} `json:"result"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(data, &answer); err != nil {
+		return 0, fmt.Errorf("read Loki's answer to %s: %w", logQL, err)
+	}
+	if len(answer.Data.Result) != 1 || len(answer.Data.Result[0].Value) != 2 {
+		return 0, nil
+	}
+	n, err := strconv.ParseFloat(fmt.Sprint(answer.Data.Result[0].Value[1]), 64)
+	if err != nil {
+		return 0, fmt.Errorf("read Loki's answer to %s: %w", logQL, err)
+	}
+	return int(n), nil
+}
+
 // Trace is a trace in Jaeger.
 type Trace struct {
 	ID    string `json:"traceID"`
@@ -115,9 +141,13 @@ func (t Trace) Services() map[string]bool {
 	return services
 }
 
-// Traces asks the Jaeger of a KubeBot for the traces of a service, at most 1,500.
-func (c *Cluster) Traces(ctx context.Context, kubebot, service string) ([]Trace, error) {
-	data, err := c.ServiceGet(ctx, Namespace, kubebot+"-jaeger:16686", "api/traces", map[string]string{"service": service, "limit": "1500"})
+// Traces asks the Jaeger of a KubeBot for the traces of a service, at most 1,500; tags, a JSON object, says which.
+func (c *Cluster) Traces(ctx context.Context, kubebot, service string, tags ...string) ([]Trace, error) {
+	params := map[string]string{"service": service, "limit": "1500"}
+	if len(tags) > 0 {
+		params["tags"] = tags[0]
+	}
+	data, err := c.ServiceGet(ctx, Namespace, kubebot+"-jaeger:16686", "api/traces", params)
 	if err != nil {
 		return nil, fmt.Errorf("ask Jaeger for the traces of %s: %w", service, err)
 	}

@@ -32,8 +32,11 @@ type options struct {
 	alerts    int
 	workloads int
 	crashes   int
-	quick     bool
-	keep      bool
+	// rate is held for hold; rates of the signals are tried for step each; delays is how often each signal is timed.
+	rate, rates, delays int
+	hold, step          time.Duration
+	quick               bool
+	keep                bool
 	// in is the name of a running local cluster to take a short round in.
 	in       string
 	out, rca string
@@ -45,6 +48,8 @@ func main() {
 	var err error
 	if len(os.Args) > 1 && os.Args[1] == clientCommand {
 		err = serveLoad(ctx, os.Stdin, os.Stdout)
+	} else if len(os.Args) > 1 && os.Args[1] == senderCommand {
+		err = serveTelemetry(ctx, os.Stdin, os.Stdout)
 	} else {
 		err = run(ctx, parse(os.Args[1:]))
 	}
@@ -62,16 +67,23 @@ func parse(args []string) options {
 	f.IntVar(&o.alerts, "alerts", 1000, "alerts per way")
 	f.IntVar(&o.workloads, "workloads", 200, "workloads that the alerts are about")
 	f.IntVar(&o.crashes, "crashes", 5, "workloads to crash, one after the other")
-	f.BoolVar(&o.quick, "quick", false, "one minute at rest, 200 alerts of 40 workloads and 2 crashes, whatever else is set")
+	f.IntVar(&o.rate, "rate", 1000, "spans, lines and samples a second to hold")
+	f.DurationVar(&o.hold, "hold", time.Minute, "how long to hold the rate")
+	f.DurationVar(&o.step, "step", 20*time.Second, "how long to try each higher rate")
+	f.IntVar(&o.delays, "delays", 20, "how often to time each signal")
+	f.BoolVar(&o.quick, "quick", false, "one minute at rest, 200 alerts of 40 workloads, 2 crashes, and a short look at the signals, whatever else is set")
 	f.BoolVar(&o.keep, "keep", false, "leave the cluster up")
 	f.StringVar(&o.in, "in", "", "take a short round in this local cluster, where KubeBot's chart and the Slack server are installed, and leave it up")
 	f.StringVar(&o.out, "out", "bin/bench.json", "file for the figures")
 	f.StringVar(&o.rca, "rca", "", "figures of the root-cause engine to take over, if the file is there")
 	_ = f.Parse(args)
+	o.rates = len(rates)
 	if o.quick {
 		o.rest, o.alerts, o.workloads, o.crashes = time.Minute, 200, 40, 2
+		o.hold, o.step, o.delays = 20*time.Second, 5*time.Second, 5
 	}
 	if o.in != "" {
+		o.rate, o.hold, o.step, o.rates, o.delays = 100, 3*time.Second, time.Second, 1, 1
 		o.rest, o.alerts, o.workloads, o.crashes, o.quick, o.keep = 5*time.Second, 40, 8, 1, true, true
 	}
 	return o
@@ -148,6 +160,7 @@ func (b *bench) measure(ctx context.Context) error {
 			b.report.Memory.AfterAlerts, err = b.memory(ctx)
 			return err
 		}},
+		{"signals", b.measureSignals},
 		{"versions", func(ctx context.Context) (err error) {
 			b.report.Versions, err = b.Versions(ctx)
 			return err

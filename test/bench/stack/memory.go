@@ -37,7 +37,10 @@ type summary struct {
 	Pods []struct {
 		PodRef     struct{ Name, Namespace string } `json:"podRef"`
 		Containers []struct {
-			Name   string `json:"name"`
+			Name string `json:"name"`
+			CPU  struct {
+				UsageCoreNanoSeconds uint64 `json:"usageCoreNanoSeconds"`
+			} `json:"cpu"`
 			Memory struct {
 				WorkingSetBytes uint64 `json:"workingSetBytes"`
 				RSSBytes        uint64 `json:"rssBytes"`
@@ -46,13 +49,13 @@ type summary struct {
 	} `json:"pods"`
 }
 
-// memory asks every node's kubelet through the API server.
-func (b *bench) memory(ctx context.Context) ([]PodMemory, error) {
+// summaries asks every node's kubelet through the API server.
+func (b *bench) summaries(ctx context.Context) ([]summary, error) {
 	var nodes corev1.NodeList
 	if err := b.Client.List(ctx, &nodes); err != nil {
 		return nil, fmt.Errorf("list nodes: %w", err)
 	}
-	var all []PodMemory
+	var all []summary
 	for _, node := range nodes.Items {
 		data, err := b.Kube.CoreV1().RESTClient().Get().Resource("nodes").Name(node.Name).SubResource("proxy").Suffix("stats/summary").DoRaw(ctx)
 		if err != nil {
@@ -62,6 +65,19 @@ func (b *bench) memory(ctx context.Context) ([]PodMemory, error) {
 		if err := json.Unmarshal(data, &s); err != nil {
 			return nil, fmt.Errorf("read the summary of %s: %w", node.Name, err)
 		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// memory of the manager's and the responder's pods.
+func (b *bench) memory(ctx context.Context) ([]PodMemory, error) {
+	summaries, err := b.summaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []PodMemory
+	for _, s := range summaries {
 		all = append(all, ownPods(s)...)
 	}
 	for _, name := range memoryNames {

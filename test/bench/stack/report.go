@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"runtime"
@@ -23,6 +24,7 @@ type Report struct {
 	Memory   Memory            `json:"memory"`
 	Alerts   []AlertWay        `json:"alerts"`
 	Crash    Crash             `json:"crash"`
+	Signals  Signals           `json:"signals"`
 	// RCA is what `make bench-rca-speed` wrote, unchanged.
 	RCA json.RawMessage `json:"rca,omitempty"`
 }
@@ -95,8 +97,38 @@ func (r *Report) Table() string {
 	}
 	row("\nFirst crash to Slack\tmedian\tleast\tmost")
 	row("%d crashes\t%.1f s\t%.1f s\t%.1f s", len(r.Crash.Seconds), r.Crash.Median, percentile(r.Crash.Seconds, 1), percentile(r.Crash.Seconds, 100))
+	r.signalRows(row)
 	_ = w.Flush()
 	return b.String()
+}
+
+// signalRows are the rows about the signals.
+func (r *Report) signalRows(row func(format string, args ...any)) {
+	s := r.Signals
+	row("\nSignals, a second of each\ttaken\trefused\tlost\tanswered p99")
+	if t := s.Steady.Taken; t != nil {
+		for _, signal := range []struct {
+			name string
+			of   *signalTaken
+		}{{"spans", &t.Spans}, {"lines", &t.Lines}, {"samples", &t.Samples}} {
+			row("%d %s for %.0f s\t%d\t%d\t%d\t%.3f s", s.Steady.PerSecond, signal.name, s.Steady.Seconds,
+				signal.of.Sent-signal.of.Refused, signal.of.Refused, s.Steady.Lost[signal.name], signal.of.AnswerP99)
+		}
+		row("failed traces, which sampling keeps\t%d\t\t%d", t.Failed, s.Steady.Lost["failed traces"])
+	}
+	row("\nMeanwhile\tcores\tworking set")
+	for _, p := range s.Steady.Pods {
+		row("%s\t%.3f\t%.1f MiB", p.Pod, p.Cores, float64(p.WorkingSet)/(1<<20))
+	}
+	row("\nFrom emit to found\trounds\tp50\tp99")
+	for _, name := range slices.Sorted(maps.Keys(s.Delay)) {
+		row("%s\t%d\t%.2f s\t%.2f s", name, s.Delay[name].Rounds, s.Delay[name].P50, s.Delay[name].P99)
+	}
+	row("\nTried\tsent\trefused\tanswered p99 of spans, lines, samples")
+	for _, step := range s.Steps {
+		row("%d a second of each\t%d\t%d\t%.2f s, %.2f s, %.2f s", step.PerSecond, step.Taken.sent(), step.Taken.refused(),
+			step.Taken.Spans.AnswerP99, step.Taken.Lines.AnswerP99, step.Taken.Samples.AnswerP99)
+	}
 }
 
 func mebibytes(pods []PodMemory, name string) string {
