@@ -67,61 +67,6 @@ type SeverityMapping struct {
 	Severity Severity `json:"severity"`
 }
 
-// Receiver is where messages go.
-// +kubebuilder:validation:XValidation:rule="[has(self.slack), has(self.webhook)].filter(x, x).size() == 1",message="a receiver needs exactly one of slack and webhook"
-type Receiver struct {
-	// Name of the receiver, unique in the list.
-	// +kubebuilder:validation:MaxLength=40
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
-	Name string `json:"name"`
-	// Slack sends to a channel by a Slack app of the user.
-	// +optional
-	Slack *SlackReceiver `json:"slack,omitempty"`
-	// Webhook sends a JSON document to a URL.
-	// +optional
-	Webhook *WebhookReceiver `json:"webhook,omitempty"`
-}
-
-// SlackReceiver is a channel of a Slack workspace.
-type SlackReceiver struct {
-	// Channel is a channel ID such as C0123456789 or a name such as #prod. A private channel needs its ID.
-	// +kubebuilder:validation:Pattern=`^(#[^\s#@]{1,79}|[CGD][A-Z0-9]{6,20})$`
-	// +kubebuilder:validation:MaxLength=80
-	Channel string `json:"channel"`
-	// TokenSecret holds the bot token (xoxb-...) of the app.
-	TokenSecret SecretKeyRef `json:"tokenSecret"`
-	// APIURL is the base of Slack's Web API, for GovSlack and proxies. Default https://slack.com/api/.
-	// +optional
-	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https') && self.endsWith('/')",message="apiURL must be an http or https URL that ends in /, such as https://slack-gov.com/api/"
-	APIURL string `json:"apiURL,omitempty"`
-	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's, for a proxy that ends TLS.
-	// +optional
-	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
-	// Interactions puts buttons into the messages, by which people acknowledge, silence and judge incidents.
-	// +optional
-	Interactions *SlackInteractions `json:"interactions,omitempty"`
-}
-
-// WebhookReceiver is a URL that takes a JSON document by POST.
-// +kubebuilder:validation:XValidation:rule="has(self.url) != has(self.urlSecret)",message="set exactly one of url and urlSecret"
-type WebhookReceiver struct {
-	// URL to post to. Use urlSecret when the URL holds a token.
-	// +optional
-	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'http' || url(self).getScheme() == 'https')",message="url must be an http or https URL with a host, such as https://hooks.example.com/kubebot"
-	URL string `json:"url,omitempty"`
-	// URLSecret holds the URL to post to.
-	// +optional
-	URLSecret *SecretKeyRef `json:"urlSecret,omitempty"`
-	// SigningSecret holds the key of the HMAC-SHA256 signature. Without it messages are not signed.
-	// +optional
-	SigningSecret *SecretKeyRef `json:"signingSecret,omitempty"`
-	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's.
-	// +optional
-	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
-}
-
 // Route sends matching incidents to receivers.
 type Route struct {
 	// Match says which incidents the route takes. All conditions must hold; an empty one holds.
@@ -218,6 +163,11 @@ type HeartbeatSpec struct {
 	// CASecret holds a PEM bundle of certificate authorities that are trusted besides the system's.
 	// +optional
 	CASecret *SecretKeyRef `json:"caSecret,omitempty"`
+	// AllowTargets are places inside the machine and the cluster that the URL may lead to; else such a URL is refused.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=3
+	AllowTargets []Target `json:"allowTargets,omitempty"`
 }
 
 // ResponderSpec sizes the responder.

@@ -47,6 +47,9 @@ spec:
   - {fingerprint: "0123456789abcdef", name: A, severity: critical, state: Firing, source: Watch, startsAt: "2026-01-01T00:00:00Z"}
 `
 
+// one is the spec of a KubeBot with one receiver of a kind.
+func one(kind string) string { return "  alerting: {receivers: [{name: a, " + kind + "}]}\n" }
+
 const receivers = "  alerting:\n    receivers:\n    - {name: oncall, webhook: {url: 'https://hooks.example.com'}}\n"
 
 // cases hold, for each CEL rule of the KubeBot, an object that breaks it with a part of the sentence that refuses it,
@@ -93,11 +96,11 @@ var cases = []struct {
 	{"route with an unknown mute time", kubebot("x", receivers+"    routes: [{receivers: [oncall], muteTimes: [night]}]\n"), "every name in routes[].muteTimes must be the name of an entry of muteTimes"},
 	{"mute time without end", kubebot("x", "  alerting: {muteTimes: [{name: night, start: '22:00'}]}\n"), "start and end belong together"},
 
-	{"receiver of no kind", kubebot("x", "  alerting: {receivers: [{name: a}]}\n"), "a receiver needs exactly one of slack and webhook"},
+	{"receiver of no kind", kubebot("x", "  alerting: {receivers: [{name: a}]}\n"), "a receiver needs exactly one of slack, webhook, teams, pagerDuty, email and opsGenie"},
 	{
 		"receiver of two kinds",
 		kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: 'https://a'}, slack: {channel: '#prod', tokenSecret: {name: s, key: k}}}]}\n"),
-		"a receiver needs exactly one of slack and webhook",
+		"a receiver needs exactly one of slack, webhook, teams, pagerDuty, email and opsGenie",
 	},
 	{"Slack", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, apiURL: 'https://slack-gov.com/api/'}}]}\n"), ""},
 	{"Slack's address without a slash", kubebot("x", "  alerting: {receivers: [{name: a, slack: {channel: '#prod', tokenSecret: {name: s, key: k}, apiURL: 'https://slack-gov.com/api'}}]}\n"), "apiURL must be an http or https URL that ends in /"},
@@ -110,6 +113,27 @@ var cases = []struct {
 	{"webhook to nowhere", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {}}]}\n"), "set exactly one of url and urlSecret"},
 	{"webhook with two addresses", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: 'https://a', urlSecret: {name: s, key: k}}}]}\n"), "set exactly one of url and urlSecret"},
 	{"webhook to no URL", kubebot("x", "  alerting: {receivers: [{name: a, webhook: {url: hooks}}]}\n"), "url must be an http or https URL with a host"},
+
+	{"webhook with a template", kubebot("x", one("webhook: {url: 'https://a', bodyTemplate: '{{.Text}}', contentType: 'text/plain; charset=utf-8'}")), ""},
+	{"content type without a template", kubebot("x", one("webhook: {url: 'https://a', contentType: text/plain}")), "contentType belongs to bodyTemplate"},
+	{"content type with a header", kubebot("x", one("webhook: {url: 'https://a', bodyTemplate: a, contentType: \"text/plain\\r\\nX: y\"}")), "should match"},
+	{"webhook to the own pod", kubebot("x", one("webhook: {url: 'http://127.0.0.1:8080/'}, allowTargets: [Loopback]")), ""},
+	{"webhook to a place that is none", kubebot("x", one("webhook: {url: 'http://127.0.0.1:8080/'}, allowTargets: [Node]")), "Unsupported value"},
+	{"Teams", kubebot("x", one("teams: {urlSecret: {name: s, key: k}}")), ""},
+	{"Teams without URL", kubebot("x", one("teams: {}")), "urlSecret: Required value"},
+	{"PagerDuty", kubebot("x", one("pagerDuty: {routingKeySecret: {name: s, key: k}, apiURL: 'https://events.eu.pagerduty.com/'}")), ""},
+	{"PagerDuty's address without a slash", kubebot("x", one("pagerDuty: {routingKeySecret: {name: s, key: k}, apiURL: 'https://events.eu.pagerduty.com'}")), "apiURL must be an http or https URL that ends in /, such as https://events.eu.pagerduty.com/"},
+	{"mail", kubebot("x", one("email: {server: 'smtp.example.com:587', from: kubebot@example.com, to: [ops@example.com], username: a, passwordSecret: {name: s, key: k}}")), ""},
+	{"mail to a relay", kubebot("x", one("email: {server: 'relay.mail.svc:25', tls: None, from: kubebot@example.com, to: [ops@example.com]}")), ""},
+	{"mail to nobody", kubebot("x", one("email: {server: 'smtp.example.com:587', from: kubebot@example.com, to: []}")), "should have at least 1 items"},
+	{"mail without a port", kubebot("x", one("email: {server: smtp.example.com, from: kubebot@example.com, to: [ops@example.com]}")), "should match"},
+	{"mail to an address with a line break", kubebot("x", one("email: {server: 'smtp.example.com:587', from: kubebot@example.com, to: [\"ops@example.com\\r\\nBcc: x@y\"]}")), "should match"},
+	{"mail with half a login", kubebot("x", one("email: {server: 'smtp.example.com:587', from: kubebot@example.com, to: [ops@example.com], username: a}")), "username and passwordSecret belong together"},
+	{"mail with a password in clear text", kubebot("x", one("email: {server: 'smtp.example.com:25', tls: None, from: kubebot@example.com, to: [ops@example.com], username: a, passwordSecret: {name: s, key: k}}")), "a password is not sent without encryption"},
+	{"mail with an authority for nothing", kubebot("x", one("email: {server: 'smtp.example.com:25', tls: None, from: kubebot@example.com, to: [ops@example.com], caSecret: {name: s, key: k}}")), "caSecret belongs to an encrypted connection"},
+	{"Opsgenie", kubebot("x", one("opsGenie: {apiKeySecret: {name: s, key: k}, responders: [{type: team, name: ops}]}")), ""},
+	{"Opsgenie for somebody else", kubebot("x", one("opsGenie: {apiKeySecret: {name: s, key: k}, responders: [{type: owner, name: ops}]}")), "Unsupported value"},
+	{"Opsgenie's address without a slash", kubebot("x", one("opsGenie: {apiKeySecret: {name: s, key: k}, apiURL: 'https://api.eu.opsgenie.com'}")), "apiURL must be an http or https URL that ends in /, such as https://api.eu.opsgenie.com/"},
 
 	{"External Loki", kubebot("x", "  logs: {loki: {mode: External, external: {url: 'http://loki.logging.svc:3100', tenant: a}}}\n"), ""},
 	{"External Loki without address", kubebot("x", "  logs: {loki: {mode: External}}\n"), "external belongs to mode External"},

@@ -55,7 +55,7 @@ func (p *process) newInteractions(direct client.Client) (*interactions, error) {
 		p.Apps = apps(p.config)
 	}
 	for _, app := range p.Apps {
-		if app.AppToken.File != "" {
+		if app.AppToken.Given() {
 			x.sockets = append(x.sockets, &interactive.Socket{App: app, Handler: x.handler})
 		} else {
 			x.endpoint.Apps = append(x.endpoint.Apps, app)

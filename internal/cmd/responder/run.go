@@ -27,6 +27,7 @@ import (
 	"github.com/kubebot/kubebot/internal/ingest/watch"
 	"github.com/kubebot/kubebot/internal/learn/keeper"
 	"github.com/kubebot/kubebot/internal/notify/heartbeat"
+	"github.com/kubebot/kubebot/internal/notify/transport"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 	"github.com/kubebot/kubebot/internal/proof"
@@ -49,6 +50,9 @@ type process struct {
 	lease     *lease
 	keeper    *keeper.Keeper // nil without learning
 	people    *interactions
+	api       *transport.ClusterAPI // the addresses of the cluster's own API server
+	apiKnown  bool                  // those of its endpoints too
+	direct    client.Client
 	ready     atomic.Bool
 }
 
@@ -73,18 +77,17 @@ func build(o Options) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
+	api := &transport.ClusterAPI{}
 	if o.Sinks == nil {
-		o.Sinks = Sinks(links(c), pictures(c))
+		o.Sinks = Sinks(Making{Links: links(c), Picture: pictures(c), API: api})
 	}
-	sinks, more, err := receivers(c, o.Sinks)
-	if err != nil {
-		return nil, err
-	}
-	p := &process{Options: o, config: c, problems: append(problems, more...)}
+	sinks, more := receivers(c, o.Sinks)
+	p := &process{Options: o, config: c, problems: append(problems, more...), api: api}
 	direct, err := p.clients()
 	if err != nil {
 		return nil, err
 	}
+	p.direct = direct
 	replica := o.PodName + "." + utilrand.String(5)
 	topology := &watch.Topology{Reader: p.cache}
 	if o.Analyse == nil {
@@ -98,7 +101,7 @@ func build(o Options) (*process, error) {
 	p.keeper = p.newKeeper(direct)
 	p.pipeline = pipeline.New(pipeline.Options{
 		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(), Leader: p.lease,
-		Metrics: pipeline.NewMetrics(o.Registry, []string{typeSlack, typeWebhook}), Log: o.Log.WithName("pipeline"), Now: time.Now,
+		Metrics: pipeline.NewMetrics(o.Registry, receiverTypes), Log: o.Log.WithName("pipeline"), Now: time.Now,
 	})
 	p.heartbeat = &ingest.Heartbeat{
 		Client: direct, KubeBot: c.KubeBot, Namespace: c.Namespace, UID: c.UID, Replica: replica, Now: time.Now, Log: o.Log.WithName("heartbeat"),
@@ -112,7 +115,7 @@ func build(o Options) (*process, error) {
 	}))
 	if h := c.Heartbeat; h != nil {
 		p.beats = heartbeat.New(heartbeat.Options{
-			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret), Now: time.Now, Log: o.Log.WithName("heartbeat"),
+			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret), Guard: &transport.Guard{Allow: h.AllowTargets, API: api}, Now: time.Now, Log: o.Log.WithName("heartbeat"),
 		}, o.Registry)
 	}
 	if p.proof, err = p.prover(direct, replica); err != nil {
@@ -200,6 +203,8 @@ func (p *process) run(ctx context.Context) error {
 	group.Go(func() error { return p.cache.Start(ctx) })
 	group.Go(func() error { return serve(ctx, p.HealthProbeBindAddress, probeHandler(&p.ready)) })
 	group.Go(func() error { return serve(ctx, p.MetricsBindAddress, metricsHandler(p.Registry)) })
+	p.learnAPI(ctx)
+	group.Go(func() error { return p.followAPI(ctx) })
 	delivered := make(chan error, 1)
 	if err := p.sync(ctx); err != nil {
 		stopDelivering()

@@ -32,9 +32,64 @@ type route struct {
 }
 
 type receiver struct {
-	Name           string    `json:"name"`
-	WebhookConfigs []webhook `json:"webhook_configs,omitempty"`
-	SlackConfigs   []slack   `json:"slack_configs,omitempty"`
+	Name             string      `json:"name"`
+	WebhookConfigs   []webhook   `json:"webhook_configs,omitempty"`
+	SlackConfigs     []slack     `json:"slack_configs,omitempty"`
+	MSTeamsV2Configs []msTeams   `json:"msteamsv2_configs,omitempty"`
+	PagerDutyConfigs []pagerDuty `json:"pagerduty_configs,omitempty"`
+	EmailConfigs     []email     `json:"email_configs,omitempty"`
+	OpsGenieConfigs  []opsGenie  `json:"opsgenie_configs,omitempty"`
+}
+
+type msTeams struct {
+	WebhookURLFile string     `json:"webhook_url_file"`
+	SendResolved   bool       `json:"send_resolved"`
+	Title          string     `json:"title"`
+	Text           string     `json:"text"`
+	HTTPConfig     httpConfig `json:"http_config"`
+}
+
+type pagerDuty struct {
+	RoutingKeyFile string            `json:"routing_key_file"`
+	URL            string            `json:"url"`
+	SendResolved   bool              `json:"send_resolved"`
+	Client         string            `json:"client"`
+	Description    string            `json:"description"`
+	Severity       string            `json:"severity"`
+	Details        map[string]string `json:"details"`
+	HTTPConfig     httpConfig        `json:"http_config"`
+}
+
+type email struct {
+	To               string            `json:"to"`
+	From             string            `json:"from"`
+	Smarthost        string            `json:"smarthost"`
+	SendResolved     bool              `json:"send_resolved"`
+	AuthUsername     string            `json:"auth_username,omitempty"`
+	AuthPasswordFile string            `json:"auth_password_file,omitempty"`
+	RequireTLS       bool              `json:"require_tls"`
+	ForceImplicitTLS *bool             `json:"force_implicit_tls,omitempty"`
+	Headers          map[string]string `json:"headers"`
+	HTML             string            `json:"html"`
+	Text             string            `json:"text"`
+}
+
+type opsGenie struct {
+	APIKeyFile   string              `json:"api_key_file"`
+	APIURL       string              `json:"api_url"`
+	SendResolved bool                `json:"send_resolved"`
+	Message      string              `json:"message"`
+	Description  string              `json:"description"`
+	Responders   []opsGenieResponder `json:"responders,omitempty"`
+	Priority     string              `json:"priority"`
+	Source       string              `json:"source"`
+	HTTPConfig   httpConfig          `json:"http_config"`
+}
+
+type opsGenieResponder struct {
+	Type     string `json:"type"`
+	Name     string `json:"name,omitempty"`
+	Username string `json:"username,omitempty"`
 }
 
 type webhook struct {

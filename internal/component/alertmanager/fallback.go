@@ -2,7 +2,6 @@ package alertmanager
 
 import (
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,27 +21,17 @@ const (
 	nobody = "fallback-nobody"
 	// receiversDir is where the Secrets of receivers are mounted in Alertmanager's pods.
 	receiversDir = "/etc/alertmanager/receivers"
-	// slackAPI is Slack's Web API.
-	slackAPI = "https://slack.com/api/"
+	// The bases of the services' APIs, for receivers that name no other.
+	slackAPI     = "https://slack.com/api/"
+	pagerDutyAPI = "https://events.pagerduty.com/"
+	opsGenieAPI  = "https://api.opsgenie.com/"
 
 	// The fallback is for the time without a responder: it groups a little and repeats seldom.
 	fallbackGroupWait      = "10s"
 	fallbackGroupInterval  = "5m"
 	fallbackRepeatInterval = "4h"
-	// fallbackAlerts of one group are listed in a Slack message, which may have some thousand characters.
+	// fallbackAlerts of one group are listed in a message, which may have some thousand characters.
 	fallbackAlerts = 10
-)
-
-// escaped makes of a template's value what Slack shows as text (https://docs.slack.dev/messaging/formatting-message-text#escaping).
-func escaped(value string) string {
-	return `reReplaceAll ">" "&gt;" (reReplaceAll "<" "&lt;" (reReplaceAll "&" "&amp;" ` + value + `))`
-}
-
-var (
-	fallbackTitle = `{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ with .CommonLabels.` + alert.LabelOriginal + ` }}{{ ` + escaped(".") + ` }}{{ else }}Critical alerts{{ end }}`
-	fallbackText  = `KubeBot's responder does not answer, so Alertmanager sends this as it is.
-{{ range $i, $a := .Alerts }}{{ if lt $i ` + fmt.Sprint(fallbackAlerts) + ` }}• {{ range .Labels.SortedPairs }}{{ if not (match "^(alertname|severity|` + alert.LabelFallback + `|prometheus|prometheus_replica)$" .Name) }}{{ .Name }}={{ ` + escaped(".Value") + ` }} {{ end }}{{ end }}
-{{ end }}{{ end }}{{ if gt (len .Alerts) ` + fmt.Sprint(fallbackAlerts) + ` }}and more: {{ len .Alerts }} in all{{ end }}`
 )
 
 // fallback is what the configuration has for the time without a responder.
@@ -110,6 +99,14 @@ func fallbackReceiver(in component.Input, name string, chosen func(string) bool)
 			out.SlackConfigs = append(out.SlackConfigs, slackConfig(in, r.Slack))
 		case r.Webhook != nil:
 			out.WebhookConfigs = append(out.WebhookConfigs, webhookConfig(in, r.Webhook))
+		case r.Teams != nil:
+			out.MSTeamsV2Configs = append(out.MSTeamsV2Configs, teamsConfig(in, r.Teams))
+		case r.PagerDuty != nil:
+			out.PagerDutyConfigs = append(out.PagerDutyConfigs, pagerDutyConfig(in, r.PagerDuty))
+		case r.Email != nil:
+			out.EmailConfigs = append(out.EmailConfigs, emailConfig(r.Email))
+		case r.OpsGenie != nil:
+			out.OpsGenieConfigs = append(out.OpsGenieConfigs, opsGenieConfig(in, r.OpsGenie))
 		}
 	}
 	return out
@@ -119,7 +116,7 @@ func fallbackReceiver(in component.Input, name string, chosen func(string) bool)
 func fallbackCapable(all []v1alpha1.Receiver) []v1alpha1.Receiver {
 	var list []v1alpha1.Receiver
 	for _, r := range all {
-		if r.Slack != nil && r.Slack.CASecret != nil || r.Webhook != nil && r.Webhook.CASecret != nil {
+		if hasCA(r) {
 			continue
 		}
 		r = *r.DeepCopy()
@@ -135,45 +132,6 @@ func fallbackCapable(all []v1alpha1.Receiver) []v1alpha1.Receiver {
 		}
 	}
 	return list
-}
-
-func slackConfig(in component.Input, s *v1alpha1.SlackReceiver) slack {
-	base := s.APIURL
-	if base == "" {
-		base = slackAPI
-	}
-	return slack{
-		APIURL:       base + "chat.postMessage",
-		Channel:      s.Channel,
-		SendResolved: true,
-		Title:        fallbackTitle,
-		Text:         fallbackText,
-		Fallback:     fallbackTitle,
-		Color:        `{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}`,
-		MrkdwnIn:     []string{},
-		HTTPConfig:   outside(in, base, &authorization{CredentialsFile: receiversDir + "/" + s.TokenSecret.Name + "/" + s.TokenSecret.Key}),
-	}
-}
-
-func webhookConfig(in component.Input, w *v1alpha1.WebhookReceiver) webhook {
-	out := webhook{URL: w.URL, SendResolved: true, HTTPConfig: outside(in, w.URL, nil)}
-	if w.URLSecret != nil {
-		out.URLFile = receiversDir + "/" + w.URLSecret.Name + "/" + w.URLSecret.Key
-	}
-	return out
-}
-
-// outside is how Alertmanager calls what is outside the stack: by the manager's proxy, as the responder does.
-func outside(in component.Input, target string, auth *authorization) httpConfig {
-	proxy := in.Install.Proxy["HTTPS_PROXY"]
-	if u, err := url.Parse(target); err == nil && u.Scheme == "http" {
-		proxy = in.Install.Proxy["HTTP_PROXY"]
-	}
-	out := httpConfig{Authorization: auth, ProxyURL: proxy}
-	if proxy != "" {
-		out.NoProxy = strings.Join(slices.DeleteFunc([]string{in.Install.Proxy["NO_PROXY"], ".svc"}, func(s string) bool { return s == "" }), ",")
-	}
-	return out
 }
 
 // muted are those of a route's mute times that Alertmanager knows.

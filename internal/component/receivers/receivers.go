@@ -58,6 +58,22 @@ func Refs(list []v1alpha1.Receiver) []Ref {
 			add("webhook.signingSecret", r.Webhook.SigningSecret)
 			add("webhook.caSecret", r.Webhook.CASecret)
 		}
+		if r.Teams != nil {
+			add("teams.urlSecret", &r.Teams.URLSecret)
+			add("teams.caSecret", r.Teams.CASecret)
+		}
+		if r.PagerDuty != nil {
+			add("pagerDuty.routingKeySecret", &r.PagerDuty.RoutingKeySecret)
+			add("pagerDuty.caSecret", r.PagerDuty.CASecret)
+		}
+		if r.Email != nil {
+			add("email.passwordSecret", r.Email.PasswordSecret)
+			add("email.caSecret", r.Email.CASecret)
+		}
+		if r.OpsGenie != nil {
+			add("opsGenie.apiKeySecret", &r.OpsGenie.APIKeySecret)
+			add("opsGenie.caSecret", r.OpsGenie.CASecret)
+		}
 	}
 	return refs
 }

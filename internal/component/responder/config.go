@@ -11,6 +11,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/component/receivers"
+	"github.com/kubebot/kubebot/internal/document"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
@@ -102,18 +103,18 @@ func checkSeverities(a v1alpha1.AlertingSpec) error {
 	return nil
 }
 
-// checkReceivers refuses URLs that hold a password: the configuration is a ConfigMap.
+// checkReceivers refuses URLs that hold a password, as the configuration is a ConfigMap, and templates that can't work.
 func checkReceivers(a v1alpha1.AlertingSpec) error {
 	for i, r := range a.Receivers {
 		path := fmt.Sprintf("%s.receivers[%d]", alertingField, i)
-		if r.Slack != nil && r.Slack.APIURL != "" {
-			if err := component.CheckURL(path+".slack.apiURL", r.Slack.APIURL, "give the token in tokenSecret"); err != nil {
+		for _, u := range plainURLs(r) {
+			if err := component.CheckURL(path+u.field, u.value, u.instead); err != nil {
 				return err
 			}
 		}
-		if r.Webhook != nil && r.Webhook.URL != "" {
-			if err := component.CheckURL(path+".webhook.url", r.Webhook.URL, "put the whole URL into a Secret and name it in urlSecret"); err != nil {
-				return err
+		if r.Webhook != nil && r.Webhook.BodyTemplate != "" {
+			if _, err := document.ParseTemplate(r.Webhook.BodyTemplate); err != nil {
+				return &component.InvalidError{Field: path + ".webhook.bodyTemplate", Message: err.Error() + ": correct the template; docs/receivers.md lists the fields"}
 			}
 		}
 	}
@@ -121,6 +122,32 @@ func checkReceivers(a v1alpha1.AlertingSpec) error {
 		return component.CheckURL(alertingField+".heartbeat.url", h.URL, "put the whole URL into a Secret and name it in urlSecret")
 	}
 	return nil
+}
+
+// plainURL is a URL that is in the spec.
+type plainURL struct{ field, value, instead string }
+
+// plainURLs are those of a receiver.
+func plainURLs(r v1alpha1.Receiver) []plainURL {
+	var list []plainURL
+	add := func(field, value, instead string) {
+		if value != "" {
+			list = append(list, plainURL{field, value, instead})
+		}
+	}
+	if r.Slack != nil {
+		add(".slack.apiURL", r.Slack.APIURL, "give the token in tokenSecret")
+	}
+	if r.Webhook != nil {
+		add(".webhook.url", r.Webhook.URL, "put the whole URL into a Secret and name it in urlSecret")
+	}
+	if r.PagerDuty != nil {
+		add(".pagerDuty.apiURL", r.PagerDuty.APIURL, "give the key in routingKeySecret")
+	}
+	if r.OpsGenie != nil {
+		add(".opsGenie.apiURL", r.OpsGenie.APIURL, "give the key in apiKeySecret")
+	}
+	return list
 }
 
 // secretRefs are the references of receivers and heartbeat.

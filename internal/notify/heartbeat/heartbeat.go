@@ -36,6 +36,8 @@ type Options struct {
 	URLSecret secretfile.Ref
 	// CASecret holds certificate authorities that are trusted besides the system's; without a file, none.
 	CASecret secretfile.Ref
+	// Guard refuses addresses that no receiver may have; nil refuses none.
+	Guard *transport.Guard
 	// Pause between attempts; 0 for 5 s.
 	Pause time.Duration
 	Log   logr.Logger
@@ -71,7 +73,7 @@ func New(options Options, registerer prometheus.Registerer) *Sender {
 	s := &Sender{options: options, due: make(chan struct{}, 1), beats: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "kubebot_responder_heartbeats_total", Help: "Heartbeats to the outside service, by outcome: taken or failed.",
 	}, []string{"outcome"})}
-	s.source.CA = options.CASecret
+	s.source.CA, s.source.Guard = options.CASecret, options.Guard
 	for _, outcome := range []string{"taken", "failed"} {
 		s.beats.WithLabelValues(outcome)
 	}

@@ -36,6 +36,8 @@ type Options struct {
 	// CASecret holds certificate authorities that are trusted besides the system's, for a proxy that ends TLS; without
 	// a file, none. It is read at each use.
 	CASecret secretfile.Ref
+	// Guard refuses addresses that no receiver may have; nil refuses none.
+	Guard *transport.Guard
 	// HTTPClient makes the calls; nil for one of package transport, which then trusts CASecret.
 	HTTPClient *http.Client
 	// Now is the clock that Retry-After dates are compared with; nil for time.Now.
@@ -66,7 +68,7 @@ func New(options Options) *Sink {
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	s := &Sink{options: options, source: transport.Source{CA: options.CASecret}}
+	s := &Sink{options: options, source: transport.Source{CA: options.CASecret, Guard: options.Guard}}
 	if channelPattern.MatchString(options.Channel) {
 		s.channelID = options.Channel
 	}

@@ -52,8 +52,12 @@ func Explain(err error) Failure {
 		invalid   x509.CertificateInvalidError
 		verify    *tls.CertificateVerificationError
 		timeout   net.Error
+		forbidden *Forbidden
 	)
 	switch {
+	case errors.As(err, &forbidden):
+		return Failure{Word: "TargetForbidden", NeedsPerson: true, Detail: "The address leads to " + places[forbidden.Target] +
+			": correct it, or, if that is meant, name " + string(forbidden.Target) + " in allowTargets of the receiver."}
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return Failure{Word: "HostNotFound", Detail: "The host name does not exist: check the URL and the cluster's DNS."}
 	case errors.As(err, &dns):

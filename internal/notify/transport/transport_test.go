@@ -98,7 +98,7 @@ func TestTheClientChangesWithItsAuthorities(t *testing.T) {
 	if same, err := source.Client(); err != nil || same != one {
 		t.Errorf("the client changed while its file did not (%v)", err)
 	}
-	if err := os.WriteFile(file, append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: second.Certificate().Raw}), '\n'), 0o600); err != nil {
+	if err := os.WriteFile(file, append([]byte("another\n"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: second.Certificate().Raw})...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	two, err := source.Client()

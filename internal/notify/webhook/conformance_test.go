@@ -37,24 +37,6 @@ func TestSinkConforms(t *testing.T) {
 		Message: message(),
 		Secrets: []string{signingKey, "planted-path", "planted-token"},
 		Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
-		Want: func(s notifytest.Situation, code int) notify.Outcome {
-			switch s {
-			case notifytest.Accepting, notifytest.Garbage, notifytest.Empty, notifytest.Huge, notifytest.Truncated, notifytest.Stalled:
-				return notify.Delivered // the status was 2xx; the body means nothing
-			case notifytest.Hanging, notifytest.Reset:
-				return notify.Unknown
-			case notifytest.Refusing, notifytest.Unresolvable, notifytest.Canceled:
-				return notify.Retry
-			case notifytest.Untrusted:
-				return notify.Refused
-			}
-			switch {
-			case code < 300:
-				return notify.Delivered
-			case code == 408, code == 425, code == 429, code >= 500:
-				return notify.Retry
-			}
-			return notify.Refused
-		},
+		Want:    notifytest.Posting(),
 	})
 }

@@ -2,26 +2,28 @@
 package webhook
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/document"
 	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/notify/post"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/transport"
 )
 
-// maxAnswer bounds how much of an answer is read, which is only to be able to use the connection again.
-const maxAnswer = 64 << 10
+// Document is the JSON body, Incident its part. docs/receivers.md describes it to users.
+type (
+	Document = document.Document
+	Incident = document.Incident
+)
 
 // Options configure a sink. The files are read at each use.
 type Options struct {
@@ -32,6 +34,11 @@ type Options struct {
 	SigningSecret secretfile.Ref
 	// CASecret holds certificate authorities that are trusted besides the system's; without a file, none.
 	CASecret secretfile.Ref
+	// Template writes the body instead of the JSON document, ContentType says what it is; nil and empty for the document.
+	Template    *document.Template
+	ContentType string
+	// Guard refuses addresses that no receiver may have; nil refuses none.
+	Guard *transport.Guard
 	// ClusterName stands in messages of incidents that name no cluster.
 	ClusterName string
 	// HTTPClient makes the calls; nil for one of package transport, which then trusts CASecret.
@@ -55,7 +62,7 @@ func New(options Options) *Sink {
 		options.Now = time.Now
 	}
 	s := &Sink{options: options}
-	s.source.CA = options.CASecret
+	s.source.CA, s.source.Guard = options.CASecret, options.Guard
 	return s
 }
 
@@ -66,27 +73,22 @@ type target struct {
 	client *http.Client
 }
 
-// refused is the result of what a person must change.
-func refused(word, detail string) *notify.Result {
-	return &notify.Result{Outcome: notify.Refused, Word: word, Detail: detail}
-}
-
 // open reads the files.
 func (s *Sink) open() (target, *notify.Result) {
 	t := target{url: s.options.URL, client: s.options.HTTPClient}
 	var err error
 	if t.url == "" {
 		if t.url, err = secretfile.Read(s.options.URLSecret); err != nil {
-			return t, refused("SecretMissing", secretfile.Missing(s.options.URLSecret, "the URL to post to"))
+			return t, post.Refused("SecretMissing", secretfile.Missing(s.options.URLSecret, "the URL to post to"))
 		}
 	}
 	if u, err := url.Parse(t.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return t, refused("InvalidURL", "The URL to post to is not an http or https URL with a host: correct it.")
+		return t, post.Refused("InvalidURL", "The URL to post to is not an http or https URL with a host: correct it.")
 	}
-	if s.options.SigningSecret.File != "" {
+	if s.options.SigningSecret.Given() {
 		key, err := secretfile.Read(s.options.SigningSecret)
 		if err != nil {
-			return t, refused("SecretMissing", secretfile.Missing(s.options.SigningSecret, "the key to sign with"))
+			return t, post.Refused("SecretMissing", secretfile.Missing(s.options.SigningSecret, "the key to sign with"))
 		}
 		t.key = []byte(key)
 	}
@@ -94,7 +96,7 @@ func (s *Sink) open() (target, *notify.Result) {
 		return t, nil
 	}
 	if t.client, err = s.source.Client(); err != nil {
-		return t, refused(s.source.Problem(err))
+		return t, post.Refused(s.source.Problem(err))
 	}
 	return t, nil
 }
@@ -123,9 +125,9 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	}
 	body, note, err := s.body(msg)
 	if err != nil {
-		return notify.Result{Outcome: notify.Refused, Word: "BadMessage", Detail: "The message can't be written as JSON.", BodySHA256: msg.BodySHA256}
+		return notify.Result{Outcome: notify.Refused, Word: "BadMessage", Detail: "The message can't be written: " + err.Error() + ".", BodySHA256: msg.BodySHA256}
 	}
-	res := s.post(ctx, t, msg.Key, body)
+	res := post.Do(ctx, t.client, s.request(t, msg.Key, body))
 	res.BodySHA256 = hash(body)
 	if res.Outcome == notify.Delivered {
 		res.PossibleDuplicate = note
@@ -141,11 +143,22 @@ func (s *Sink) body(msg notify.Message) (body []byte, note string, err error) {
 	if body = s.sent.recall(msg.Key); body != nil && (msg.BodySHA256 == "" || hash(body) == msg.BodySHA256) {
 		return body, "", nil
 	}
-	body, err = encode(msg, s.options.ClusterName)
+	body, err = s.encode(msg)
 	if err == nil && msg.BodySHA256 != "" && hash(body) != msg.BodySHA256 && msg.MayHaveArrived {
 		note = "The incident has changed since the attempt that had no answer, so the repeat has the same Idempotency-Key and another body."
 	}
 	return body, note, err
+}
+
+// encode writes the document, or what the template makes of it.
+func (s *Sink) encode(msg notify.Message) ([]byte, error) {
+	doc := document.New(document.Change{
+		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Incident: msg.Incident, Digest: msg.Digest, At: msg.At, ClusterName: s.options.ClusterName,
+	})
+	if s.options.Template != nil {
+		return s.options.Template.Render(doc)
+	}
+	return doc.JSON()
 }
 
 func hash(body []byte) string {
@@ -153,65 +166,17 @@ func hash(body []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// post makes the call and sorts its end.
-func (s *Sink) post(ctx context.Context, t target, key string, body []byte) notify.Result {
-	ctx, watch := transport.Watch(ctx)
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.url, bytes.NewReader(body))
-	if err != nil {
-		return *refused("InvalidURL", "The URL to post to can't be used: correct it.")
-	}
-	// net/http repeats a request that has an Idempotency-Key by itself when a connection breaks. One attempt is one
-	// request here: the pipeline repeats, and records it.
-	req.GetBody = nil
+// request is the call with its headers.
+func (s *Sink) request(t target, key string, body []byte) post.Request {
 	timestamp := strconv.FormatInt(s.options.Now().Unix(), 10)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "KubeBot")
-	req.Header.Set(HeaderKey, key)
-	req.Header.Set(HeaderTimestamp, timestamp)
+	header := http.Header{}
+	header.Set("Content-Type", cmp.Or(s.options.ContentType, "application/json"))
+	header.Set(HeaderKey, key)
+	header.Set(HeaderTimestamp, timestamp)
 	if len(t.key) > 0 {
-		req.Header.Set(HeaderSignature, Sign(t.key, timestamp, body))
+		header.Set(HeaderSignature, Sign(t.key, timestamp, body))
 	}
-	resp, err := t.client.Do(req)
-	if err != nil {
-		return broken(err, watch)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-	return answered(resp.StatusCode, transport.RetryAfter(resp.Header, s.options.Now()))
-}
-
-// broken sorts the end of a call without an answer.
-func broken(err error, watch *transport.Call) notify.Result {
-	why := transport.Explain(err)
-	res := notify.Result{Outcome: notify.Retry, Word: why.Word, Detail: why.Detail}
-	switch {
-	case why.NeedsPerson:
-		res.Outcome = notify.Refused
-	case watch.MayHaveArrived():
-		res.Outcome = notify.Unknown
-	}
-	return res
-}
-
-// answered sorts a status code. The answer's text is not repeated: it is the receiver's, and may hold anything.
-func answered(status int, retryAfter time.Duration) notify.Result {
-	said := fmt.Sprintf("The receiver answered with HTTP status %d", status)
-	if text := http.StatusText(status); text != "" {
-		said += " (" + text + ")"
-	}
-	switch {
-	case status >= 200 && status < 300:
-		return notify.Result{Outcome: notify.Delivered, Word: "Delivered"}
-	case status == http.StatusTooManyRequests:
-		return notify.Result{Outcome: notify.Retry, Word: "RateLimited", Detail: said + ".", RetryAfter: retryAfter}
-	case status == http.StatusRequestTimeout || status == http.StatusTooEarly || status >= 500:
-		return notify.Result{Outcome: notify.Retry, Word: "ServerError", Detail: said + ".", RetryAfter: retryAfter}
-	case status >= 300 && status < 400:
-		return *refused("Redirected", said+": redirects are not followed, so that nothing goes to a host that was not named. Set the URL that it leads to.")
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return *refused("AccessDenied", said+": check the URL, the signing key and what the receiver expects.")
-	case status == http.StatusNotFound || status == http.StatusGone:
-		return *refused("WrongURL", said+": check the URL.")
-	}
-	return *refused("Rejected", strings.TrimSpace(said)+": check the receiver's log.")
+	return post.Request{URL: t.url, Header: header, Body: body, Now: s.options.Now, Advice: post.Advice{
+		Denied: "check the URL, the signing key and what the receiver expects", Missing: "check the URL", Rejected: "check the receiver's log",
+	}}
 }

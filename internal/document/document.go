@@ -1,4 +1,6 @@
-package webhook
+// Package document is the JSON document that tells of a change of an incident, and the templates that write another
+// body from it. Everything here is pure.
+package document
 
 import (
 	"encoding/json"
@@ -7,7 +9,6 @@ import (
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
-	"github.com/kubebot/kubebot/internal/notify"
 )
 
 // Version of the document. A field may be added within a version; none is removed or changes its meaning.
@@ -104,31 +105,54 @@ type Alert struct {
 	RunbookURL  string              `json:"runbookURL"`
 }
 
-// encode builds the body. It depends on the message alone: alerts that began after the change are left out and those
-// that ended after it fire, so that a repeat of an incident that has moved on is as near to the first body as can be.
-func encode(msg notify.Message, cluster string) ([]byte, error) {
-	inc := msg.Incident
+// Change is what is told: a change of an incident, which depends on nothing else.
+type Change struct {
+	// Key identifies the delivery for ever.
+	Key string
+	// Transition is the change, Sequence its number in the incident, Text the change in a sentence.
+	Transition v1alpha1.TransitionKind
+	Sequence   int64
+	Text       string
+	// Incident as it stands.
+	Incident *v1alpha1.Incident
+	// Digest are the incidents that are told of together, the worst first; nil for a change of one.
+	Digest []*v1alpha1.Incident
+	// At is when the change was recorded.
+	At time.Time
+	// ClusterName stands for incidents that name no cluster.
+	ClusterName string
+}
+
+// New makes the document. It depends on the change alone: alerts that began after it are left out and those that ended
+// after it fire, so that a repeat of an incident that has moved on is as near to the first document as can be.
+func New(c Change) Document {
+	inc, cluster := c.Incident, c.ClusterName
 	if inc.Spec.ClusterName != "" {
 		cluster = inc.Spec.ClusterName
 	}
 	doc := Document{
 		Version:    Version,
-		Key:        msg.Key,
-		Transition: msg.Transition,
-		Sequence:   msg.Sequence,
-		At:         msg.At.UTC().Truncate(time.Second),
-		Text:       msg.Text,
-		Incident:   incident(inc, cluster, msg.At, msg.Transition == v1alpha1.TransitionResolved),
+		Key:        c.Key,
+		Transition: c.Transition,
+		Sequence:   c.Sequence,
+		At:         c.At.UTC().Truncate(time.Second),
+		Text:       c.Text,
+		Incident:   incident(inc, cluster, c.At, c.Transition == v1alpha1.TransitionResolved),
 	}
-	for _, one := range msg.Digest {
-		over := one.Status.ResolvedAt != nil && !one.Status.ResolvedAt.After(msg.At)
-		line := incident(one, cluster, msg.At, over)
+	for _, one := range c.Digest {
+		over := one.Status.ResolvedAt != nil && !one.Status.ResolvedAt.After(c.At)
+		line := incident(one, cluster, c.At, over)
 		line.Causes, line.Alerts = nil, line.Alerts[:min(len(line.Alerts), digestAlerts)]
 		doc.Incidents = append(doc.Incidents, line)
 	}
-	body, err := json.Marshal(doc)
+	return doc
+}
+
+// JSON writes the document as it is sent.
+func (d Document) JSON() ([]byte, error) {
+	body, err := json.Marshal(d)
 	if err != nil {
-		return nil, fmt.Errorf("encode the webhook's body: %w", err)
+		return nil, fmt.Errorf("encode the document: %w", err)
 	}
 	return body, nil
 }

@@ -1,0 +1,22 @@
+package pagerduty_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/notify/notifytest"
+	"github.com/kubebot/kubebot/internal/notify/pagerduty"
+)
+
+func TestSinkConforms(t *testing.T) {
+	notifytest.Run(t, notifytest.Kit{
+		New: func(t *testing.T, base string, client *http.Client) notify.Sink {
+			return pagerduty.New(pagerduty.Options{RoutingKey: notifytest.Secret(t, "pd", "key", "planted-key"), APIURL: base + "/", HTTPClient: client})
+		},
+		Message: notifytest.Message(),
+		Secrets: []string{"planted-key"},
+		Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
+		Want:    notifytest.Posting(http.StatusAccepted),
+	})
+}

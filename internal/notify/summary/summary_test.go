@@ -1,0 +1,51 @@
+package summary_test
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/notify/notifytest"
+	"github.com/kubebot/kubebot/internal/notify/summary"
+)
+
+func TestASummaryIsTheSameHoweverOftenItIsMade(t *testing.T) {
+	if a, b := summary.Of(notifytest.Message(), "c").Plain(), summary.Of(notifytest.Message(), "c").Plain(); a != b {
+		t.Errorf("%s\n%s", a, b)
+	}
+}
+
+func TestTheStateIsSaid(t *testing.T) {
+	msg := notifytest.Message()
+	if got := summary.Of(msg, "").State(); got != "Open" {
+		t.Error(got)
+	}
+	msg.Incident.Spec.Acknowledge = &v1alpha1.Request{By: "anna"}
+	if got := summary.Of(msg, "").State(); got != "Acknowledged by anna" {
+		t.Error(got)
+	}
+	if got := summary.Of(notifytest.Later(v1alpha1.TransitionResolved, 2), "").State(); got != "Resolved" {
+		t.Error(got)
+	}
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add(notifytest.HostileText, 20)
+	f.Add("\xff\u2028a\u0085b", 3)
+	f.Fuzz(func(t *testing.T, text string, limit int) {
+		if limit < 1 || limit > 1000 {
+			t.Skip("no limit that is used")
+		}
+		got := summary.Line(text, limit)
+		if n := utf8.RuneCountInString(got); n > limit || !utf8.ValidString(got) {
+			t.Errorf("%q has %d characters, at most %d", got, n, limit)
+		}
+		if strings.ContainsFunc(got, func(r rune) bool {
+			return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+		}) {
+			t.Errorf("%q is more than a line", got)
+		}
+	})
+}
