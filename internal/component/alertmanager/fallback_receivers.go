@@ -115,7 +115,9 @@ func pagerDutyConfig(in component.Input, p *v1alpha1.PagerDutyReceiver) pagerDut
 	base := cmp.Or(p.APIURL, pagerDutyAPI)
 	return pagerDuty{
 		RoutingKeyFile: secretFile(p.RoutingKeySecret), URL: base + "v2/enqueue", SendResolved: true, Client: "KubeBot",
-		Description: fallbackTitle(asItIs), Severity: string(v1alpha1.SeverityCritical), Details: map[string]string{"alerts": fallbackText(unbraced)},
+		Description: fallbackTitle(asItIs), Severity: string(v1alpha1.SeverityCritical),
+		// These take the place of Alertmanager's own details, which a label with braces would break.
+		Details:    map[string]string{"firing": fallbackText(unbraced), "resolved": `{{ .Alerts.Resolved | len }}`},
 		HTTPConfig: outside(in, base, nil),
 	}
 }
