@@ -17,6 +17,7 @@ import (
 	"github.com/kubebot/kubebot/internal/cmd/rca"
 	"github.com/kubebot/kubebot/internal/cmd/why"
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/learn/store"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -89,5 +90,26 @@ func TestIncidentIsReplayedAndJudged(t *testing.T) {
 	must(t, rca.Run(ctx, rca.Options{Snapshot: file, Out: &out}))
 	if !strings.Contains(out.String(), "Alarm at") {
 		t.Errorf("the snapshot is not replayed: %s", out.String())
+	}
+}
+
+// TestWhatPeopleTeachIsLearned judges an Incident as two people would; both are in what KubeBot has learned.
+func TestWhatPeopleTeachIsLearned(t *testing.T) {
+	ctx := contextOf(t, 3*time.Minute)
+	inc, err := explainedIncident(ctx)
+	must(t, err)
+	var said []string
+	for _, by := range []string{"ann", "ben"} {
+		said = append(said, fmt.Sprintf(`{"verdict":"Mattered","by":%q,"at":%q}`, by, time.Now().UTC().Format(time.RFC3339)))
+		patch := `{"spec":{"feedback":[` + strings.Join(said, ",") + `]}}`
+		_, err := cluster.Kubectl(ctx, "-n", inc.Namespace, "patch", "incident", inc.Name, "--type=merge", "-p", patch)
+		must(t, err)
+		must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+			out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "configmap", store.Name, "-o", `jsonpath={.data.main\.json}`)
+			if err == nil && !strings.Contains(out, `"`+by+`"`) {
+				err = fmt.Errorf("what %s said is not learned: %s", by, out)
+			}
+			return err
+		}))
 	}
 }

@@ -36,7 +36,7 @@ var connections *stack.Connections
 // parts are the tests of each part but the last, which has all that these leave over.
 var parts = map[string]string{
 	"faults": "^Test(DriftIs|ComponentSwitched|BadInput|MissingToken|NamespaceThat|Killed|SlackAnswers|SlackServer|ManagerKilled|APIServerAway|NoFurtherCopy)",
-	"ends":   "^TestEndsOfLife",
+	"ends":   "^Test(MuteWatcher|EndsOfLife)",
 }
 
 // lastPart is what E2E_PART says for all that parts leave over.

@@ -1,0 +1,56 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// TestMuteWatcherOfEventsIsRestarted lets the API server refuse the watch of events once, as one that has just begun may:
+// the collector's watch then ends for good, and its process goes on. KubeBot notices and mends it.
+func TestMuteWatcherOfEventsIsRestarted(t *testing.T) {
+	local(t)
+	ctx := contextOf(t, 10*time.Minute)
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionEventsFlowing, metav1.ConditionTrue, 2*time.Minute))
+	var binding rbacv1.ClusterRoleBinding
+	must(t, cluster.Client.Get(ctx, key("", stack.Release+"-collector"), &binding))
+	must(t, cluster.Client.Delete(ctx, binding.DeepCopy()))
+	must(t, cluster.PauseAPIServer(ctx, 3*time.Second))
+	time.Sleep(5 * time.Second) // the watch is tried again each second
+	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels, Annotations: binding.Annotations}
+	must(t, cluster.Client.Create(ctx, &binding))
+	var restarted time.Time
+	must(t, stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		var list eventsv1.EventList
+		if err := cluster.Client.List(ctx, &list, client.InNamespace(stack.Namespace)); err != nil {
+			return err
+		}
+		for _, e := range list.Items {
+			if e.Reason == v1alpha1.ReasonRestarted {
+				restarted = e.EventTime.Time
+				return nil
+			}
+		}
+		return fmt.Errorf("no event says that the watcher was restarted")
+	}))
+	// What happened while it was mute is told too.
+	must(t, stack.Eventually(ctx, 2*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		lines, err := cluster.Lines(ctx, "main", `{service_name="kubernetes-events"} | k8s_event_reason="`+v1alpha1.ReasonRestarted+`"`)
+		if err == nil && len(lines) == 0 {
+			err = fmt.Errorf("the event of %s has not come to Loki", restarted)
+		}
+		return err
+	}))
+	ready(t, ctx)
+}
