@@ -21,6 +21,9 @@ type Model struct {
 	Weights map[string]float64 `json:"weights"`
 	// Calibration maps the raw score and its lead to the probability of being right.
 	Calibration Calibration `json:"calibration"`
+	// Calibrations are those for snapshots that hold just these signals (Snapshot.Signals), where training knew such: the
+	// same raw score means less when less was seen.
+	Calibrations map[string]Calibration `json:"calibrations,omitempty"`
 	// Figures are what the training measured, for people.
 	Figures map[string]float64 `json:"figures,omitempty"`
 }
@@ -55,6 +58,14 @@ func ReadModel(r io.Reader) (*Model, error) {
 		return nil, errors.New("no weights")
 	}
 	return &m, nil
+}
+
+// CalibrationOf gives the calibration for snapshots that hold these signals (Snapshot.Signals).
+func (m *Model) CalibrationOf(signals string) Calibration {
+	if c, ok := m.Calibrations[signals]; ok {
+		return c
+	}
+	return m.Calibration
 }
 
 // Raw gives the raw score of a candidate.
@@ -94,10 +105,11 @@ func (m *Model) rank(s *Snapshot, cands []Candidate) *Result {
 	for i := range cands {
 		raws[i] = m.Raw(&cands[i])
 	}
+	calibration := m.CalibrationOf(s.Signals())
 	r := &Result{Version: 1, Alarm: s.Alarm, Missing: s.Missing, Model: m.Version}
 	for i, c := range cands {
 		r.Causes = append(r.Causes, Cause{
-			Workload: c.Workload, Kind: c.Kind, Score: round(m.Calibration.Probability(raws[i], raws), 6), Raw: round(raws[i], 6),
+			Workload: c.Workload, Kind: c.Kind, Score: round(calibration.Probability(raws[i], raws), 6), Raw: round(raws[i], 6),
 			Evidence: c.Evidence, Region: c.Region, Path: path(s, c.Workload), Onset: s.Steps[c.Onset].Start,
 			Fix: c.Kind.Fix(),
 		})
@@ -105,7 +117,7 @@ func (m *Model) rank(s *Snapshot, cands []Candidate) *Result {
 	slices.SortStableFunc(r.Causes, func(a, b Cause) int {
 		return cmp.Or(-cmp.Compare(a.Raw, b.Raw), cmp.Compare(a.Workload, b.Workload), cmp.Compare(a.Kind, b.Kind))
 	})
-	r.Abstained = len(r.Causes) == 0 || r.Causes[0].Score < m.Calibration.Abstain
+	r.Abstained = len(r.Causes) == 0 || r.Causes[0].Score < calibration.Abstain
 	return r
 }
 

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sort"
+	"strings"
 )
 
 // SnapshotVersion is the version of the serialised form that this package writes and reads.
@@ -99,6 +101,41 @@ func (s *Snapshot) Holds(signal string) bool {
 		}
 	}
 	return false
+}
+
+// Signals names the signals that the snapshot holds anything of, joined by +, such as logs+metrics+traces.
+func (s *Snapshot) Signals() string {
+	var held []string
+	for _, signal := range []string{SignalLogs, SignalMetrics, SignalTraces} {
+		if s.Holds(signal) {
+			held = append(held, signal)
+		}
+	}
+	return strings.Join(held, "+")
+}
+
+// Without returns the snapshot as it would be if nothing were known of a signal. What is left is shared.
+func (s *Snapshot) Without(signal string) *Snapshot {
+	out := *s
+	out.Workloads = slices.Clone(s.Workloads)
+	for i := range out.Workloads {
+		w := &out.Workloads[i]
+		switch signal {
+		case SignalTraces:
+			w.Operations, w.Flows = nil, nil
+		case SignalLogs:
+			w.Patterns, w.Flows = nil, nil
+		case SignalMetrics:
+			w.Series = nil
+		}
+	}
+	switch signal {
+	case SignalTraces:
+		out.Links = nil
+	case SignalMetrics:
+		out.Edges = nil
+	}
+	return &out
 }
 
 // Workload is one service or deployment.

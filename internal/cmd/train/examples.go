@@ -38,6 +38,8 @@ type stored struct {
 	Kind     rca.Kind          `json:"kind"`
 	Wrong    bool              `json:"wrong,omitempty"`
 	Services map[string]string `json:"services,omitempty"`
+	// Signals are those that the snapshot held.
+	Signals string `json:"signals"`
 	// Onsets are the hypotheses; none when telemetry does not show the cause, so that there is nothing to learn.
 	Onsets []onset `json:"onsets,omitempty"`
 }
@@ -56,7 +58,7 @@ type candidate struct {
 
 // keep makes a stored example of what was recorded of a judged Incident.
 func keep(a enrich.Answer, j enrich.Judgement, at time.Time, engine *rca.Engine, m *rca.Model) stored {
-	s := stored{Version: rca.ModelVersion, At: at.UTC(), Services: a.Services}
+	s := stored{Version: rca.ModelVersion, At: at.UTC(), Services: a.Services, Signals: a.Snapshot.Signals()}
 	s.judge(j)
 	for _, h := range engine.Hypotheses(a.Snapshot) {
 		o := onset{Step: h.Onset, Late: h.Late}
@@ -88,7 +90,7 @@ func (s *stored) service() string { return cmp.Or(s.Services[s.Workload], s.Work
 
 // example is what the fit takes; false when telemetry does not show the cause.
 func (s *stored) example(id string) (training.Example, bool) {
-	e := training.Example{ID: id, Weight: 1, Workload: s.service(), Kind: s.Kind, Wrong: s.Wrong}
+	e := training.Example{ID: id, Weight: 1, Workload: s.service(), Kind: s.Kind, Wrong: s.Wrong, Signals: s.Signals}
 	shown := false
 	for _, o := range s.Onsets {
 		h := rca.Hypothesis{Onset: o.Step, Late: o.Late}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kubebot/kubebot/internal/rca"
@@ -55,9 +56,22 @@ func attempt(examples []training.Example, old *rca.Model, seen map[string]bool, 
 	}
 	r.Adopted, r.Reason = true, "Better on held-back incidents than the weights in use before"
 	return &rca.Model{
-		Version: rca.ModelVersion, Command: "kubebot train", Weights: training.Fit(examples, ds, opts), Calibration: calibrate(unseen, old.Calibration),
+		Version: rca.ModelVersion, Command: "kubebot train", Weights: training.Fit(examples, ds, opts),
+		Calibration: calibrate(unseen, old.Calibration), Calibrations: calibrateSets(unseen, old),
 		Figures: map[string]float64{"incidents": float64(len(examples)), "held back": float64(r.HeldBack), "AC@1 before": r.Before, "AC@1 after": r.After},
 	}, r
+}
+
+// calibrateSets does the same for each set of signals that has a calibration of its own.
+func calibrateSets(unseen []training.Outcome, old *rca.Model) map[string]rca.Calibration {
+	var out map[string]rca.Calibration
+	for signals, c := range old.Calibrations {
+		if out == nil {
+			out = map[string]rca.Calibration{}
+		}
+		out[signals] = calibrate(slices.DeleteFunc(slices.Clone(unseen), func(o training.Outcome) bool { return o.Example.Signals != signals }), c)
+	}
+	return out
 }
 
 // calibrate makes the calibration anew where enough incidents tell how often the leading cause is right.

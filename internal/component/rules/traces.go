@@ -91,9 +91,11 @@ func called(series, window string) string {
 }
 
 func slowAlerts() []Rule {
+	// Who waits for a callee that fails, or is down, is not told of: the callee is.
+	waits := workloadFailed + " and on (dependency) " + failingDependency
 	slower := func(times, more string) string {
 		return tracedOwnSeconds + " > " + times + " * " + tracedUsual + "\nand " + tracedOwnSeconds + " - " + tracedUsual + " > " + more +
-			"\nand " + tracedRequests + " >= " + minRequests
+			"\nand " + tracedRequests + " >= " + minRequests + "\nunless on (" + byWorkload + ") (" + waits + ")"
 	}
 	const described = about + " takes {{ $value | humanizeDuration }} for a request on average, without the time that passes in the " +
 		"services that it calls, and was faster in the hours before."

@@ -69,10 +69,16 @@ func rankOf(o Outcome, right func(*rca.Candidate) bool, byWorkload bool) int {
 
 // LeaveOut ranks every example by weights fitted without the examples that share its group of the given prefix.
 func LeaveOut(examples []Example, prefix string, detectors []rca.Detector, o Options) []Outcome {
+	return LeaveOutOf(examples, examples, prefix, detectors, o)
+}
+
+// LeaveOutOf ranks other examples, such as the same incidents seen less well, by weights fitted to the examples that do
+// not share their group of the given prefix.
+func LeaveOutOf(examples, others []Example, prefix string, detectors []rca.Detector, o Options) []Outcome {
 	var groups []string
 	member := map[string][]int{}
-	for i := range examples {
-		for _, g := range examples[i].Groups {
+	for i := range others {
+		for _, g := range others[i].Groups {
 			if len(g) >= len(prefix) && g[:len(prefix)] == prefix {
 				if member[g] == nil {
 					groups = append(groups, g)
@@ -82,7 +88,7 @@ func LeaveOut(examples []Example, prefix string, detectors []rca.Detector, o Opt
 		}
 	}
 	slices.Sort(groups)
-	out := make([]Outcome, len(examples))
+	out := make([]Outcome, len(others))
 	for _, g := range groups {
 		var train []Example
 		for i := range examples {
@@ -92,7 +98,7 @@ func LeaveOut(examples []Example, prefix string, detectors []rca.Detector, o Opt
 		}
 		w := Fit(train, detectors, o)
 		for _, i := range member[g] {
-			out[i] = Rank(&examples[i], w)
+			out[i] = Rank(&others[i], w)
 		}
 	}
 	return out
@@ -155,33 +161,52 @@ type sample struct {
 // Calibrate fits the logistic map from raw scores to probabilities (Platt scaling) on outcomes of weights that had not
 // seen them. Outcomes of fault-free times have no right candidate.
 func Calibrate(outcomes []Outcome) rca.Calibration {
+	return CalibrateOn(outcomes, rca.Calibration{}, ridge)
+}
+
+// ridge is the pull to zero of the calibration's numbers, in log likelihood.
+const ridge = 0.1
+
+// CalibrateOn is Calibrate with a pull to another calibration, of the given strength: few outcomes change it little.
+func CalibrateOn(outcomes []Outcome, center rca.Calibration, strength float64) rca.Calibration {
 	var xs []sample
 	for _, o := range outcomes {
 		for i := range min(calibrationDepth, len(o.Raw)) {
 			xs = append(xs, sample{[3]float64{1, rca.ShareLogit(o.Raw[i], o.Raw), o.Raw[i]}, o.Example.Weight, o.Example.Right(&o.Ranked[i])})
 		}
 	}
-	c := newton(xs, [3]bool{true, true, true})
+	pull := pull{[3]float64{center.Bias, center.Share, center.Raw}, strength}
+	c := newton(xs, [3]bool{true, true, true}, pull)
 	// more raw score or share must never mean less
 	if c[1] < 0 {
-		c = newton(xs, [3]bool{true, false, true})
+		c = newton(xs, [3]bool{true, false, true}, pull)
 	}
 	if c[2] < 0 {
-		c = newton(xs, [3]bool{true, c[1] > 0, false})
+		c = newton(xs, [3]bool{true, c[1] > 0, false}, pull)
 	}
 	r := func(x float64) float64 { return math.Round(x*1e4) / 1e4 }
-	return rca.Calibration{Bias: r(c[0]), Share: r(math.Max(0, c[1])), Raw: r(math.Max(0, c[2]))}
+	return rca.Calibration{Bias: r(c[0]), Share: r(math.Max(0, c[1])), Raw: r(math.Max(0, c[2])), Abstain: center.Abstain}
 }
 
-// newton maximises the likelihood of a logistic regression with a small ridge by Newton's method.
-func newton(xs []sample, use [3]bool) (c [3]float64) {
-	const ridge = 0.1
+// pull is a ridge around a center.
+type pull struct {
+	center   [3]float64
+	strength float64
+}
+
+// newton maximises the likelihood of a logistic regression with a ridge by Newton's method.
+func newton(xs []sample, use [3]bool, to pull) (c [3]float64) {
+	for j := range 3 {
+		if use[j] {
+			c[j] = to.center[j]
+		}
+	}
 	for range 50 {
 		var g [3]float64
 		var h [3][3]float64
 		for j := range 3 {
-			h[j][j] = ridge
-			g[j] = ridge * c[j]
+			h[j][j] = to.strength
+			g[j] = to.strength * (c[j] - to.center[j])
 		}
 		for _, s := range xs {
 			p := 1 / (1 + math.Exp(-(c[0]*s.x[0] + c[1]*s.x[1] + c[2]*s.x[2])))

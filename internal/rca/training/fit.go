@@ -14,7 +14,9 @@ type Example struct {
 	ID string
 	// Group names what is held out together (a service, a kind of fault); equal groups never train each other.
 	Groups []string
-	Weight float64
+	// Signals are those that the snapshot holds (rca.Snapshot.Signals).
+	Signals string
+	Weight  float64
 	// Hypotheses are the candidates for every onset; the weights choose among them.
 	Hypotheses []rca.Hypothesis
 	Workload   string

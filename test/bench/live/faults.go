@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -17,7 +18,13 @@ type fault struct {
 	// services are those that a right answer may name: two for what happens between two. kinds likewise.
 	services, kinds []string
 	inject, mend    func(ctx context.Context, b *bench) error
+	// after is how long the shop must have run before: what is slow is told by what was usual.
+	after time.Duration
 }
+
+// usual is how long it takes until a service can be told to be slower than usual: 5 minutes of samples that are 5 minutes
+// old (alert ServiceSlow), and what it takes until the first spans are counted.
+const usual = 12 * time.Minute
 
 // leftOut are faults of the list that this cluster can't play.
 var leftOut = map[string]string{
@@ -44,9 +51,9 @@ var faults = []fault{
 	{name: "errors from code", services: []string{"payment"}, kinds: []string{"code"}, inject: turn("payment", "errors", `{"percent":60}`), mend: off("payment")},
 	{name: "DNS failure", services: []string{"checkout"}, kinds: []string{"dns"}, inject: rolloutOf("checkout", `[{"op":"add","path":"/spec/template/spec/dnsPolicy","value":"None"},{"op":"add","path":"/spec/template/spec/dnsConfig","value":{"nameservers":["192.0.2.53"],"searches":["shop.svc.cluster.local","svc.cluster.local"]}}]`), mend: undo("checkout")},
 	{name: "full disk", services: []string{"checkout"}, kinds: []string{"disk"}, inject: turn("checkout", "disk", `{"bytesPerSecond":4194304}`), mend: off("checkout")},
-	{name: "CPU hog", services: []string{"cart"}, kinds: []string{"cpu"}, inject: turn("cart", "cpu", `{"millicores":400}`), mend: off("cart")},
-	{name: "latency on one edge", services: []string{"payment", "checkout"}, kinds: []string{"network", "dependency", "code"}, inject: turn("checkout", "latency", `{"milliseconds":3000,"dependency":"payment"}`), mend: off("checkout")},
-	{name: "packet loss", services: []string{"catalog", "frontend"}, kinds: []string{"network", "dependency"}, inject: loss("catalog", "-I"), mend: loss("catalog", "-D")},
+	{name: "CPU hog", services: []string{"cart"}, kinds: []string{"cpu"}, inject: turn("cart", "cpu", `{"millicores":400}`), mend: off("cart"), after: usual},
+	{name: "latency on one edge", services: []string{"payment", "checkout"}, kinds: []string{"network", "dependency", "code"}, inject: turn("checkout", "latency", `{"milliseconds":3000,"dependency":"payment"}`), mend: off("checkout"), after: usual},
+	{name: "packet loss", services: []string{"catalog", "frontend"}, kinds: []string{"network", "dependency"}, inject: loss("catalog", "-I"), mend: loss("catalog", "-D"), after: usual},
 }
 
 // turn turns the fault switch of a running service; it listens on the pod's loopback alone.

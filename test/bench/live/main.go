@@ -67,6 +67,8 @@ type bench struct {
 	*stack.Cluster
 	options
 	report Report
+	// shopSince is since when the shop runs.
+	shopSince time.Time
 }
 
 func run(ctx context.Context, o options) (err error) {
@@ -97,10 +99,12 @@ func run(ctx context.Context, o options) (err error) {
 			}
 		}()
 	}
+	b.shopSince = time.Now()
 	if !o.attach {
 		if err := b.prepare(ctx); err != nil {
 			return fmt.Errorf("%w\nwhat the programs printed is in %s", err, log.Name())
 		}
+		b.shopSince = time.Now()
 		fmt.Printf("== the shop runs well for %s\n", o.warm)
 		sleep(ctx, o.warm)
 	}
@@ -113,6 +117,10 @@ func run(ctx context.Context, o options) (err error) {
 // inject plays the faults; one that can't be played says so in its figures.
 func (b *bench) inject(ctx context.Context, chosen []fault) error {
 	for _, f := range chosen {
+		if wait := f.after - time.Since(b.shopSince); wait > 0 {
+			fmt.Printf("== the shop runs on for %s\n", wait.Round(time.Second))
+			sleep(ctx, wait)
+		}
 		fmt.Printf("== %s at %s\n", f.name, f.services[0])
 		m := b.play(ctx, f)
 		b.report.Faults = append(b.report.Faults, m)

@@ -50,7 +50,7 @@ func train(data, file string, workers int) error {
 	for _, c := range quiet {
 		jobs = append(jobs, job{c: c, quiet: true})
 	}
-	examples, err := extract(data, engine, jobs, workers)
+	examples, poorer, err := extract(data, engine, jobs, workers)
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,7 @@ func train(data, file string, workers int) error {
 	cal.Abstain = abstain(unseen, still, cal)
 	model := &rca.Model{Version: rca.ModelVersion, Command: trainCommand, Weights: w, Calibration: cal, Figures: map[string]float64{}}
 	report(model, runs, still)
+	calibrateSets(model, sets(unseen, still, faults, poorer, w))
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetIndent("", "  ")
@@ -92,12 +93,12 @@ type job struct {
 	quiet bool
 }
 
-// extract loads every case and measures its candidates.
-func extract(data string, engine *rca.Engine, jobs []job, workers int) ([]training.Example, error) {
+// extract loads every case and measures its candidates, and once more for each set of signals that could be missing.
+func extract(data string, engine *rca.Engine, jobs []job, workers int) (whole, poorer []training.Example, err error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	out := make([]training.Example, len(jobs))
+	out := make([][]training.Example, len(jobs))
 	errs := make([]error, len(jobs))
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -115,24 +116,44 @@ func extract(data string, engine *rca.Engine, jobs []job, workers int) ([]traini
 	}
 	close(next)
 	wg.Wait()
-	for _, err := range errs {
+	for i, err := range errs {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		whole, poorer = append(whole, out[i][0]), append(poorer, out[i][1:]...)
+	}
+	return whole, poorer, nil
+}
+
+// example measures a case as it is, and then as it would be without some of its signals.
+func example(data string, engine *rca.Engine, j job) ([]training.Example, error) {
+	c := j.c.Shift(j.shift)
+	s, err := dataset.Load(data, c)
+	if err != nil {
+		return nil, err
+	}
+	e := described(c, j)
+	e.Hypotheses, e.Signals = engine.Hypotheses(s), s.Signals()
+	out := []training.Example{e}
+	for _, lost := range lost {
+		less := s
+		for _, signal := range lost {
+			less = less.Without(signal)
+		}
+		if less.Signals() != "" && !slices.ContainsFunc(out, func(x training.Example) bool { return x.Signals == less.Signals() }) {
+			e.Hypotheses, e.Signals = engine.Hypotheses(less), less.Signals()
+			out = append(out, e)
 		}
 	}
 	return out, nil
 }
 
-func example(data string, engine *rca.Engine, j job) (training.Example, error) {
-	c := j.c.Shift(j.shift)
-	s, err := dataset.Load(data, c)
-	if err != nil {
-		return training.Example{}, err
-	}
-	e := training.Example{ID: fmt.Sprintf("%s%+ds", c.ID, int(j.shift.Seconds())), Weight: 1, Hypotheses: engine.Hypotheses(s)}
+// described says what is known of a case.
+func described(c dataset.Case, j job) training.Example {
+	e := training.Example{ID: fmt.Sprintf("%s%+ds", c.ID, int(j.shift.Seconds())), Weight: 1}
 	if j.quiet {
 		e.Groups = []string{"set:" + c.Dataset}
-		return e, nil
+		return e
 	}
 	e.Weight = 1 / float64(len(shifts))
 	if c.IsPetShop() {
@@ -144,7 +165,7 @@ func example(data string, engine *rca.Engine, j job) (training.Example, error) {
 		e.Region = []string{t.Region.From, t.Region.To}
 	}
 	e.Groups = []string{"service:" + c.Dataset + "/" + t.Service, "fault:" + c.Dataset + "/" + t.FaultType, "set:" + c.Dataset, "shift:" + j.shift.String()}
-	return e, nil
+	return e
 }
 
 // abstain picks the score below which the engine says that nothing stands out: the one that is right most often over
@@ -243,23 +264,23 @@ func groups(outcomes []training.Outcome) []string {
 
 // distinct counts the cases of a group, however often their alarm was shifted.
 func distinct(outcomes []training.Outcome, group string) float64 {
-	seen := map[string]bool{}
-	for _, o := range outcomes {
-		if slices.Contains(o.Example.Groups, group) {
-			id := o.Example.ID
-			seen[id[:strings.LastIndexAny(id, "+-")]] = true
-		}
-	}
-	return float64(len(seen))
+	return float64(distinctIDs(slices.DeleteFunc(slices.Clone(outcomes), func(o training.Outcome) bool { return !slices.Contains(o.Example.Groups, group) })))
 }
 
+func distinctIDs(outcomes []training.Outcome) int {
+	seen := map[string]bool{}
+	for _, o := range outcomes {
+		id := o.Example.ID
+		seen[id[:strings.LastIndexAny(id, "+-")]] = true
+	}
+	return len(seen)
+}
+
+// ranks of the outcomes of a group, or of all without one.
 func ranks(outcomes []training.Outcome, group, level string) []int {
 	var out []int
 	for _, o := range outcomes {
-		for _, g := range o.Example.Groups {
-			if g != group {
-				continue
-			}
+		if group == "" || slices.Contains(o.Example.Groups, group) {
 			switch {
 			case level == "service":
 				out = append(out, o.ServiceRank)
