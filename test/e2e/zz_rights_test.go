@@ -44,7 +44,7 @@ var rare = map[string]string{
 	"kubebot-responder incidents update":            "what people press in Slack, which no interactions are set up for here",
 	"kubebot-responder persistentvolumes get":       "only where a workload in trouble uses a claim",
 	"kubebot-manager events patch":                  "only when an event repeats",
-	"kubebot-manager cronjobs get":                 "the training is looked at before it is removed, when it is switched off",
+	"kubebot-manager cronjobs get":                  "the training is looked at before it is removed, when it is switched off",
 	"kubebot-manager statefulsets get":              "a store is looked at before it is removed, when it is switched off",
 	"kubebot-manager prometheusrules get":           "a rule is looked at before it is removed, when it is switched off",
 	"kubebot-prometheus nodes/metrics get":          "asked of the kubelet, which asks by SubjectAccessReview",
