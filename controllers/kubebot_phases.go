@@ -127,6 +127,9 @@ func (r *KubeBotReconciler) gather(ctx context.Context, s *scope) error {
 	if err := r.watcher.forgetMissing(ctx, s.input.Cluster.Kinds); err != nil {
 		return err
 	}
+	if s.input.Trials, err = r.Caches.Trials(ctx, s.kb, r.Now()); err != nil {
+		return err
+	}
 	if s.kb.Spec.Suspend {
 		return nil
 	}

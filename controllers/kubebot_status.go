@@ -29,6 +29,7 @@ const monitoringGroup = "monitoring.coreos.com"
 // personMustAct are the reasons that do not go away by waiting.
 var personMustAct = map[string]bool{
 	v1alpha1.ReasonInvalidSpec:        true,
+	v1alpha1.ReasonConfigRefused:      true,
 	v1alpha1.ReasonCRDsMissing:        true,
 	v1alpha1.ReasonSecretMissing:      true,
 	v1alpha1.ReasonReceiverRefused:    true,

@@ -91,6 +91,9 @@ const (
 	ReasonRestarted = "Restarted"
 	// ReasonConfigRefused: the program itself refused configuration of the user's; what ran before goes on running.
 	ReasonConfigRefused = "ConfigRefused"
+	// ReasonConfigUntried: the program can't be asked whether it takes configuration of the user's; what ran before goes on
+	// running.
+	ReasonConfigUntried = "ConfigUntried"
 	// ReasonCredentialsRefused: Grafana does not take the credentials, or they may not do what is needed.
 	ReasonCredentialsRefused = "CredentialsRefused"
 	// ReasonDashboardsRefused: Grafana refuses a data source, a folder or a dashboard.

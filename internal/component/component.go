@@ -41,7 +41,38 @@ type Input struct {
 	Cluster Cluster
 	// Credentials are the generated Secret's data by key; see package credentials for the keys.
 	Credentials map[string][]byte
+	// Trials are what is known of the configuration that users add, by component; see package trial.
+	Trials map[string]Trial
 }
+
+// Trial is what is known of a program's configuration to which a user adds.
+type Trial struct {
+	// Record is the data of the ConfigMap in which the component keeps what the program has said; nil if there is none.
+	Record map[string]string
+	// Runs are the Jobs in which the program tries a configuration, by name.
+	Runs map[string]Run
+}
+
+// Run is how a Job fares in which a program tries a configuration.
+type Run struct {
+	// State of the Job.
+	State RunState
+	// Message is what the program said when it refused, or what keeps the Job from running.
+	Message string
+}
+
+// RunState is the state of a Run; the zero value is one that has not ended.
+type RunState string
+
+// States of a Run.
+const (
+	// RunAccepted: the program takes the configuration.
+	RunAccepted RunState = "Accepted"
+	// RunRefused: the program refuses the configuration.
+	RunRefused RunState = "Refused"
+	// RunHindered: the program can't be asked.
+	RunHindered RunState = "Hindered"
+)
 
 // Install is how KubeBot was installed, from the manager's flags.
 type Install struct {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -54,6 +55,7 @@ func NewCaches(config *rest.Config, options cache.Options, direct client.Reader,
 		o.DefaultNamespaces = map[string]cache.Config{namespace: {}}
 		o.ByObject = map[client.Object]cache.ByObject{
 			&corev1.Pod{}:        {Label: labels.NewSelector().Add(*managed), Transform: trimPod},
+			&batchv1.Job{}:       {Label: labels.NewSelector().Add(*managed)},
 			&v1alpha1.Incident{}: {Transform: trimIncident},
 		}
 		if c.byNamespace[namespace], err = cache.New(config, o); err != nil {

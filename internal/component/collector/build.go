@@ -168,10 +168,11 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := samplerText(c, s.ExtraConfig)
+	decision, err := decide(in)
 	if err != nil {
 		return nil, err
 	}
+	text := otelcol.Text(decision.Files)
 	process := otelcol.Process{
 		Name: samplerName, Account: name, Field: field, Settings: s.PodSettings,
 		CPU: samplerCPU, Memory: samplerMemory, MemoryLimit: samplerMemoryLimit, Drain: samplerDrain, Grace: graceSeconds, Data: true,
@@ -180,6 +181,7 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
+	pod.Containers[0].Image = decision.Image
 	pod.Volumes = append(pod.Volumes, volume.Volumes...)
 	template, err := podTemplate(kb, samplerName, pod, text)
 	if err != nil {
@@ -188,7 +190,7 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 	own := meta(kb, samplerName)
 	own.Name = setName(kb)
 	replicas := ptr.Deref(s.Samplers, samplers)
-	objects := []client.Object{
+	objects := append(decision.Objects,
 		configMap(kb, samplerName, text),
 		service(kb, samplerName, samplerName, corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: otelcol.ServicePorts(c)}),
 		service(kb, balancedName, samplerName, corev1.ServiceSpec{Ports: otelcol.ServicePorts(c)}),
@@ -206,26 +208,8 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 			},
 		},
 		samplerPolicy(kb),
-	}
+	)
 	return withBudget(objects, kb, samplerName, replicas), nil
-}
-
-// samplerText merges the user's part over the own.
-func samplerText(c otelcol.Config, extra string) (string, error) {
-	text, err := c.YAML()
-	if err != nil || extra == "" {
-		return text, err
-	}
-	refuse := func(err error) error {
-		return &component.InvalidError{Field: field + ".extraConfig", Message: err.Error() + ": correct it, or take it out"}
-	}
-	if text, err = otelcol.Merge(text, extra); err != nil {
-		return "", refuse(err)
-	}
-	if _, err := otelcol.Check(text); err != nil {
-		return "", refuse(err)
-	}
-	return text, nil
 }
 
 // setName is bounded, because the name of a StatefulSet becomes part of a label.

@@ -2,12 +2,14 @@ package collector
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
@@ -28,11 +30,6 @@ func TestBuildRefusesWhatTheSchemaCannot(t *testing.T) {
 		"spec.traces.collector.image":        func(s *v1alpha1.KubeBotSpec) { s.Traces.Collector.Image = "docker.io//x" },
 		"spec.traces.collector.storage.size": func(s *v1alpha1.KubeBotSpec) { s.Traces.Collector.Storage.Size = new(resource.MustParse("0")) },
 		"spec.traces.sampling.slowThreshold": func(s *v1alpha1.KubeBotSpec) { s.Traces.Sampling.SlowThreshold = "0s" },
-		"spec.traces.collector.extraConfig":  func(s *v1alpha1.KubeBotSpec) { s.Traces.Collector.ExtraConfig = "exporters: [" },
-		"spec.traces.collector.extraConfig ": func(s *v1alpha1.KubeBotSpec) { s.Traces.Collector.ExtraConfig = "a word" },
-		"spec.traces.collector.extraConfig  ": func(s *v1alpha1.KubeBotSpec) {
-			s.Traces.Collector.ExtraConfig = "service: {pipelines: {traces/x: {receivers: [otlp], exporters: [nowhere]}}}"
-		},
 	} {
 		t.Run(field, func(t *testing.T) {
 			_, err := Component{}.Build(input(change))
@@ -42,6 +39,43 @@ func TestBuildRefusesWhatTheSchemaCannot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A part of the user's that can't be one is named, and the collector runs without it.
+func TestAPartThatCantBeOneIsContained(t *testing.T) {
+	without, err := Component{}.Build(input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for extra, want := range map[string]string{
+		"exporters: [": "spec.traces.collector.extraConfig: ",
+		"a word":       "spec.traces.collector.extraConfig: this is not a configuration",
+		"# mine\nservice:\n  pipelines:\n    traces/x: {receivers: [otlp], exporters: [nowhere]}": "spec.traces.collector.extraConfig: service.pipelines.traces/x.exporters names nowhere, which is not defined",
+	} {
+		in := input(func(s *v1alpha1.KubeBotSpec) { s.Traces.Collector.ExtraConfig = extra })
+		objects, err := Component{}.Build(in)
+		if err != nil {
+			t.Errorf("%q: Build: %v", extra, err)
+			continue
+		}
+		if got, want := samplerText(objects), samplerText(without); got != want {
+			t.Errorf("%q: the samplers get another configuration:\n%s", extra, got)
+		}
+		health := Component{}.Health(in, component.Observed{})
+		if health.Reason != v1alpha1.ReasonInvalidSpec || !strings.HasPrefix(health.Message, want) || !strings.Contains(health.Message, "the collector runs without it") {
+			t.Errorf("%q: %s %s, want %s", extra, health.Reason, health.Message, want)
+		}
+	}
+}
+
+// samplerText is the configuration that the samplers get.
+func samplerText(objects []client.Object) string {
+	for _, o := range objects {
+		if m, ok := o.(*corev1.ConfigMap); ok && m.Name == "main-collector-sampler" {
+			return otelcol.Text(m.Data)
+		}
+	}
+	return ""
 }
 
 // A pod that is to end must work on for longer than it takes until nobody sends to it, and until the last trace is

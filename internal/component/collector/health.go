@@ -45,6 +45,9 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 		return observe.Disabled("the collector", field+".mode")
 	}
 	health := judge(kb, seen)
+	if decision, err := decide(in); err == nil { // else Build has said what is wrong
+		health = decision.Health(health)
+	}
 	health.Endpoints = []v1alpha1.Endpoint{
 		{Name: "otlp-grpc", URL: fmt.Sprintf("http://%s:%d", endpoints.CollectorHost(kb), endpoints.OTLPGRPCPort)},
 		{Name: "otlp-http", URL: fmt.Sprintf("http://%s:%d", endpoints.CollectorHost(kb), endpoints.OTLPHTTPPort)},

@@ -14,7 +14,6 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/netpol"
-	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 )
@@ -35,7 +34,7 @@ func (Component) ConditionType() string { return v1alpha1.ConditionFluentBitRead
 
 // Build implements component.Component.
 func (Component) Build(in component.Input) ([]client.Object, error) {
-	kb, s := in.KubeBot, in.KubeBot.Spec.Logs.FluentBit
+	kb := in.KubeBot
 	if !managed(kb) {
 		return nil, nil
 	}
@@ -45,28 +44,15 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 			Message: "Fluent Bit hands its lines to the collector, which spec.traces.collector.mode switches off: set mode: Disabled here too, or leave the collector on",
 		}
 	}
-	img, err := pods.Image(in, field, image, s.PodSettings)
+	decision, err := decide(in)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := buffer(s)
+	set, err := daemonSet(in, decision.Image, decision.Files)
 	if err != nil {
 		return nil, err
 	}
-	own, err := parseFilters(s.ExtraFilters)
-	if err != nil {
-		return nil, err
-	}
-	text, err := newConfig(in, limit, own).marshal()
-	if err != nil {
-		return nil, err
-	}
-	data := map[string]string{keyConfig: text, keyShape: shape}
-	set, err := daemonSet(in, img, data)
-	if err != nil {
-		return nil, err
-	}
-	return []client.Object{configMap(in, data), networkPolicy(in), set}, nil
+	return append(decision.Objects, configMap(in, decision.Files), networkPolicy(in), set), nil
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {

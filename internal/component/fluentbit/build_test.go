@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -79,17 +80,6 @@ func TestSettingsThatCantBeUsedAreRefused(t *testing.T) {
 		"an image that is none":         {spec(v1alpha1.FluentBitSpec{PodSettings: v1alpha1.PodSettings{Image: "no image"}}), "spec.logs.fluentBit.image", "is not an image reference"},
 		"no collector": {v1alpha1.KubeBotSpec{Traces: v1alpha1.TracesSpec{Collector: v1alpha1.CollectorSpec{Mode: "Disabled"}}},
 			"spec.logs.fluentBit.mode", "spec.traces.collector.mode"},
-		"no YAML":             {filters("- name: grep\n  match: [\n"), filtersField, "is not YAML"},
-		"tabs":                {filters("- name: grep\n\tmatch: x\n"), filtersField, "line 2 is not YAML"},
-		"no list":             {filters("name: grep\n"), filtersField, "line 1: this must be a list"},
-		"a word":              {filters("- grep\n"), filtersField, "line 1: a filter must be a mapping"},
-		"no name":             {filters("- match: kube.*\n"), filtersField, "line 1: a filter needs a name"},
-		"an unknown filter":   {filters("- match: kube.*\n  name: grap\n"), filtersField, "line 2: Fluent Bit has no filter grap: take one of expect, grep"},
-		"an unknown property": {filters("# c\n- name: grep\n  match: kube.*\n  exlude: log x\n"), filtersField, "line 4: the filter grep has no property exlude: take one of alias exclude"},
-		"a property twice":    {filters("- name: grep\n  match: a\n  MATCH: b\n"), filtersField, "line 3: match is there twice"},
-		"a mapping as value":  {filters("- name: grep\n  match: {a: b}\n"), filtersField, "line 2: the value of match"},
-		"no value":            {filters("- name: grep\n  match:\n"), filtersField, "line 2: match has no value"},
-		"for no lines":        {filters("- name: stdout\n"), filtersField, "line 1: the filter stdout says nothing of which lines"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := input(v1alpha1.FluentBitSpec{})
@@ -110,8 +100,37 @@ func spec(s v1alpha1.FluentBitSpec) v1alpha1.KubeBotSpec {
 	return v1alpha1.KubeBotSpec{Logs: v1alpha1.LogsSpec{FluentBit: s}}
 }
 
-func filters(text string) v1alpha1.KubeBotSpec {
-	return spec(v1alpha1.FluentBitSpec{ExtraFilters: text})
+// Filters that can't be any are named, and Fluent Bit runs without them.
+func TestFiltersThatCantBeAnyAreContained(t *testing.T) {
+	for name, c := range map[string]struct{ filters, in string }{
+		"no YAML":             {"- name: grep\n  match: [\n", "is not YAML"},
+		"tabs":                {"- name: grep\n\tmatch: x\n", "line 2 is not YAML"},
+		"no list":             {"name: grep\n", "line 1: this must be a list"},
+		"a word":              {"- grep\n", "line 1: a filter must be a mapping"},
+		"no name":             {"- match: kube.*\n", "line 1: a filter needs a name"},
+		"an unknown filter":   {"- match: kube.*\n  name: grap\n", "line 2: Fluent Bit has no filter grap: take one of expect, grep"},
+		"an unknown property": {"# c\n- name: grep\n  match: kube.*\n  exlude: log x\n", "line 4: the filter grep has no property exlude: take one of alias exclude"},
+		"a property twice":    {"- name: grep\n  match: a\n  MATCH: b\n", "line 3: match is there twice"},
+		"a mapping as value":  {"- name: grep\n  match: {a: b}\n", "line 2: the value of match"},
+		"no value":            {"- name: grep\n  match:\n", "line 2: match has no value"},
+		"for no lines":        {"- name: stdout\n", "line 1: the filter stdout says nothing of which lines"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := input(v1alpha1.FluentBitSpec{ExtraFilters: c.filters})
+			objects, err := Component{}.Build(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(objects, func(o client.Object) bool { return o.GetObjectKind().GroupVersionKind().Kind == "DaemonSet" }) {
+				t.Errorf("Fluent Bit does not run: %v", objects)
+			}
+			got := Component{}.Health(in, component.Observed{})
+			message := strings.ReplaceAll(got.Message, ",", "")
+			if got.Reason != v1alpha1.ReasonInvalidSpec || !strings.HasPrefix(message, filtersField+": ") || !strings.Contains(message, strings.ReplaceAll(c.in, ",", "")) {
+				t.Errorf("Health = %s %s, want %s", got.Reason, got.Message, c.in)
+			}
+		})
+	}
 }
 
 func FuzzParseFilters(f *testing.F) {

@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	containerCheck = "check"
-	portHTTP       = "http"
+	portHTTP = "http"
 	// program of the image.
 	program = "/fluent-bit/bin/fluent-bit"
 )
@@ -22,8 +21,7 @@ const (
 // stateFolder of the node holds offsets and what could not be sent yet, so that both outlive the pod.
 func stateFolder(in component.Input) string { return "/var/lib/kubebot/" + objectName(in) }
 
-// daemonSet runs on every node. One pod is replaced at a time, and each checks its configuration first: what the program
-// refuses stops one node, whose lines wait in its log files, and none of the others.
+// daemonSet runs on every node. One pod is replaced at a time.
 func daemonSet(in component.Input, img string, data map[string]string) (*appsv1.DaemonSet, error) {
 	s := in.KubeBot.Spec.Logs.FluentBit
 	hash, err := naming.Hash(data)
@@ -31,7 +29,6 @@ func daemonSet(in component.Input, img string, data map[string]string) (*appsv1.
 		return nil, err
 	}
 	resources := pods.Resources(s.PodSettings, cpuRequest, memoryRequest, memoryLimit)
-	check := container(containerCheck, img, resources, "--dry-run", "--config="+configDir+"/"+keyConfig)
 	run := container(name, img, resources, "--config="+configDir+"/"+keyConfig)
 	run.Ports = []corev1.ContainerPort{{Name: portHTTP, ContainerPort: endpoints.FluentBitPort, Protocol: corev1.ProtocolTCP}}
 	run.LivenessProbe, run.ReadinessProbe = probe(6), probe(3)
@@ -42,7 +39,6 @@ func daemonSet(in component.Input, img string, data map[string]string) (*appsv1.
 		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: new(int64(3 * grace)),
 		Tolerations:                   []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
-		InitContainers:                []corev1.Container{check},
 		Containers:                    []corev1.Container{run},
 		Volumes: []corev1.Volume{
 			{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{

@@ -34,7 +34,7 @@ func plugins(kind string) map[string][]string {
 var yamlLine = regexp.MustCompile(`line (\d+)`)
 
 // parseFilters reads the user's filters. The error is an InvalidError that names the line and what to do. What only the
-// program knows, such as whether a pattern is right, the program itself checks before it starts.
+// program knows, such as whether a pattern is right, a trial finds out.
 func parseFilters(text string) ([]*yaml.Node, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil

@@ -3,8 +3,6 @@ package fluentbit
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/observe"
@@ -52,11 +50,14 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	if !managed(in.KubeBot) {
 		return observe.Disabled("Fluent Bit", field+".mode")
 	}
-	if checkFailed(seen.Pods) {
-		return observe.NotReady(v1alpha1.ReasonConfigRefused, "Fluent Bit refuses its configuration on the node that was to get it first, and the "+
-			"other nodes go on with the one before: see what it says with kubectl logs -c "+containerCheck+" in the namespace "+
-			in.Install.NodesNamespace+", and mend "+filtersField)
+	health := observed(in, seen)
+	if decision, err := decide(in); err == nil { // else Build has said what is wrong
+		health = decision.Health(health)
 	}
+	return health
+}
+
+func observed(in component.Input, seen component.Observed) component.Health {
 	if trouble := observe.DaemonSetTrouble(seen, objectName(in)); trouble != "" {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(trouble, seen.Pods))
 	}
@@ -87,21 +88,4 @@ func judge(answers map[string]component.Answer) component.Health {
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "Fluent Bit runs on every node and the collector does not take its lines; they wait on the nodes' disks")
 	}
 	return observe.Ready("Fluent Bit runs on every node and the collector takes its lines")
-}
-
-// checkFailed tells whether a pod's check of its configuration failed.
-func checkFailed(pods []corev1.Pod) bool {
-	for _, p := range pods {
-		for _, s := range p.Status.InitContainerStatuses {
-			if s.Name != containerCheck {
-				continue
-			}
-			for _, t := range []*corev1.ContainerStateTerminated{s.State.Terminated, s.LastTerminationState.Terminated} {
-				if t != nil && t.ExitCode != 0 && s.State.Running == nil && !s.Ready {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

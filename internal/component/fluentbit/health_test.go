@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,16 +35,6 @@ func counted(scraped, stuck, refused int) map[string]component.Answer {
 }
 
 func TestHealth(t *testing.T) {
-	refusedConfig := []corev1.Pod{{Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{
-		Name:                 containerCheck,
-		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
-		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}},
-	}}}}}
-	checkedAgain := []corev1.Pod{{Status: corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{
-		Name: containerCheck, Ready: true,
-		State:                corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 0}},
-		LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}},
-	}}}}}
 	for name, c := range map[string]struct {
 		spec   v1alpha1.KubeBotSpec
 		seen   component.Observed
@@ -56,8 +45,6 @@ func TestHealth(t *testing.T) {
 		"switched off":               {spec(v1alpha1.FluentBitSpec{Mode: "Disabled"}), component.Observed{}, metav1.ConditionFalse, v1alpha1.ReasonDisabled, "spec.logs.fluentBit.mode"},
 		"not applied yet":            {v1alpha1.KubeBotSpec{}, component.Observed{}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "main-fluent-bit does not exist yet"},
 		"a node lags":                {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(2)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "2 of 3 pods"},
-		"the program refuses it":     {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(2), Pods: refusedConfig}, metav1.ConditionFalse, v1alpha1.ReasonConfigRefused, "extraFilters"},
-		"the second check passed":    {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Pods: checkedAgain, Answers: counted(3, 0, 0)}, metav1.ConditionTrue, v1alpha1.ReasonReady, "takes its lines"},
 		"Prometheus is silent":       {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "Prometheus does not answer a query"},
 		"nobody scrapes it":          {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(0, 0, 0)}, metav1.ConditionFalse, v1alpha1.ReasonTargetsDown, "can't scrape"},
 		"the collector is away":      {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(3, 1, 0)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "wait on the nodes' disks"},

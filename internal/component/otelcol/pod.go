@@ -31,7 +31,8 @@ const (
 )
 
 const (
-	configDir  = "/etc/otelcol"
+	// ConfigDir is where the ConfigMap is mounted.
+	ConfigDir  = "/etc/otelcol"
 	configFile = "config.yaml"
 	// DataDir is where the volume pods.DataVolume is mounted, if there is one.
 	DataDir = "/var/lib/otelcol"
@@ -63,6 +64,12 @@ type Process struct {
 // ConfigData is the data of the ConfigMap that the process reads.
 func ConfigData(text string) map[string]string { return map[string]string{configFile: text} }
 
+// Text is the configuration in the data of such a ConfigMap.
+func Text(data map[string]string) string { return data[configFile] }
+
+// Validate are the arguments by which the collector tries the configuration that is in ConfigDir.
+func Validate() []string { return []string{"validate", "--config=" + ConfigDir + "/" + configFile} }
+
 // Pod returns the pod of a process with a configuration; its ports and probes are those of the configuration. ConfigMap
 // is the name of the ConfigMap that holds the configuration's text. The error is an InvalidError.
 func (p Process) Pod(in component.Input, c Config, configMap string) (corev1.PodSpec, error) {
@@ -73,13 +80,13 @@ func (p Process) Pod(in component.Input, c Config, configMap string) (corev1.Pod
 	container := corev1.Container{
 		Name:            p.Name,
 		Image:           img,
-		Args:            []string{"--config=" + configDir + "/" + configFile},
+		Args:            []string{"--config=" + ConfigDir + "/" + configFile},
 		Ports:           Ports(c),
 		LivenessProbe:   probe(20, 6),
 		ReadinessProbe:  probe(5, 2),
 		Resources:       pods.Resources(p.Settings, p.CPU, p.Memory, p.MemoryLimit),
 		SecurityContext: pods.ContainerSecurity(),
-		VolumeMounts:    []corev1.VolumeMount{{Name: "config", MountPath: configDir, ReadOnly: true}},
+		VolumeMounts:    []corev1.VolumeMount{{Name: "config", MountPath: ConfigDir, ReadOnly: true}},
 	}
 	if p.Drain > 0 {
 		container.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: p.Drain}}}

@@ -117,6 +117,8 @@ func podOf(o client.Object) *corev1.Pod {
 		for _, claim := range w.Spec.VolumeClaimTemplates {
 			template.Spec.Volumes = append(slices.Clone(template.Spec.Volumes), claimed(claim.Name))
 		}
+	case *batchv1.Job:
+		template = w.Spec.Template
 	default:
 		return nil
 	}
