@@ -101,13 +101,17 @@ func TestManagerAsksForNoMoreThanItsRoleGives(t *testing.T) {
 	b.condition(elsewhere, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNamespaceNotServed)
 	kb := b.kubebot(b.ns, "main", func(kb *v1alpha1.KubeBot) {
 		kb.Spec.Metrics.Prometheus.Storage.WhenDeleted = v1alpha1.WhenDeletedDelete
+		kb.Spec.Traces.Collector.ExtraConfig = vendor
 	})
+	b.trial("collector")
 	b.condition(kb, "RulesReady", metav1.ConditionFalse, v1alpha1.ReasonProgressing)
 	b.update(kb, func(kb *v1alpha1.KubeBot) {
+		kb.Spec.Traces.Collector.ExtraConfig = ""
 		kb.Spec.Metrics.Prometheus.Mode, kb.Spec.Metrics.Alertmanager.Mode = v1alpha1.ModeDisabled, v1alpha1.ModeDisabled
 		kb.Spec.Metrics.NodeExporter.Mode, kb.Spec.Metrics.KubeStateMetrics.Mode = "Disabled", "Disabled"
 	})
 	b.condition(kb, "PrometheusReady", metav1.ConditionFalse, v1alpha1.ReasonDisabled)
+	b.untried()
 	for _, obj := range []client.Object{kb, elsewhere} {
 		if err := b.client.Delete(t.Context(), obj); err != nil {
 			t.Fatal(err)

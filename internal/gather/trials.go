@@ -70,9 +70,9 @@ func (c *Caches) runs(ctx context.Context, kb *v1alpha1.KubeBot, now time.Time) 
 	if err := c.list(ctx, pods, kb.Namespace, owned); err != nil {
 		return nil, fmt.Errorf("list pods in %s: %w", kb.Namespace, err)
 	}
-	byJob := map[string][]corev1.Pod{}
+	byJob := map[string][]corev1.Pod{} // by UID, for an earlier Job may have had the same name
 	for _, pod := range pods.Items {
-		byJob[pod.Labels[batchv1.JobNameLabel]] = append(byJob[pod.Labels[batchv1.JobNameLabel]], pod)
+		byJob[pod.Labels[batchv1.ControllerUidLabel]] = append(byJob[pod.Labels[batchv1.ControllerUidLabel]], pod)
 	}
 	runs := map[string]component.Run{}
 	for _, item := range jobs.Items {
@@ -81,7 +81,7 @@ func (c *Caches) runs(ctx context.Context, kb *v1alpha1.KubeBot, now time.Time) 
 			return nil, fmt.Errorf("read Job %s: %w", item.GetName(), err)
 		}
 		if job.DeletionTimestamp == nil {
-			runs[job.Name] = trial.Judge(job, byJob[job.Name], now)
+			runs[job.Name] = trial.Judge(job, byJob[string(job.UID)], now)
 		}
 	}
 	return runs, nil

@@ -1,0 +1,106 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/test/stack"
+)
+
+// snippet is a further pipeline of a user's, with an option of its processor.
+func snippet(option string) string {
+	return "processors:\n  batch/mine:\n    " + option + "\nservice:\n  pipelines:\n    traces/mine:\n" +
+		"      receivers: [otlp]\n      processors: [batch/mine]\n      exporters: [nop]\nexporters:\n  nop:\n"
+}
+
+func setSnippet(t *testing.T, ctx context.Context, text string) {
+	t.Helper()
+	spec, err := json.Marshal(text)
+	must(t, err)
+	patchMain(t, ctx, `{"spec":{"traces":{"collector":{"extraConfig":`+string(spec)+`}}}}`)
+}
+
+// What the real collector refuses stays out, and is named with its line; spans go on flowing through the pods that ran
+// before. Mended it gets in.
+func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
+	ctx := contextOf(t, 6*time.Minute)
+	t.Cleanup(func() {
+		setSnippet(t, contextOf(t, time.Minute), "")
+		ready(t, contextOf(t, 4*time.Minute))
+	})
+	before := samplerPods(t, ctx)
+	sending := startSender(t, ctx)
+	setSnippet(t, ctx, snippet("timeoutt: 1s"))
+	must(t, stack.Eventually(ctx, time.Minute, 500*time.Millisecond, func(ctx context.Context) error {
+		kb, err := cluster.KubeBot(ctx, "main")
+		if err != nil {
+			return err
+		}
+		c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionCollectorReady)
+		if c == nil || c.Reason != v1alpha1.ReasonConfigRefused {
+			return fmt.Errorf("CollectorReady does not say that it is refused: %+v", c)
+		}
+		for _, part := range []string{"spec.traces.collector.extraConfig", "line 3: ", "batch/mine", "timeoutt"} {
+			if !strings.Contains(c.Message, part) {
+				t.Errorf("the condition has no %q: %s", part, c.Message)
+			}
+		}
+		return nil
+	}))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionTracesFlowing, metav1.ConditionTrue, time.Second))
+	time.Sleep(2 * time.Second) // of sending while it is refused
+	sending.stop()
+	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+		return sending.spansArrived(ctx, time.Time{}, time.Time{})
+	}))
+	if after := samplerPods(t, ctx); after != before {
+		t.Errorf("the samplers were replaced: %s, then %s", before, after)
+	}
+
+	setSnippet(t, ctx, snippet("timeout: 1s"))
+	must(t, stack.Eventually(ctx, time.Minute, 500*time.Millisecond, samplersHaveTheSnippet))
+	var jobs batchv1.JobList
+	must(t, stack.Eventually(ctx, 30*time.Second, 500*time.Millisecond, func(ctx context.Context) error {
+		if err := cluster.Client.List(ctx, &jobs, client.InNamespace(stack.Namespace)); err != nil {
+			return err
+		}
+		for _, job := range jobs.Items {
+			if strings.Contains(job.Name, "-trial-") {
+				return fmt.Errorf("the Job %s is still there", job.Name)
+			}
+		}
+		return nil
+	}))
+}
+
+func samplersHaveTheSnippet(ctx context.Context) error {
+	var m corev1.ConfigMap
+	if err := cluster.Client.Get(ctx, key(stack.Namespace, "main-collector-sampler"), &m); err != nil {
+		return err
+	}
+	if !strings.Contains(m.Data["config.yaml"], "batch/mine") || strings.Contains(m.Data["config.yaml"], "timeoutt") {
+		return fmt.Errorf("the mended part does not run")
+	}
+	return nil
+}
+
+func samplerPods(t *testing.T, ctx context.Context) string {
+	t.Helper()
+	out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "pods", "-l", "app.kubernetes.io/name=collector-sampler",
+		"-o", "jsonpath={range .items[*]}{.metadata.uid}:{.status.containerStatuses[0].restartCount} {end}")
+	must(t, err)
+	return out
+}
