@@ -35,7 +35,7 @@ var connections *stack.Connections
 
 // parts are the tests of each part but the last, which has all that these leave over.
 var parts = map[string]string{
-	"faults": "^Test(DriftIs|ComponentSwitched|BadInput|MissingToken|NamespaceThat|Killed|SlackAnswers|SlackServer|ManagerKilled|APIServerAway|NoFurtherCopy)",
+	"faults": "^Test(DriftIs|ComponentSwitched|BadInput|MissingToken|NamespaceThat|Killed|SlackAnswers|SlackServer|ManagerKilled|APIServerAway|NoFurtherCopy|ShortChaos)",
 	"ends":   "^Test(MuteWatcher|EndsOfLife)",
 }
 
