@@ -76,6 +76,24 @@ func podGroup() Group {
 		Description:   "A container of " + about + " was held back by its CPU limit in {{ $value | humanizePercentage }} of the periods.",
 		ThresholdFrom: "25 % of the periods for 15 minutes, the figures of the kubernetes-mixin",
 		Needs:         []Need{needCAdvisor},
+	}, {
+		Alert: "ServiceCPUStarved",
+		Expr: `max by (` + byWorkload + `) (
+  (
+    sum by (namespace, pod, container) (rate(container_cpu_cfs_throttled_periods_total{container!=""}[2m]))
+    / sum by (namespace, pod, container) (rate(container_cpu_cfs_periods_total{container!=""}[2m])) > 0.75
+  )
+  ` + joinOwner + `
+)
+and on (` + byWorkload + `) (` + workloadRequests + ` > 0 or ` + tracedRequests + ` > 0)`,
+		For:      "2m",
+		Severity: string(v1alpha1.SeverityWarning),
+		Summary:  about + " serves requests and has used up its CPU limit",
+		Description: "A container of " + about + " was held back by its CPU limit in {{ $value | humanizePercentage }} of the periods. " +
+			"Requests wait for it, before its own spans and metrics begin to count.",
+		ThresholdFrom: "75 % of the periods, three times the figure of the kubernetes-mixin, of 2 minutes and for 2 minutes more, so that a start is over; only " +
+			"workloads that serve requests, because a batch job may use what it has",
+		Needs: []Need{needCAdvisor},
 	}}
 	for i := range rules {
 		rules[i].Needs = append(rules[i].Needs, needKubeStateMetrics)

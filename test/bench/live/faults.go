@@ -52,7 +52,7 @@ var faults = []fault{
 	{name: "DNS failure", services: []string{"checkout"}, kinds: []string{"dns"}, inject: rolloutOf("checkout", `[{"op":"add","path":"/spec/template/spec/dnsPolicy","value":"None"},{"op":"add","path":"/spec/template/spec/dnsConfig","value":{"nameservers":["192.0.2.53"],"searches":["shop.svc.cluster.local","svc.cluster.local"]}}]`), mend: undo("checkout")},
 	{name: "full disk", services: []string{"checkout"}, kinds: []string{"disk"}, inject: turn("checkout", "disk", `{"bytesPerSecond":4194304}`), mend: off("checkout")},
 	{name: "CPU hog", services: []string{"cart"}, kinds: []string{"cpu"}, inject: turn("cart", "cpu", `{"millicores":400}`), mend: off("cart"), after: usual},
-	{name: "latency on one edge", services: []string{"payment", "checkout"}, kinds: []string{"network", "dependency", "code"}, inject: turn("checkout", "latency", `{"milliseconds":3000,"dependency":"payment"}`), mend: off("checkout"), after: usual},
+	{name: "latency on one edge", services: []string{"payment", "checkout"}, kinds: []string{"network", "dependency", "code"}, inject: turn("checkout", "latency", `{"milliseconds":300,"dependency":"payment"}`), mend: off("checkout"), after: usual},
 	{name: "packet loss", services: []string{"catalog", "frontend"}, kinds: []string{"network", "dependency"}, inject: loss("catalog", "-I"), mend: loss("catalog", "-D"), after: usual},
 }
 
