@@ -299,6 +299,11 @@ type IncidentStatus struct {
 	// Analysis tells how the causes were looked for.
 	// +optional
 	Analysis *Analysis `json:"analysis,omitempty"`
+	// DuplicateOf names the incident that this one is part of, by what the analysis found or by a lost node. It is closed
+	// with that one; when that is over and this is not, it stands for itself again.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	DuplicateOf string `json:"duplicateOf,omitempty"`
 	// StartedAt is when the first alert began.
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`

@@ -1,6 +1,7 @@
 // Package decide says whether an incident is pushed, to whom and why: an ordered list of pure checks, each with a named
 // reason. A critical incident is held back only by what people asked for: no receivers, a route that names none, a mute
-// time of its route, or a silence. What was learned is asked about others alone.
+// time of its route, or a silence; and where it is part of another one of which the same people are told. What was learned
+// is asked about others alone.
 package decide
 
 import (
@@ -24,6 +25,8 @@ const (
 	ReasonSilenced = "Silenced"
 	// ReasonMuted: a mute time of the route holds; the push comes when it ends if the incident is still open then.
 	ReasonMuted = "Muted"
+	// ReasonDuplicate: the incident is part of another one, of which everybody who was to be told of this one is told.
+	ReasonDuplicate = "Duplicate"
 	// ReasonInhibited: the incident is not critical and follows from a node that is lost and has an incident of its own.
 	ReasonInhibited = "Inhibited"
 	// ReasonRepeated: the incident is not critical and the same trouble was told of a short while ago.
@@ -46,7 +49,7 @@ const (
 func Reasons() []v1alpha1.Decision {
 	var list []v1alpha1.Decision
 	for verdict, reasons := range map[v1alpha1.Verdict][]string{
-		v1alpha1.VerdictQuiet: {ReasonNoReceivers, ReasonNotRouted, ReasonRoutedToNobody, ReasonSilenced, ReasonMuted, ReasonInhibited,
+		v1alpha1.VerdictQuiet: {ReasonNoReceivers, ReasonNotRouted, ReasonRoutedToNobody, ReasonSilenced, ReasonMuted, ReasonDuplicate, ReasonInhibited,
 			ReasonRepeated, ReasonUnimportant},
 		v1alpha1.VerdictDigest: {ReasonDigest, ReasonStorm},
 		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical},
@@ -90,6 +93,9 @@ type Facts struct {
 	AlertLabels []map[string]string
 	// LostNode is the node that explains the incident and has an open incident, LostNodeIncident its name; empty for none.
 	LostNode, LostNodeIncident string
+	// PartOf says of which other incident this one is part; empty for none. Whoever asks has made sure that everybody who
+	// was to be told of this one is told of that one.
+	PartOf string
 	// Previous is when the incident of the same group before this one was closed, if that was pushed; else zero.
 	Previous time.Time
 	// Opened is when the incident began.
@@ -138,7 +144,7 @@ type question struct {
 type check func(q question) (Outcome, bool)
 
 // checks in order; the first that decides wins, and the last always does.
-var checks = []check{noReceivers, notRouted, routedToNobody, silenced, muted, inhibited, repeated, unimportant, notify}
+var checks = []check{noReceivers, notRouted, routedToNobody, silenced, muted, duplicate, inhibited, repeated, unimportant, notify}
 
 // Decide answers for one incident at one time.
 func Decide(rules Rules, facts Facts, now time.Time) Outcome {
@@ -197,6 +203,10 @@ func muted(q question) (Outcome, bool) {
 		}
 	}
 	return Outcome{}, false
+}
+
+func duplicate(q question) (Outcome, bool) {
+	return quiet(ReasonDuplicate, q.facts.PartOf), q.facts.PartOf != ""
 }
 
 func inhibited(q question) (Outcome, bool) {

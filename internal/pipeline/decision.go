@@ -18,10 +18,17 @@ func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time
 			return decide.Outcome{Decision: *d}
 		}
 	}
-	facts := decide.Facts{Severity: inc.Status.Severity, Namespace: inc.Spec.Subject.Namespace}
 	rules := p.Rules
 	rules.Learned = p.learned(inc, changed)
-	if rules.Learned != nil {
+	facts := p.facts(before, inc, rules.Learned != nil, now)
+	facts.PartOf = p.partOf(inc)
+	return decide.Decide(rules, facts, now)
+}
+
+// facts are what is known of an Incident for a decision; described tells whether the learning is to be asked.
+func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now time.Time) decide.Facts {
+	facts := decide.Facts{Severity: inc.Status.Severity, Namespace: inc.Spec.Subject.Namespace}
+	if described {
 		about := judged.Of(inc, judged.Recurrence(inc, p.index.ByKey(inc.Spec.GroupKey)))
 		facts.Incident = &about
 	}
@@ -47,7 +54,7 @@ func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time
 		facts.Bundled, facts.BundledReason = bundled(inc)
 	}
 	facts.SilencedUntil, facts.SilencedBy = p.silencedBefore(inc, now)
-	return decide.Decide(rules, facts, now)
+	return facts
 }
 
 // learned returns what people taught about an Incident: as it was when the Incident last changed, else as it is now.
@@ -84,16 +91,4 @@ func (p *Pipeline) lostNode(inc *v1alpha1.Incident) (node, incident string) {
 		return "", ""
 	}
 	return node, list[len(list)-1].Name
-}
-
-// widen looks again at the Incidents that a node's Incident holds back, when that one changed its state.
-func (p *Pipeline) widen(before, after *v1alpha1.Incident) {
-	if after.Spec.Subject.Kind != "Node" || before.Status.State == after.Status.State {
-		return
-	}
-	for _, inc := range p.index.All() {
-		if d := inc.Status.Decision; d != nil && d.Reason == decide.ReasonInhibited {
-			p.queue.AddAfter(inc.Spec.GroupKey, window)
-		}
-	}
 }

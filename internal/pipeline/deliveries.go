@@ -57,6 +57,13 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 		})
 		return &inc.Status.Deliveries[len(inc.Status.Deliveries)-1]
 	}
+	if out.Reason == decide.ReasonDuplicate {
+		for _, receiver := range receivers {
+			if told, _ := history(inc, receiver); !told {
+				supersede(inc, receiver) // it is told of what this is part of
+			}
+		}
+	}
 	for _, receiver := range targets(inc, out, receivers) {
 		told, sequence := history(inc, receiver)
 		if sequence >= t.Sequence || sequence == 0 && over && !first {
@@ -84,6 +91,9 @@ func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []s
 	var list []string
 	if out.Verdict == v1alpha1.VerdictNotify {
 		list = slices.Clone(out.Receivers)
+	}
+	if out.Reason == decide.ReasonDuplicate {
+		return slices.DeleteFunc(slices.Clone(receivers), func(r string) bool { told, _ := history(inc, r); return !told })
 	}
 	if out.Reason != decide.ReasonMuted {
 		for _, d := range inc.Status.Deliveries {

@@ -241,9 +241,11 @@ func (p *Pipeline) take(key string) *batch {
 
 // Observe takes a version of an Incident that the watch shows.
 func (p *Pipeline) Observe(inc *v1alpha1.Incident) {
+	before := p.index.Get(inc.Name)
 	news := p.index.Put(inc)
 	if news {
 		p.rush.see(inc, p.Now())
+		p.widen(before, inc)
 	}
 	if !news || inc.Status.State == v1alpha1.IncidentClosed && !pending(inc) {
 		return

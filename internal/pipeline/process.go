@@ -290,6 +290,7 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 			explain(out, p.Replica, f, sequenceOf(inc), now)
 		}
 	}
+	p.relate(inc, out, now)
 	first := out.Status.Decision == nil
 	outcome := p.decide(inc, out, first || sequenceOf(out) != sequenceOf(inc), now)
 	decision := outcome.Decision
@@ -386,6 +387,7 @@ func (p *Pipeline) nextTime(inc *v1alpha1.Incident, outcome decide.Outcome, now 
 	if want := inc.Spec.Silence; want != nil {
 		consider(want.Until.Time)
 	}
+	consider(p.releaseTime(inc))
 	if at, ok := analysisDue(inc); ok && p.Analyse != nil {
 		consider(at)
 	}

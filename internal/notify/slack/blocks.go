@@ -46,7 +46,7 @@ func head(msg notify.Message, cluster string) content {
 		slackgo.NewHeaderBlock(plain(line(title, limitHeader))),
 		slackgo.NewSectionBlock(nil, rows(msg, cluster), nil),
 	}
-	for _, text := range []string{cause(inc), fix(inc)} {
+	for _, text := range []string{whole(msg), cause(inc), fix(inc)} {
 		if text != "" {
 			blocks = append(blocks, slackgo.NewSectionBlock(plain(text), nil, nil))
 		}
@@ -57,6 +57,20 @@ func head(msg notify.Message, cluster string) content {
 	blocks = append(blocks, slackgo.NewContextBlock("", footer(inc)...))
 	text := fmt.Sprintf("%s [%s] %s: %s", title, severity(inc), subject(inc), inc.Status.Cause)
 	return content{blocks: blocks, text: line(strings.TrimSuffix(strings.TrimSpace(text), ":"), maxFallback)}
+}
+
+// part tells whether the message is to show the incident as part of another one.
+func part(msg notify.Message) bool { return msg.Incident.Status.DuplicateOf != "" && !over(msg) }
+
+// whole says of which other incident the incident is part.
+func whole(msg notify.Message) string {
+	if !part(msg) {
+		return ""
+	}
+	if d := msg.Incident.Status.Decision; d != nil && d.Reason == "Duplicate" && d.Message != "" {
+		return line(d.Message, maxCause)
+	}
+	return line("It is part of "+msg.Incident.Status.DuplicateOf, maxCause)
 }
 
 // stated is the cause that the incident states, if an analysis found it.
@@ -126,6 +140,8 @@ func mark(msg notify.Message) string {
 	switch {
 	case over(msg):
 		return "✅"
+	case part(msg):
+		return "🔗"
 	case msg.Incident.Status.State == v1alpha1.IncidentAcknowledged:
 		return "👀"
 	}

@@ -42,7 +42,7 @@ func (d *delivery) first(ctx context.Context) notify.Result {
 	if done := seen.settled(); done != nil {
 		return *done
 	}
-	broadcast := d.msg.Transition == v1alpha1.TransitionReopened && !silenced(d.msg)
+	broadcast := d.msg.Transition == v1alpha1.TransitionReopened && !silenced(d.msg) && !part(d.msg)
 	ref, fail := d.api.post(ctx, target, thread.ID, d.sink.head(d.msg), metadata(d.msg), broadcast)
 	if fail != nil {
 		return seen.failed(fail)
@@ -77,7 +77,7 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 			return res
 		}
 	}
-	broadcast := d.msg.Transition == v1alpha1.TransitionReopened && !silenced(d.msg)
+	broadcast := d.msg.Transition == v1alpha1.TransitionReopened && !silenced(d.msg) && !part(d.msg)
 	_, fail := d.api.post(ctx, thread.Channel, thread.ID, reply(d.msg), metadata(d.msg), broadcast)
 	if fail != nil {
 		if fail.word == "MessageGone" {

@@ -69,3 +69,22 @@ func TestALostDigestIsFoundByItsKey(t *testing.T) {
 		t.Errorf("%d messages", n)
 	}
 }
+
+func TestAnIncidentThatIsPartOfAnotherPointsThere(t *testing.T) {
+	w := newWorkspace(t, nil)
+	s := w.sink(t, channel)
+	head := delivered(t, s, message()).Head
+	msg := updated(head)
+	msg.Transition = v1alpha1.TransitionReopened
+	msg.Incident = msg.Incident.DeepCopy()
+	msg.Incident.Status.DuplicateOf = "inc-2"
+	msg.Incident.Status.Decision = &v1alpha1.Decision{Verdict: v1alpha1.VerdictQuiet, Reason: "Duplicate", Message: "It is part of Deployment shop/catalog (inc-2)"}
+	delivered(t, s, msg)
+	list := w.Messages(channel)
+	if got := text(list[0]); !strings.HasPrefix(got, "🔗 ") || !strings.Contains(got, "It is part of Deployment shop/catalog (inc-2)") {
+		t.Errorf("the head is:\n%s", got)
+	}
+	if list[1].Broadcast {
+		t.Error("the channel is told again")
+	}
+}

@@ -1,0 +1,258 @@
+package pipeline
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/decide"
+)
+
+const (
+	// releaseAfter is how long after an Incident is over its duplicates that still fire stand for themselves again: their
+	// own alerts often end a little later.
+	releaseAfter = 2 * time.Minute
+	// maxChain is how many duplicates of duplicates are followed.
+	maxChain = 8
+)
+
+// An Incident is part of another one, its duplicate, where the analysis found its cause in the subject of that one or in
+// the same object, or where it runs on a lost node of which that one tells. Receivers that hold its message see it edited
+// to point there, and nobody else is told. So that nothing is lost, the other one must be open, and whoever was to be told
+// of the duplicate and has not been must be told of the other one, which then is as severe.
+
+// relate makes an Incident the duplicate of another one, or ends that; before is how the pass began.
+func (p *Pipeline) relate(before, inc *v1alpha1.Incident, now time.Time) {
+	s := &inc.Status
+	if s.State == v1alpha1.IncidentClosed {
+		return
+	}
+	if s.DuplicateOf == "" {
+		if s.State == v1alpha1.IncidentResolved {
+			return
+		}
+		if main := p.mainOf(before, inc, now); main != nil {
+			s.DuplicateOf = main.Name
+			tellMore(inc, sequenceOf(before), "Part of "+about(main), now)
+		}
+		return
+	}
+	main := p.index.Get(s.DuplicateOf)
+	switch {
+	case main != nil && main.Status.State == v1alpha1.IncidentClosed && (main.Spec.Close != nil || s.State == v1alpha1.IncidentResolved):
+		if s.State != v1alpha1.IncidentResolved {
+			tellMore(inc, sequenceOf(before), "Closed with "+about(main), now)
+			s.Transition.Kind = v1alpha1.TransitionResolved
+		}
+		closeIncident(inc, now)
+	case s.State != v1alpha1.IncidentResolved && !p.holds(before, inc, main, now):
+		s.DuplicateOf = ""
+		tellMore(inc, sequenceOf(before), "No longer part of another incident", now)
+	}
+}
+
+// tellMore records a change that receivers are told of, together with one of the same pass.
+func tellMore(inc *v1alpha1.Incident, before int64, text string, now time.Time) {
+	if t := inc.Status.Transition; t != nil && t.Sequence > before {
+		t.Text = cut(t.Text+"\n"+text, maxTold)
+		return
+	}
+	transit(inc, v1alpha1.TransitionUpdated, text, now)
+}
+
+func about(inc *v1alpha1.Incident) string {
+	return fmt.Sprintf("%s (%s)", inc.Spec.Subject.Display, inc.Name)
+}
+
+// partOf says of which other Incident one is part; empty for none.
+func (p *Pipeline) partOf(inc *v1alpha1.Incident) string {
+	name := inc.Status.DuplicateOf
+	if name == "" {
+		return ""
+	}
+	if main := p.index.Get(name); main != nil {
+		return "It is part of " + about(main)
+	}
+	return "It is part of " + name
+}
+
+// holds tells whether an Incident still is a duplicate of main.
+func (p *Pipeline) holds(before, inc, main *v1alpha1.Incident, now time.Time) bool {
+	if main == nil || alert.Rank(inc.Status.Severity) > alert.Rank(before.Status.Severity) && alert.Rank(inc.Status.Severity) > alert.Rank(main.Status.Severity) {
+		return false
+	}
+	if wrong := inc.Spec.Cause; wrong != nil && wrong.Correct != nil && wrong.Correct.Workload != main.Spec.Subject.Name {
+		return false
+	}
+	if stood(&inc.Status) && p.isCause(inc.Spec.Subject, inc.Spec.Subject, inc.Status.Causes[0]) {
+		return false // a later analysis found the cause here
+	}
+	switch main.Status.State {
+	case v1alpha1.IncidentClosed:
+		return false
+	case v1alpha1.IncidentResolved:
+		return main.Status.ResolvedAt != nil && now.Before(main.Status.ResolvedAt.Add(releaseAfter))
+	}
+	// Two that were written at a time may name each other; the one that began first stands for itself.
+	return !p.leadsTo(main, inc) || !first(inc, main)
+}
+
+// leadsTo tells whether one Incident is, over others, a duplicate of another.
+func (p *Pipeline) leadsTo(from, to *v1alpha1.Incident) bool {
+	for range maxChain {
+		if from == nil || from.Status.DuplicateOf == "" {
+			return false
+		}
+		if from.Status.DuplicateOf == to.Name {
+			return true
+		}
+		from = p.index.Get(from.Status.DuplicateOf)
+	}
+	return false
+}
+
+// first orders Incidents by when they were made.
+func first(a, b *v1alpha1.Incident) bool {
+	if at := a.CreationTimestamp.Compare(b.CreationTimestamp.Time); at != 0 {
+		return at < 0
+	}
+	return a.Name < b.Name
+}
+
+// rootOf follows duplicates to the Incident that stands for itself; where they go round it is one of them.
+func (p *Pipeline) rootOf(inc *v1alpha1.Incident) *v1alpha1.Incident {
+	for range maxChain {
+		if inc == nil || inc.Status.DuplicateOf == "" {
+			break
+		}
+		inc = p.index.Get(inc.Status.DuplicateOf)
+	}
+	return inc
+}
+
+// releaseTime is when a duplicate is looked at again because what it is part of is over; zero for never.
+func (p *Pipeline) releaseTime(inc *v1alpha1.Incident) time.Time {
+	if inc.Status.DuplicateOf == "" || inc.Status.State == v1alpha1.IncidentClosed {
+		return time.Time{}
+	}
+	if main := p.index.Get(inc.Status.DuplicateOf); main != nil && main.Status.State == v1alpha1.IncidentResolved && main.Status.ResolvedAt != nil {
+		return main.Status.ResolvedAt.Add(releaseAfter)
+	}
+	return time.Time{}
+}
+
+// mainOf returns the Incident that another one is part of, nil for none.
+func (p *Pipeline) mainOf(before, inc *v1alpha1.Incident, now time.Time) *v1alpha1.Incident {
+	node := p.nodeOf(inc)
+	if !stood(&inc.Status) && node == "" {
+		return nil
+	}
+	var best *v1alpha1.Incident
+	for _, other := range p.index.All() {
+		if other.Name == inc.Name || !standing(other) || !p.explains(other, inc, node) {
+			continue
+		}
+		root := p.rootOf(other)
+		if root == nil || root.Name == inc.Name || root.Status.DuplicateOf != "" || !standing(root) || best != nil && first(best, root) {
+			continue
+		}
+		if p.covers(root, before, inc, now) {
+			best = root
+		}
+	}
+	return best
+}
+
+// standing tells whether an Incident is not over.
+func standing(inc *v1alpha1.Incident) bool {
+	return inc.Status.State == v1alpha1.IncidentOpen || inc.Status.State == v1alpha1.IncidentAcknowledged
+}
+
+// nodeOf returns the lost node that a critical Incident follows from; others are inhibited by it (package decide).
+func (p *Pipeline) nodeOf(inc *v1alpha1.Incident) string {
+	if inc.Status.Severity != v1alpha1.SeverityCritical || !p.nodesInTrouble() {
+		return ""
+	}
+	node, _ := p.lostNode(inc)
+	return node
+}
+
+func (p *Pipeline) nodesInTrouble() bool {
+	return slices.ContainsFunc(p.index.All(), func(inc *v1alpha1.Incident) bool { return inc.Spec.Subject.Kind == "Node" && standing(inc) })
+}
+
+// explains tells whether one Incident is about the cause of another: its subject is that cause, or, of two that have the
+// same cause, it began first. node is the lost node of the other one, empty for none.
+func (p *Pipeline) explains(main, inc *v1alpha1.Incident, node string) bool {
+	subject := main.Spec.Subject
+	if node != "" && subject.Kind == "Node" && subject.Name == node {
+		return true
+	}
+	if !stood(&inc.Status) {
+		return false
+	}
+	c := inc.Status.Causes[0]
+	if p.isCause(subject, inc.Spec.Subject, c) && !p.isCause(inc.Spec.Subject, inc.Spec.Subject, c) {
+		return true
+	}
+	return stood(&main.Status) && sameCause(main.Status.Causes, inc.Status.Causes) && !p.isCause(inc.Spec.Subject, inc.Spec.Subject, c) &&
+		!p.isCause(subject, subject, main.Status.Causes[0]) && first(main, inc)
+}
+
+// isCause tells whether a subject is what a cause names: the object, the workload in which the trouble began, or, for what
+// is known from telemetry alone, the workload of that name. own is the subject of the Incident that has the cause.
+func (p *Pipeline) isCause(subject, own v1alpha1.Subject, c v1alpha1.Cause) bool {
+	namespace := c.Object.Namespace
+	if namespace == "" && c.Object.Kind != "Node" {
+		namespace = own.Namespace
+	}
+	if subject.Name == c.Object.Name && subject.Namespace == namespace && (subject.Kind == c.Object.Kind || subject.Kind == "Dependency") {
+		return true
+	}
+	if c.Workload != "" && subject.Name == c.Workload && subject.Namespace == namespace && apiVersions[subject.Kind] == "apps/v1" {
+		return true
+	}
+	if c.Object.Kind != "Service" || subject.Namespace != namespace || subject.Name != c.Object.Name {
+		return false
+	}
+	named, ok := p.Topology.Named(namespace, c.Object.Name)
+	return ok && named.Kind == subject.Kind
+}
+
+// covers tells whether nobody misses anything when an Incident is told of as part of main.
+func (p *Pipeline) covers(main, before, inc *v1alpha1.Incident, now time.Time) bool {
+	out := decide.Decide(p.Rules, p.facts(before, inc, false, now), now)
+	missing := slices.DeleteFunc(slices.Concat(out.Receivers, out.Bundle), func(receiver string) bool {
+		told, _ := history(inc, receiver)
+		return told
+	})
+	if len(missing) == 0 {
+		return true
+	}
+	return alert.Rank(main.Status.Severity) >= alert.Rank(inc.Status.Severity) && !slices.ContainsFunc(missing, func(receiver string) bool {
+		return !slices.ContainsFunc(main.Status.Deliveries, func(d v1alpha1.Delivery) bool {
+			return d.Receiver == receiver && d.State != v1alpha1.DeliverySuperseded && d.State != v1alpha1.DeliveryFailed
+		})
+	})
+}
+
+// widen looks again at the Incidents that another one holds back or may explain, when that one changed.
+func (p *Pipeline) widen(before, after *v1alpha1.Incident) {
+	if before != nil && before.Status.State == after.Status.State && before.Status.DuplicateOf == after.Status.DuplicateOf &&
+		before.Status.Cause == after.Status.Cause && len(before.Status.Deliveries) == len(after.Status.Deliveries) {
+		return
+	}
+	node := after.Spec.Subject.Kind == "Node"
+	for _, inc := range p.index.All() {
+		d := inc.Status.Decision
+		switch {
+		case inc.Name == after.Name || inc.Status.State == v1alpha1.IncidentClosed:
+		case inc.Status.DuplicateOf == after.Name,
+			node && d != nil && d.Reason == decide.ReasonInhibited,
+			inc.Status.DuplicateOf == "" && standing(inc) && (stood(&inc.Status) && p.explains(after, inc, "") || node && standing(after)):
+			p.queue.AddAfter(inc.Spec.GroupKey, window)
+		}
+	}
+}
