@@ -3,6 +3,7 @@ package v1alpha1
 // AlertingSpec configures rules, receivers and routes.
 // +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.all(r, r.receivers.all(n, has(self.receivers) && self.receivers.exists(x, x.name == n)))",message="every name in routes[].receivers must be the name of an entry of receivers"
 // +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.all(r, !has(r.muteTimes) || r.muteTimes.all(n, has(self.muteTimes) && self.muteTimes.exists(x, x.name == n)))",message="every name in routes[].muteTimes must be the name of an entry of muteTimes"
+// +kubebuilder:validation:XValidation:rule="!has(self.routes) || self.routes.all(r, !has(r.escalation) || r.escalation.receivers.all(n, has(self.receivers) && self.receivers.exists(x, x.name == n)))",message="every name in routes[].escalation.receivers must be the name of an entry of receivers"
 type AlertingSpec struct {
 	// DefaultRules are KubeBot's own rules.
 	// +optional
@@ -35,6 +36,13 @@ type AlertingSpec struct {
 	// Digest bundles incidents in one message: those that can wait, and those of a storm.
 	// +optional
 	Digest DigestSpec `json:"digest,omitempty"`
+	// Flapping damps incidents that come back again and again.
+	// +optional
+	Flapping FlappingSpec `json:"flapping,omitempty"`
+	// QuietStart tells of what was broken before this KubeBot began in one digest for each receiver, instead of one by one.
+	// Default Enabled.
+	// +optional
+	QuietStart Switch `json:"quietStart,omitempty"`
 	// Heartbeat tells an outside service each minute that alerts flow, so that it notices when they no longer do.
 	// +optional
 	Heartbeat *HeartbeatSpec `json:"heartbeat,omitempty"`
@@ -83,6 +91,22 @@ type Route struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=63
 	MuteTimes []string `json:"muteTimes,omitempty"`
+	// Escalation tells further receivers of a critical incident that nobody acknowledges.
+	// +optional
+	Escalation *Escalation `json:"escalation,omitempty"`
+}
+
+// Escalation tells further receivers of a critical incident that nobody acknowledges.
+type Escalation struct {
+	// Receivers that are told then.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MaxLength=40
+	Receivers []string `json:"receivers"`
+	// After is how long after it was opened, from 1m to 1w. Default 15m.
+	// +optional
+	After Duration `json:"after,omitempty"`
 }
 
 // RouteMatch says which incidents a route takes.
@@ -146,6 +170,21 @@ type DigestSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=1000
 	StormAbove *int32 `json:"stormAbove,omitempty"`
+}
+
+// FlappingSpec says when an incident that comes back is kept open as one, without new pushes.
+type FlappingSpec struct {
+	// Times that it came back within the time Within. Default 3.
+	// +optional
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=20
+	Times *int32 `json:"times,omitempty"`
+	// Within is the time in which it came back so often, at most 1w. Default 1h.
+	// +optional
+	Within Duration `json:"within,omitempty"`
+	// Calm is how long nothing must fire until it is over, from 1m to 1d. Default 10m.
+	// +optional
+	Calm Duration `json:"calm,omitempty"`
 }
 
 // HeartbeatSpec is a URL of a service that raises an alarm when it is not called for some minutes, such as

@@ -233,6 +233,27 @@ type Decision struct {
 	// Learned is what people taught about such incidents, where that was asked.
 	// +optional
 	Learned *LearnedDecision `json:"learned,omitempty"`
+	// EscalatesAt is when further receivers are told unless somebody acknowledges.
+	// +optional
+	EscalatesAt *metav1.Time `json:"escalatesAt,omitempty"`
+}
+
+// FlappingStatus tells of an incident that comes back again and again.
+type FlappingStatus struct {
+	// Returns are when it came back last.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Returns []metav1.Time `json:"returns,omitempty"`
+	// Since is when it began to be kept open; not set while it is not.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
+	// HeldBack is how often it came back since then without being told.
+	// +optional
+	HeldBack int64 `json:"heldBack,omitempty"`
+	// CalmSince is since when nothing has fired.
+	// +optional
+	CalmSince *metav1.Time `json:"calmSince,omitempty"`
 }
 
 // LoudAction is how loud an incident is.
@@ -304,6 +325,9 @@ type IncidentStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	DuplicateOf string `json:"duplicateOf,omitempty"`
+	// Flapping tells how often the incident came back, and whether it is kept open for that.
+	// +optional
+	Flapping *FlappingStatus `json:"flapping,omitempty"`
 	// StartedAt is when the first alert began.
 	// +optional
 	StartedAt *metav1.Time `json:"startedAt,omitempty"`

@@ -39,6 +39,10 @@ const (
 	ReasonImportant = "Important"
 	// ReasonStorm: so many incidents are new that its receivers are told of it together with others, at once.
 	ReasonStorm = "Storm"
+	// ReasonQuietStart: the incident is older than the KubeBot, so its receivers are told of it together with others.
+	ReasonQuietStart = "QuietStart"
+	// ReasonEscalated: nobody acknowledged the incident in time, so the escalation of its route is told too.
+	ReasonEscalated = "Escalated"
 	// ReasonRouted: a route takes the incident.
 	ReasonRouted = "Routed"
 	// ReasonCritical: the incident is critical and no route takes it, so every receiver is told.
@@ -51,8 +55,8 @@ func Reasons() []v1alpha1.Decision {
 	for verdict, reasons := range map[v1alpha1.Verdict][]string{
 		v1alpha1.VerdictQuiet: {ReasonNoReceivers, ReasonNotRouted, ReasonRoutedToNobody, ReasonSilenced, ReasonMuted, ReasonDuplicate, ReasonInhibited,
 			ReasonRepeated, ReasonUnimportant},
-		v1alpha1.VerdictDigest: {ReasonDigest, ReasonStorm},
-		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical},
+		v1alpha1.VerdictDigest: {ReasonDigest, ReasonStorm, ReasonQuietStart},
+		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical, ReasonEscalated},
 	} {
 		for _, reason := range reasons {
 			list = append(list, v1alpha1.Decision{Verdict: verdict, Reason: reason})
@@ -79,6 +83,8 @@ type Rules struct {
 	// NoStorm are receivers that are told of incidents one by one in storms too: programs read them. NoDigest are those
 	// that take no digest at all: what can wait is not told there.
 	NoStorm, NoDigest map[string]bool
+	// QuietStart tells of what is older than the KubeBot in digests.
+	QuietStart bool
 }
 
 // Facts are what is known of an incident.
@@ -98,8 +104,13 @@ type Facts struct {
 	PartOf string
 	// Previous is when the incident of the same group before this one was closed, if that was pushed; else zero.
 	Previous time.Time
-	// Opened is when the incident began.
-	Opened time.Time
+	// Opened is when the incident began, Made when it was recorded, Since when the trouble began as far as the objects of
+	// the cluster show, which may be long before; zero for not known.
+	Opened, Made, Since time.Time
+	// Began is when the KubeBot began its work; zero for not known.
+	Began time.Time
+	// Attended: somebody acknowledged or silenced the incident.
+	Attended bool
 	// Crowded are the receivers for which more than StormAbove incidents were new within the last minute.
 	Crowded []string
 	// Bundled are the receivers that were told, or are to be told, of the incident by digests alone, for BundledReason. They
@@ -237,7 +248,7 @@ func notify(q question) (Outcome, bool) {
 	default:
 		out.Reason, out.Message = ReasonCritical, "It is critical and no route takes it, so every receiver is told"
 	}
-	return q.bundle(out), true
+	return q.bundle(q.escalate(out)), true
 }
 
 // receivers are those of the route, and without a route all.

@@ -14,8 +14,9 @@ import (
 // out, replicas with the old and the new ones must not undo each other's decisions.
 func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time.Time) decide.Outcome {
 	if d := inc.Status.Decision; d != nil && !decide.Timed(d.Reason) {
-		if !changed && !p.firstSight(inc) || inc.Status.State == v1alpha1.IncidentClosed {
-			return decide.Outcome{Decision: *d}
+		escalates := d.EscalatesAt != nil && standing(inc) && !now.Before(d.EscalatesAt.Time)
+		if !changed && !p.firstSight(inc) && !escalates || inc.Status.State == v1alpha1.IncidentClosed {
+			return kept(*d)
 		}
 	}
 	rules := p.Rules
@@ -23,6 +24,26 @@ func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time
 	facts := p.facts(before, inc, rules.Learned != nil, now)
 	facts.PartOf = p.partOf(inc)
 	return decide.Decide(rules, facts, now)
+}
+
+// kept is a decision that stands.
+func kept(d v1alpha1.Decision) decide.Outcome {
+	out := decide.Outcome{Decision: d}
+	if d.EscalatesAt != nil {
+		out.Again = d.EscalatesAt.Time
+	}
+	return out
+}
+
+// age finds out whether an Incident that is new is older than the KubeBot.
+func (p *Pipeline) age(inc *v1alpha1.Incident, facts *decide.Facts) {
+	if !p.Rules.QuietStart || p.Began == nil {
+		return
+	}
+	facts.Began = p.Began()
+	if inc.Status.Decision == nil && !facts.Began.IsZero() {
+		facts.Since, _ = p.Topology.Since(inc.Spec.Subject)
+	}
 }
 
 // facts are what is known of an Incident for a decision; described tells whether the learning is to be asked.
@@ -40,6 +61,9 @@ func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now tim
 	if inc.Status.StartedAt != nil {
 		facts.Opened = inc.Status.StartedAt.Time
 	}
+	facts.Made = inc.CreationTimestamp.Time
+	facts.Attended = inc.Spec.Acknowledge != nil || inc.Spec.Silence != nil && inc.Spec.Silence.Until.After(now) || !standing(inc)
+	p.age(inc, &facts)
 	if facts.Severity != v1alpha1.SeverityCritical {
 		facts.LostNode, facts.LostNodeIncident = p.lostNode(inc)
 	}

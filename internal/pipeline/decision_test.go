@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/decide"
@@ -89,4 +90,42 @@ func TestWithoutJudgementsLearningChangesNothing(t *testing.T) {
 		assert.Equal(t, a.Decision.Verdict, b.Decision.Verdict)
 		assert.Equal(t, a.Decision.Reason, b.Decision.Reason)
 	}
+}
+
+func TestNobodyAcknowledgesSoTheEscalationIsToldInTime(t *testing.T) {
+	now := noon
+	p := deciding(nil)
+	p.Now = func() time.Time { return now }
+	p.Rules.Receivers = []string{"oncall", "lead"}
+	p.Rules.Routes[0].Escalation = &v1alpha1.Escalation{Receivers: []string{"lead"}, After: "10m"}
+	p.names = append(p.names, "lead")
+	inc := opened(fired("A", "1", v1alpha1.SeverityCritical, noon))
+	inc.CreationTimestamp = metav1.NewTime(noon)
+	step := func() stepped {
+		next := p.compute(inc, nil, &batch{})
+		inc = next.out
+		p.settled(inc)
+		return next
+	}
+	first := step()
+	require.NotNil(t, inc.Status.Decision.EscalatesAt)
+	assert.Equal(t, noon.Add(10*time.Minute), first.outcome.Again)
+	now = noon.Add(9 * time.Minute)
+	again := step()
+	assert.Equal(t, first.outcome.Again, again.outcome.Again, "a stored decision waits on")
+	assert.Len(t, inc.Status.Deliveries, 1)
+	now = noon.Add(10 * time.Minute)
+	acknowledged := inc.DeepCopy()
+	step()
+	assert.Equal(t, decide.ReasonEscalated, inc.Status.Decision.Reason)
+	require.Len(t, inc.Status.Deliveries, 3)
+	assert.Equal(t, "lead", inc.Status.Deliveries[2].Receiver)
+	assert.Equal(t, v1alpha1.TransitionOpened, inc.Status.Deliveries[2].Transition)
+	assert.Contains(t, inc.Status.Deliveries[1].Text, "lead is told too")
+
+	inc = acknowledged
+	inc.Spec.Acknowledge = &v1alpha1.Request{By: "ann"}
+	step()
+	assert.Equal(t, decide.ReasonRouted, inc.Status.Decision.Reason)
+	assert.Nil(t, inc.Status.Decision.EscalatesAt)
 }

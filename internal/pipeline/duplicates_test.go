@@ -35,6 +35,8 @@ func (lostNodes) Workload(string, string, string) (v1alpha1.Subject, bool) {
 func (lostNodes) Named(namespace, name string) (v1alpha1.Subject, bool) { return workload(name), true }
 func (l lostNodes) LostNode(s v1alpha1.Subject) (string, bool)          { return l[s.Name], l[s.Name] != "" }
 
+func (lostNodes) Since(v1alpha1.Subject) (time.Time, bool) { return time.Time{}, false }
+
 func workload(name string) v1alpha1.Subject {
 	return v1alpha1.Subject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: name}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
@@ -22,6 +23,8 @@ type Topology interface {
 	Named(namespace, name string) (v1alpha1.Subject, bool)
 	// LostNode returns the node that is not ready and runs every pod of the workload that is not ready, if there is one.
 	LostNode(subject v1alpha1.Subject) (string, bool)
+	// Since returns since when a workload or node is in trouble, as far as its state shows; false where it shows none.
+	Since(subject v1alpha1.Subject) (time.Time, bool)
 }
 
 // workloadLabels are labels by which kube-state-metrics and common rules name a workload, with its kind.

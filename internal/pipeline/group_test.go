@@ -3,6 +3,7 @@ package pipeline
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -24,6 +25,8 @@ func (s shop) Named(namespace, name string) (v1alpha1.Subject, bool) {
 }
 
 func (shop) LostNode(v1alpha1.Subject) (string, bool) { return "", false }
+
+func (shop) Since(v1alpha1.Subject) (time.Time, bool) { return time.Time{}, false }
 
 func TestGroup(t *testing.T) {
 	checkout := "workload/Deployment/shop/checkout"

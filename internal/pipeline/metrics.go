@@ -20,6 +20,7 @@ type Metrics struct {
 	latency     *prometheus.HistogramVec
 	decisions   *prometheus.CounterVec
 	bundled     *prometheus.CounterVec
+	flaps       prometheus.Counter
 	analyses    *prometheus.CounterVec
 	analysing   prometheus.Histogram
 }
@@ -30,6 +31,18 @@ func (m *Metrics) decided(before, after *v1alpha1.Decision) {
 		return
 	}
 	m.decisions.WithLabelValues(string(after.Verdict), after.Reason).Inc()
+}
+
+// damped counts the returns that a write has newly held back.
+func (m *Metrics) damped(before, after *v1alpha1.FlappingStatus) {
+	if after == nil || after.Since == nil {
+		return
+	}
+	n := after.HeldBack
+	if before != nil && before.Since != nil {
+		n -= before.HeldBack
+	}
+	m.flaps.Add(float64(max(n, 0)))
 }
 
 // NewMetrics registers the metrics of the pipeline; the series of known label values start at zero.
@@ -56,12 +69,14 @@ func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metri
 			Help: "Decisions about Incidents, when one is new or another than before, by verdict and reason."}, []string{"verdict", "reason"}),
 		bundled: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_digest_incidents_total",
 			Help: "Incidents that digests told of, by type of receiver."}, []string{"receiver_type"}),
+		flaps: prometheus.NewCounter(prometheus.CounterOpts{Name: "kubebot_responder_flaps_held_back_total",
+			Help: "Returns of flapping Incidents that nobody was told of."}),
 		analyses: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_analyses_total",
 			Help: "Analyses of Incidents that came to their end, by result."}, []string{"result"}),
 		analysing: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "kubebot_responder_analysis_seconds",
 			Help: "Seconds that an analysis of an Incident took.", Buckets: prometheus.ExponentialBuckets(0.1, 2, 9)}),
 	}
-	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency, m.decisions, m.bundled, m.analyses, m.analysing)
+	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency, m.decisions, m.bundled, m.flaps, m.analyses, m.analysing)
 	for _, state := range []v1alpha1.AnalysisState{v1alpha1.AnalysisCauseFound, v1alpha1.AnalysisNothingStandsOut, v1alpha1.AnalysisFailed} {
 		m.analyses.WithLabelValues(string(state))
 	}

@@ -55,6 +55,10 @@ type Options struct {
 	Topology  Topology
 	// Learned is what people taught; nil, or nil returned, for nothing.
 	Learned func() decide.Learned
+	// Damping says when an Incident that comes back is kept open.
+	Damping decide.Damping
+	// Began returns when the KubeBot began its work, zero where that is not known; nil for never.
+	Began func() time.Time
 	// Leader sends the digests; nil for this replica.
 	Leader Leader
 	// Analyse looks for the cause of an Incident; nil looks for none.

@@ -238,6 +238,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 			p.wrote(written)
 			p.settled(written)
 			p.Metrics.decided(inc.Status.Decision, written.Status.Decision)
+			p.Metrics.damped(inc.Status.Flapping, written.Status.Flapping)
 			p.dispatch(written, next.claims)
 			p.search(written, next.search)
 			p.later(written, next.outcome)
@@ -279,7 +280,7 @@ type stepped struct {
 // compute does a step in memory. Only taking places at the gates reaches beyond the Incident.
 func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batch) stepped {
 	now := p.Now()
-	out, rest := Apply(inc, alerts, now)
+	out, rest := Apply(inc, alerts, p.Damping, now)
 	for _, r := range b.results {
 		if r.incident == inc.Name {
 			conclude(out, p.Replica, r, backoffAfter(attemptsOf(out, r.key), rand.Float64()))
@@ -294,6 +295,9 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 	first := out.Status.Decision == nil
 	outcome := p.decide(inc, out, first || sequenceOf(out) != sequenceOf(inc), now)
 	decision := outcome.Decision
+	if d := out.Status.Decision; decision.Reason == decide.ReasonEscalated && (d == nil || d.Reason != decision.Reason) {
+		tellMore(out, sequenceOf(inc), decision.Message, now)
+	}
 	out.Status.Decision = &decision
 	plan(out, outcome, p.names, first)
 	p.rush.see(out, now)
@@ -388,6 +392,7 @@ func (p *Pipeline) nextTime(inc *v1alpha1.Incident, outcome decide.Outcome, now 
 		consider(want.Until.Time)
 	}
 	consider(p.releaseTime(inc))
+	consider(calmAt(inc, p.Damping))
 	if at, ok := analysisDue(inc); ok && p.Analyse != nil {
 		consider(at)
 	}

@@ -16,34 +16,34 @@ import (
 )
 
 func TestReceiversAreToldOfASilenceOnceAndOfItsEnd(t *testing.T) {
-	inc, _ := Apply(opened(fired("A", "1", v1alpha1.SeverityCritical, noon)), nil, noon)
+	inc, _ := Apply(opened(fired("A", "1", v1alpha1.SeverityCritical, noon)), nil, decide.Damping{}, noon)
 	until := metav1.NewTime(noon.Add(time.Hour))
 	inc.Spec.Silence = &v1alpha1.SilenceRequest{By: "anna", Until: until}
-	inc, _ = Apply(inc, nil, noon.Add(time.Minute))
+	inc, _ = Apply(inc, nil, decide.Damping{}, noon.Add(time.Minute))
 	assert.Equal(t, "Silenced until "+until.UTC().Format("2006-01-02 15:04 UTC")+" by anna", inc.Status.Transition.Text)
 	require.NotNil(t, inc.Status.Silence)
 	assert.Equal(t, v1alpha1.SilencePending, inc.Status.Silence.State)
 
 	inc.Status.Silence.State = v1alpha1.SilenceActive
-	again, _ := Apply(inc, nil, noon.Add(2*time.Minute))
+	again, _ := Apply(inc, nil, decide.Damping{}, noon.Add(2*time.Minute))
 	assert.Equal(t, inc.Status, again.Status)
 
-	later, _ := Apply(inc, nil, noon.Add(time.Hour))
+	later, _ := Apply(inc, nil, decide.Damping{}, noon.Add(time.Hour))
 	assert.Equal(t, "The silence is over", later.Status.Transition.Text)
 	inc.Spec.Silence = nil
 	inc.Status.Silence.State = v1alpha1.SilenceEnded
-	ended, _ := Apply(inc, nil, noon.Add(2*time.Minute))
+	ended, _ := Apply(inc, nil, decide.Damping{}, noon.Add(2*time.Minute))
 	assert.Equal(t, "The silence was ended", ended.Status.Transition.Text)
 	assert.Nil(t, ended.Status.Silence)
 }
 
 func TestReceiversAreToldThatNobodyLooksAfterAnIncidentAnyMore(t *testing.T) {
-	inc, _ := Apply(opened(fired("A", "1", v1alpha1.SeverityCritical, noon)), nil, noon)
+	inc, _ := Apply(opened(fired("A", "1", v1alpha1.SeverityCritical, noon)), nil, decide.Damping{}, noon)
 	inc.Spec.Acknowledge = &v1alpha1.Request{By: "anna"}
-	inc, _ = Apply(inc, nil, noon)
+	inc, _ = Apply(inc, nil, decide.Damping{}, noon)
 	assert.Equal(t, "Acknowledged by anna", inc.Status.Transition.Text)
 	inc.Spec.Acknowledge = nil
-	inc, _ = Apply(inc, nil, noon)
+	inc, _ = Apply(inc, nil, decide.Damping{}, noon)
 	assert.Equal(t, "No longer acknowledged", inc.Status.Transition.Text)
 	assert.Equal(t, v1alpha1.IncidentOpen, inc.Status.State)
 }
@@ -56,7 +56,7 @@ func TestTheNextIncidentOfSilencedAlertsIsHeldBack(t *testing.T) {
 		inc := opened(alerts...)
 		inc.Spec.GroupKey, inc.Spec.Number = "k", n
 		inc.Name, inc.ResourceVersion = IncidentName("uid", "k", n), "1"
-		inc, _ = Apply(inc, nil, noon)
+		inc, _ = Apply(inc, nil, decide.Damping{}, noon)
 		return inc
 	}
 	before := number(1, fired("A", "1", v1alpha1.SeverityWarning, noon))

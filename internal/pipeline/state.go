@@ -7,6 +7,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/decide"
 )
 
 // QuietTime is how long a resolved Incident may reopen; after it the Incident is closed and the next alert opens the
@@ -16,7 +17,7 @@ const QuietTime = 10 * time.Minute
 // Apply returns the Incident after alerts came and time passed, and the alerts that are not its own: those that do not
 // fit any more, and all that a closed Incident does not hold already. It is pure: in is not changed, and the same input
 // gives the same output.
-func Apply(in *v1alpha1.Incident, alerts []alert.Alert, now time.Time) (*v1alpha1.Incident, []alert.Alert) {
+func Apply(in *v1alpha1.Incident, alerts []alert.Alert, damping decide.Damping, now time.Time) (*v1alpha1.Incident, []alert.Alert) {
 	out := in.DeepCopy()
 	s := &out.Status
 	if s.State == v1alpha1.IncidentResolved && s.ResolvedAt != nil && !now.Before(s.ResolvedAt.Add(QuietTime)) {
@@ -33,7 +34,7 @@ func Apply(in *v1alpha1.Incident, alerts []alert.Alert, now time.Time) (*v1alpha
 	severity := s.Severity
 	rest := merge(out, alerts, now)
 	sum(out)
-	advance(out, change{fresh: fresh, newNames: added(known, names(s.Alerts)), severity: severity}, now)
+	advance(out, change{fresh: fresh, newNames: added(known, names(s.Alerts)), severity: severity, damping: damping}, now)
 	return out, rest
 }
 
@@ -42,6 +43,7 @@ type change struct {
 	fresh    bool
 	newNames []string
 	severity v1alpha1.Severity
+	damping  decide.Damping
 }
 
 // open fills the status of an Incident that was created and not yet looked at.
@@ -130,6 +132,9 @@ func advance(inc *v1alpha1.Incident, c change, now time.Time) {
 		return
 	}
 	n := firing(inc)
+	if calming(inc, n, c.damping, now) {
+		return
+	}
 	switch {
 	case n == 0 && s.State != v1alpha1.IncidentResolved:
 		at := stamp(now)
@@ -138,6 +143,10 @@ func advance(inc *v1alpha1.Incident, c change, now time.Time) {
 		return
 	case n > 0 && s.State == v1alpha1.IncidentResolved:
 		s.State, s.ResolvedAt = looked(inc), nil
+		if text := cameBack(inc, c.damping, now); text != "" {
+			transit(inc, v1alpha1.TransitionUpdated, text, now)
+			return
+		}
 		transit(inc, v1alpha1.TransitionReopened, cut("Came back: "+s.Title, 1024), now)
 		return
 	case n == 0:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/decide"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -100,7 +101,7 @@ func TestApply(t *testing.T) {
 				if step.person != nil {
 					step.person(&inc.Spec)
 				}
-				inc, rest = Apply(inc, step.alerts, now)
+				inc, rest = Apply(inc, step.alerts, decide.Damping{}, now)
 			}
 			assert.Equal(t, c.state, inc.Status.State)
 			require.NotNil(t, inc.Status.Transition)
@@ -115,7 +116,7 @@ func TestApply(t *testing.T) {
 }
 
 func TestIncidentThatWasOverBeforeItWasSeenIsRecordedAsResolved(t *testing.T) {
-	inc, rest := Apply(opened(ended(fired("A", "1", v1alpha1.SeverityCritical, noon), noon)), nil, noon)
+	inc, rest := Apply(opened(ended(fired("A", "1", v1alpha1.SeverityCritical, noon), noon)), nil, decide.Damping{}, noon)
 	assert.Empty(t, rest)
 	assert.Equal(t, v1alpha1.IncidentResolved, inc.Status.State)
 	assert.EqualValues(t, 2, inc.Status.Transition.Sequence)
@@ -128,12 +129,12 @@ func TestIncidentStaysWithinItsBounds(t *testing.T) {
 		a.Annotations["description"] = strings.Repeat("ü", 5000)
 		alerts = append(alerts, a)
 	}
-	inc, rest := Apply(opened(alerts[0]), alerts, noon)
+	inc, rest := Apply(opened(alerts[0]), alerts, decide.Damping{}, noon)
 	data, err := json.Marshal(inc.Status)
 	require.NoError(t, err)
 	assert.LessOrEqual(t, len(data), statusBytes+2048)
 	assert.Equal(t, 700, len(inc.Status.Alerts)+len(rest))
-	again, _ := Apply(inc, []alert.Alert{ended(alerts[0], noon)}, noon)
+	again, _ := Apply(inc, []alert.Alert{ended(alerts[0], noon)}, decide.Damping{}, noon)
 	assert.Len(t, again.Status.Alerts, len(inc.Status.Alerts), "what is stored once stays")
 }
 
@@ -150,7 +151,7 @@ func TestApplyProperties(t *testing.T) {
 			return a
 		}
 		now := noon
-		inc, _ := Apply(opened(draw()), nil, now)
+		inc, _ := Apply(opened(draw()), nil, decide.Damping{}, now)
 		for range rapid.IntRange(1, 12).Draw(t, "steps") {
 			now = now.Add(time.Duration(rapid.IntRange(0, 900).Draw(t, "seconds")) * time.Second)
 			var alerts []alert.Alert
@@ -162,7 +163,7 @@ func TestApplyProperties(t *testing.T) {
 				inc.Spec.Acknowledge = &v1alpha1.Request{}
 			}
 			before := inc.DeepCopy()
-			next, rest := Apply(inc, alerts, now)
+			next, rest := Apply(inc, alerts, decide.Damping{}, now)
 			if !equality.Semantic.DeepEqual(before, inc) {
 				t.Fatalf("the input was changed")
 			}
@@ -174,7 +175,7 @@ func TestApplyProperties(t *testing.T) {
 
 func check(t *rapid.T, before, after *v1alpha1.Incident, alerts, rest []alert.Alert, now time.Time) {
 	s := after.Status
-	if again, _ := Apply(after, nil, now); !equality.Semantic.DeepEqual(again.Status, s) {
+	if again, _ := Apply(after, nil, decide.Damping{}, now); !equality.Semantic.DeepEqual(again.Status, s) {
 		t.Fatalf("a second look at the same time changed something")
 	}
 	if got := s.Transition.Sequence - before.Status.Transition.Sequence; got < 0 || got > 1 {

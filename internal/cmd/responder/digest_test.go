@@ -84,3 +84,28 @@ func TestStormInSlackTellsOfEveryIncidentOnceWithTwoReplicas(t *testing.T) {
 	assert.NotZero(t, digests)
 	assert.LessOrEqual(t, digests, 3)
 }
+
+func TestWhatIsOlderThanTheKubeBotWaitsForOneDigest(t *testing.T) {
+	r := newRig(t, func(c *config.Config) {
+		c.QuietStart = v1alpha1.SwitchEnabled
+		c.Receivers = []v1alpha1.Receiver{{Name: "oncall", Slack: &v1alpha1.SlackReceiver{Channel: "#prod"}}}
+	})
+	r.with = func(o *Options) {
+		o.Sinks = map[string]SinkFactory{typeSlack: func(v1alpha1.Receiver, string) (notify.Sink, error) { return r.sink, nil }}
+	}
+	p := r.start("a")
+	old, fresh := down("old", "firing"), down("fresh", "firing")
+	fresh.StartsAt = time.Now().Add(time.Second)
+	require.Equal(t, http.StatusOK, p.post(token, body(t, old)))
+	require.Equal(t, http.StatusOK, p.post(token, body(t, fresh)))
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 5*time.Second, 10*time.Millisecond)
+	assert.Equal(t, "fresh", r.sink.messages()[0].Incident.Spec.Subject.Name)
+	for _, inc := range r.incidents() {
+		if inc.Spec.Subject.Name != "old" {
+			continue
+		}
+		assert.Equal(t, "QuietStart", inc.Status.Decision.Reason)
+		assert.Equal(t, "oncall:InDigest", inc.Status.Receivers)
+		assert.LessOrEqual(t, time.Until(inc.Status.Deliveries[0].NextAttempt.Time), time.Minute)
+	}
+}

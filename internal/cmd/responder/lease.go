@@ -35,6 +35,7 @@ type lease struct {
 	elector         *leaderelection.LeaderElector
 	log             logr.Logger
 	held            atomic.Bool
+	began           atomic.Pointer[time.Time]
 }
 
 // newLease returns the Lease <kubebot>-responder as a replica of a name sees it.
@@ -82,16 +83,30 @@ func (l *lease) Run(ctx context.Context) error {
 	return nil
 }
 
+// Began returns when the Lease was made, which the first replica of the KubeBot's first responder did; zero while that is not
+// known.
+func (l *lease) Began() time.Time {
+	if at := l.began.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
+}
+
 // make makes the Lease so that it goes with the KubeBot, unless it is there.
 func (l *lease) make(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, renewDeadline)
 	defer cancel()
-	err := l.client.Create(ctx, &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
+	made := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{
 		Namespace: l.namespace, Name: l.name, OwnerReferences: []metav1.OwnerReference{l.owner},
 		Labels: map[string]string{naming.LabelName: l.kubeBot, naming.LabelNamespace: l.namespace},
-	}})
-	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("create Lease %s: %w", l.name, err)
+	}}
+	err := l.client.Create(ctx, made)
+	if apierrors.IsAlreadyExists(err) {
+		err = l.client.Get(ctx, client.ObjectKeyFromObject(made), made)
 	}
+	if err != nil {
+		return fmt.Errorf("make Lease %s: %w", l.name, err)
+	}
+	l.began.CompareAndSwap(nil, &made.CreationTimestamp.Time)
 	return nil
 }

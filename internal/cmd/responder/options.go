@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/decide"
 	"github.com/kubebot/kubebot/internal/notify/slack/interactive"
 	"github.com/kubebot/kubebot/internal/pipeline"
@@ -67,7 +68,7 @@ func load(path string) (config.Config, decide.Rules, []string, error) {
 func rulesOf(c config.Config) (decide.Rules, []string) {
 	rules := decide.Rules{
 		Routes: c.Routes, Mutes: map[string]decide.Mute{}, DigestEvery: time.Duration(c.DigestSeconds) * time.Second, StormAbove: c.StormAbove,
-		NoStorm: map[string]bool{}, NoDigest: map[string]bool{},
+		NoStorm: map[string]bool{}, NoDigest: map[string]bool{}, QuietStart: c.QuietStart == v1alpha1.SwitchEnabled,
 	}
 	var problems []string
 	for _, r := range c.Receivers {
@@ -84,4 +85,10 @@ func rulesOf(c config.Config) (decide.Rules, []string) {
 		rules.Mutes[m.Name] = mute
 	}
 	return rules, problems
+}
+
+// damping is when an incident that comes back is kept open.
+func damping(c config.Config) decide.Damping {
+	f := c.Flapping
+	return decide.Damping{Times: f.Times, Within: time.Duration(f.WithinSeconds) * time.Second, Calm: time.Duration(f.CalmSeconds) * time.Second}
 }

@@ -100,7 +100,7 @@ func build(o Options) (*process, error) {
 	}
 	p.keeper = p.newKeeper(direct)
 	p.pipeline = pipeline.New(pipeline.Options{
-		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(), Leader: p.lease,
+		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(), Leader: p.lease, Damping: damping(c), Began: p.lease.Began,
 		Metrics: pipeline.NewMetrics(o.Registry, receiverTypes), Log: o.Log.WithName("pipeline"), Now: time.Now,
 	})
 	p.heartbeat = &ingest.Heartbeat{
@@ -263,6 +263,9 @@ func (p *process) sync(ctx context.Context) error {
 	}
 	if err := p.heartbeat.Sync(ctx); err != nil {
 		p.Log.Error(err, "Watchdog Lease was not read")
+	}
+	if err := p.lease.make(ctx); err != nil {
+		p.Log.Error(err, "Lease was not made; what is older than the KubeBot is told one by one")
 	}
 	if p.keeper != nil {
 		if err := p.keeper.Sync(ctx); err != nil {

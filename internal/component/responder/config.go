@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 	_ "time/tzdata" // Mute times need time zones, and the image has none.
@@ -31,6 +32,13 @@ func newConfig(in component.Input) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
+	flapping, err := flappingOf(a)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if err := checkEscalations(a); err != nil {
+		return config.Config{}, err
+	}
 	prefix, public := "", kb.Spec.Dashboards.Grafana.PublicURL
 	if public != "" {
 		if prefix, err = naming.DashboardPrefix(in.Cluster.UID, kb); err != nil {
@@ -55,6 +63,8 @@ func newConfig(in component.Input) (config.Config, error) {
 		MuteTimes:       a.MuteTimes,
 		DigestSeconds:   int64(every / time.Second),
 		StormAbove:      stormAbove(a),
+		Flapping:        flapping,
+		QuietStart:      cmp.Or(a.QuietStart, v1alpha1.SwitchEnabled),
 		Heartbeat:       a.Heartbeat,
 		GrafanaURL:      public,
 		DashboardPrefix: prefix,
@@ -67,26 +77,6 @@ func lokiTenant(kb *v1alpha1.KubeBot) string {
 		return x.Tenant
 	}
 	return ""
-}
-
-// digestEvery returns how often digests are sent.
-func digestEvery(a v1alpha1.AlertingSpec) (time.Duration, error) {
-	const field = alertingField + ".digest.interval"
-	every, err := component.Duration(field, a.Digest.Interval, digestInterval)
-	if err != nil {
-		return 0, err
-	}
-	if d := time.Duration(every); d < time.Minute || d > 7*24*time.Hour {
-		return 0, &component.InvalidError{Field: field, Message: fmt.Sprintf("%s is not between 1m and 1w", every)}
-	}
-	return time.Duration(every), nil
-}
-
-func stormAbove(a v1alpha1.AlertingSpec) int {
-	if n := a.Digest.StormAbove; n != nil {
-		return int(*n)
-	}
-	return defaultStormAbove
 }
 
 // checkSeverities refuses to give KubeBot's own severities another meaning: a rule that says critical must stay so.

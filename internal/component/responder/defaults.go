@@ -22,12 +22,6 @@ const (
 	portInteractions = "interactions"
 	healthPort       = 8081
 
-	// digestInterval is how often what can wait is told.
-	digestInterval = "1h"
-	// defaultStormAbove is how many new incidents a minute are told one by one: more than a person reads in a minute, and a
-	// third of what Slack takes in a channel (one message a second).
-	defaultStormAbove = 20
-
 	// watchdogPatience is how old the watchdog may be: five of its repeats.
 	watchdogPatience = 5 * time.Minute
 )

@@ -50,6 +50,10 @@ type Config struct {
 	// one by one; 0 for no digest, and for any number.
 	DigestSeconds int64 `json:"digestSeconds,omitempty"`
 	StormAbove    int   `json:"stormAbove,omitempty"`
+	// Flapping says when an incident that comes back is kept open.
+	Flapping Flapping `json:"flapping,omitzero"`
+	// QuietStart tells of what is older than the KubeBot in digests if it is Enabled.
+	QuietStart v1alpha1.Switch `json:"quietStart,omitempty"`
 	// Heartbeat is the spec's, nil for none.
 	Heartbeat *v1alpha1.HeartbeatSpec `json:"heartbeat,omitempty"`
 	// GrafanaURL is the address under which people open Grafana, empty for none; DashboardPrefix begins the UIDs of the
@@ -58,6 +62,13 @@ type Config struct {
 	DashboardPrefix string `json:"dashboardPrefix,omitempty"`
 	// Proof says which signals are proven to flow, nil for none.
 	Proof *Proof `json:"proof,omitempty"`
+}
+
+// Flapping says when an incident that comes back is kept open; the zero value never does.
+type Flapping struct {
+	Times         int   `json:"times"`
+	WithinSeconds int64 `json:"withinSeconds"`
+	CalmSeconds   int64 `json:"calmSeconds"`
 }
 
 // SecretFile returns the file in the responder's pod that holds the value of a reference.
