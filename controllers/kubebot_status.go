@@ -138,8 +138,11 @@ func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 		extras = append(extras, p.health.Extra...)
 		out.Endpoints = append(out.Endpoints, p.health.Endpoints...)
 		out.OmittedRules = append(out.OmittedRules, p.health.OmittedRules...)
-		if p.health.Analysis != nil {
+		switch {
+		case p.health.Analysis != nil:
 			out.Analysis = inUseSince(in, *p.health.Analysis)
+		case p.err != nil && p.conditionType == v1alpha1.ConditionTrainingReady: // it was not looked at
+			out.Analysis = in.previous.Analysis
 		}
 	}
 	out.Endpoints = unique(out.Endpoints, func(e v1alpha1.Endpoint) string { return e.Name }, maxEndpoints)

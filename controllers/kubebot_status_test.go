@@ -195,6 +195,42 @@ func TestTransitionTimeChangesWithTheStatusAlone(t *testing.T) {
 	}
 }
 
+func TestWeightsAreInUseSinceTheyWereFirstSeenToBe(t *testing.T) {
+	part := func(weights string) seenPart {
+		p := well(v1alpha1.ConditionTrainingReady)
+		if weights != "" {
+			p.health.Analysis = &v1alpha1.AnalysisStatus{Weights: weights}
+		}
+		return p
+	}
+	failed := part("")
+	failed.err = errors.New("refused")
+	had := &v1alpha1.AnalysisStatus{Weights: "2", Since: &metav1.Time{Time: before}}
+	for name, c := range map[string]struct {
+		part     seenPart
+		previous *v1alpha1.AnalysisStatus
+		weights  string
+		since    time.Time
+	}{
+		"the first time":      {part("BuiltIn"), nil, "BuiltIn", noon},
+		"as before":           {part("2"), had, "2", before},
+		"rolled back":         {part("1"), had, "1", noon},
+		"not looked at":       {failed, had, "2", before},
+		"no analysis anymore": {part(""), had, "", time.Time{}},
+	} {
+		got := summarize(seen{now: noon, previous: v1alpha1.KubeBotStatus{Analysis: c.previous}, parts: []seenPart{c.part}}).Analysis
+		if c.weights == "" {
+			if got != nil {
+				t.Errorf("%s: %+v", name, got)
+			}
+			continue
+		}
+		if got == nil || got.Weights != c.weights || !got.Since.Time.Equal(c.since) {
+			t.Errorf("%s: got %+v, want %s since %s", name, got, c.weights, c.since)
+		}
+	}
+}
+
 func TestNewsAreTransitionsOnly(t *testing.T) {
 	c := func(conditionType string, value metav1.ConditionStatus, reason string) metav1.Condition {
 		return metav1.Condition{Type: conditionType, Status: value, Reason: reason, Message: "m"}
