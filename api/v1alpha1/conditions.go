@@ -47,6 +47,9 @@ const (
 	// ConditionHeartbeatConfigured: an outside service is told each minute that alerts flow, and takes it. It does not
 	// affect Ready.
 	ConditionHeartbeatConfigured = "HeartbeatConfigured"
+	// ConditionUserRulesRefused is there, and true, while the Prometheus Operator refuses PrometheusRules of users, which it
+	// then leaves out; it does not affect Ready.
+	ConditionUserRulesRefused = "UserRulesRefused"
 	// ConditionStorageEphemeral is true while a component keeps its data in an emptyDir; it does not affect Ready.
 	ConditionStorageEphemeral = "StorageEphemeral"
 )

@@ -41,8 +41,18 @@ type Input struct {
 	Cluster Cluster
 	// Credentials are the generated Secret's data by key; see package credentials for the keys.
 	Credentials map[string][]byte
+	// RefusedRules are PrometheusRules of users that the Prometheus Operator does not take for this KubeBot's Prometheus.
+	RefusedRules []RefusedRule
 	// Trials are what is known of the configuration that users add, by component; see package trial.
 	Trials map[string]Trial
+}
+
+// RefusedRule is a PrometheusRule that the Prometheus Operator refuses.
+type RefusedRule struct {
+	// Namespace and Name of the PrometheusRule.
+	Namespace, Name string
+	// Message is why, in the operator's words.
+	Message string
 }
 
 // Trial is what is known of a program's configuration to which a user adds.

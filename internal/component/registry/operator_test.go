@@ -20,9 +20,14 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/rules"
+	"github.com/kubebot/kubebot/internal/gather"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -51,7 +56,9 @@ func TestTheOperatorRunsWhatTheComponentsBuild(t *testing.T) {
 		createSecrets(t, c, in)
 		applyAll(t, c, in)
 	}
+	createBadRule(t, c, namespace)
 	startOperator(t, operator, namespace)
+	refusesTheBadRule(t, c, namespace)
 
 	for _, name := range []string{"empty", "stored", "writing", "narrowed"} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +88,49 @@ func TestTheOperatorRunsWhatTheComponentsBuild(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// createBadRule makes a rule of a user's that no Prometheus could load.
+func createBadRule(t *testing.T, c client.Client, namespace string) {
+	t.Helper()
+	rule := &monitoringv1.PrometheusRule{
+		ObjectMeta: metav1.ObjectMeta{Name: "orders", Namespace: namespace},
+		Spec: monitoringv1.PrometheusRuleSpec{Groups: []monitoringv1.RuleGroup{{
+			Name: "orders", Rules: []monitoringv1.Rule{{Alert: "OrdersStuck", Expr: intstr.FromString("sum(orders_total")}},
+		}}},
+	}
+	if err := c.Create(t.Context(), rule); err != nil {
+		t.Fatalf("create the bad rule: %v", err)
+	}
+}
+
+// refusesTheBadRule: the operator says so where KubeBot reads it, and the condition names the rule.
+func refusesTheBadRule(t *testing.T, c client.Client, namespace string) {
+	t.Helper()
+	disco, err := discovery.NewDiscoveryClientForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kb := &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "empty", Namespace: namespace}}
+	now := time.Now()
+	var message string
+	var rule monitoringv1.PrometheusRule
+	get(t, c, namespace, "orders", &rule, func() bool {
+		g := gather.Gatherer{Reader: c, Discovery: disco, Now: func() time.Time { return now }}
+		in, err := g.Input(t.Context(), kb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, condition := range (rules.Component{}).Health(in, component.Observed{}).Extra {
+			message = condition.Message
+		}
+		return message != ""
+	})
+	for _, part := range []string{"PrometheusRule " + namespace + "/orders: invalid rule", "kubectl describe"} {
+		if !strings.Contains(message, part) {
+			t.Errorf("the condition has no %q: %s", part, message)
+		}
 	}
 }
 
@@ -145,6 +195,7 @@ func startOperator(t *testing.T, program, namespace string) {
 	cmd := exec.CommandContext(ctx, program,
 		"--apiserver="+config.Host, "--cert-file="+filepath.Join(dir, "crt"), "--key-file="+filepath.Join(dir, "key"), "--ca-file="+filepath.Join(dir, "ca"),
 		"--web.listen-address="+address, "--kubelet-endpoints=false", "--controller-id=kubebot/test",
+		"--feature-gates=StatusForConfigurationResources=true",
 		"--prometheus-instance-namespaces="+namespace, "--alertmanager-instance-namespaces="+namespace,
 		"--alertmanager-config-namespaces="+namespace, "--thanos-ruler-instance-namespaces="+namespace,
 		"--config-reloader-cpu-limit=0",

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/observe"
@@ -49,6 +51,37 @@ func (Component) Questions(in component.Input) []component.Question {
 
 // Health is ready when each Prometheus has loaded every shipped rule and evaluates it without error.
 func (Component) Health(in component.Input, seen component.Observed) component.Health {
+	h := ownHealth(in, seen)
+	h.Extra = append(h.Extra, refused(in.RefusedRules)...)
+	return h
+}
+
+// refused tells of rules of users: they say nothing of KubeBot's own, and are not the KubeBot's owner's.
+func refused(rules []component.RefusedRule) []metav1.Condition {
+	if len(rules) == 0 {
+		return nil
+	}
+	var named []string
+	for _, r := range rules {
+		named = append(named, fmt.Sprintf("PrometheusRule %s/%s: %s", r.Namespace, r.Name, short(r.Message)))
+	}
+	return []metav1.Condition{{
+		Type: v1alpha1.ConditionUserRulesRefused, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConfigRefused,
+		Message: "The Prometheus Operator refuses these, and all others are loaded: " + some(named) +
+			" (kubectl describe shows its events, which say more)",
+	}}
+}
+
+// short makes of an error one line that a message can hold.
+func short(err string) string {
+	out := strings.Join(strings.Fields(err), " ")
+	if len(out) > errorLength {
+		out = strings.ToValidUTF8(out[:errorLength], "") + "…"
+	}
+	return out
+}
+
+func ownHealth(in component.Input, seen component.Observed) component.Health {
 	if field := off(in); field != "" {
 		return observe.Disabled("the default rules", field)
 	}
@@ -208,11 +241,7 @@ var changing = regexp.MustCompile(`\{[^{}]*\}|"[^"]*"|\d+(\.\d+)*(:\d+)?`)
 
 // tidy makes an error fit for a condition: short, and without what changes while nothing changes.
 func tidy(err string) string {
-	out := strings.TrimRight(changing.ReplaceAllString(strings.Join(strings.Fields(err), " "), "…"), ". ")
-	if len(out) > errorLength {
-		out = strings.ToValidUTF8(out[:errorLength], "") + "…"
-	}
-	return out
+	return short(strings.TrimRight(changing.ReplaceAllString(strings.Join(strings.Fields(err), " "), "…"), ". "))
 }
 
 // some joins names and leaves out those that are too many for a message.
