@@ -169,6 +169,18 @@ func TestRank(t *testing.T) {
 				{Facts: old, Findings: []diagnosis.Finding{logged(0.75)}, Path: []string{"catalog", "cart"}}}, nil,
 			[]string{"75 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog", "36 dependency catalog calls cart | "},
 		},
+		"telemetry is no witness of a rollout that went back": {
+			[]Diagnosis{{Facts: back, Findings: []diagnosis.Finding{rollout()}}}, telemetryOf(rca.KindCode, 0.5),
+			[]string{"50 code Deployment catalog in namespace shop itself is slow or fails, in its own code or settings: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog",
+				"30 config Revision 2 of Deployment catalog changed PRICE | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"telemetry says little of who calls what is known to be broken": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{blamed}, Path: []string{"catalog"}},
+				{Facts: &diagnosis.Facts{Now: noon, Subject: cart}, Findings: []diagnosis.Finding{{Detector: "service", Kind: diagnosis.KindConfig, Object: cart, Score: diagnosis.ScoreCertain, Sentence: "Service cart selects no pod"}},
+					Path: []string{"catalog", "cart"}}}, telemetryOf(rca.KindCode, 0.98),
+			[]string{"97 config Service cart selects no pod | ", "36 dependency catalog calls cart | ",
+				"35 code Deployment catalog in namespace shop itself is slow or fails, in its own code or settings: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string

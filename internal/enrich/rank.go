@@ -58,8 +58,8 @@ type candidate struct {
 	region   []string
 	fix      diagnosis.Fix
 	symptom  bool
-	// near is a rollout near the alarm.
-	near bool
+	// near is a rollout near the alarm; stale one that is not, or that went back to what ran before.
+	near, stale bool
 }
 
 // rank combines what the state of objects and telemetry say into one list.
@@ -69,15 +69,17 @@ type candidate struct {
 // independent witnesses (1-(1-a)(1-b)). What telemetry alone says stands by its own, calibrated score.
 func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []v1alpha1.Cause {
 	var all []candidate
+	explained := map[string]bool{}
 	for i, d := range diagnoses {
 		list := fromObjects(q, d, t)
-		if i+1 < len(diagnoses) && len(diagnoses[i+1].Path) == len(d.Path)+1 {
-			passOn(list, diagnoses[i+1])
+		if i+1 < len(diagnoses) && len(diagnoses[i+1].Path) == len(d.Path)+1 && knowsWhy(diagnoses[i+1]) {
+			passOn(list)
+			explained[t.service(workloadIn(d).Name)] = true
 		}
 		all = append(all, list...)
 	}
 	if result != nil {
-		all = join(q, all, result, t)
+		all = join(q, all, result, t, explained)
 	}
 	all = dropSymptoms(all)
 	slices.SortStableFunc(all, func(a, b candidate) int {
@@ -93,10 +95,7 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 // fromObjects are the findings of one diagnosis; a rollout near the alarm joins what it explains.
 func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 	var out []candidate
-	workload := d.Facts.Workload.Object
-	if !d.Facts.Workload.Exists() {
-		workload = d.Facts.Subject
-	}
+	workload := workloadIn(d)
 	for _, f := range d.Findings {
 		c := candidate{
 			service: t.service(workload.Name), object: f.Object, workload: workload.Name, kind: f.Kind, detector: f.Detector, score: f.Score,
@@ -109,6 +108,7 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 			present, _ := d.Facts.Revisions()
 			at := rolledOut(d.Facts, present)
 			c.near = at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter))
+			c.stale = !c.near || present.Annotations[revisionHistory] != ""
 			switch {
 			case present.Annotations[revisionHistory] != "":
 				c.score = returned
@@ -119,6 +119,13 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 		out = append(out, c)
 	}
 	return explainByRollout(out)
+}
+
+func workloadIn(d Diagnosis) diagnosis.Object {
+	if d.Facts.Workload.Exists() {
+		return d.Facts.Workload.Object
+	}
+	return d.Facts.Subject
 }
 
 // rolledOut is when a revision was rolled out: when its ReplicaSet was made, or, for an earlier revision that was gone
@@ -172,11 +179,13 @@ func explainByRollout(list []candidate) []candidate {
 // witness joins the scores of two independent witnesses.
 func witness(a, b float64) float64 { return min(most, 1-(1-a)*(1-b)) }
 
-// passOn lowers the findings that blame a Service where the next diagnosis found out why that one fails.
-func passOn(list []candidate, next Diagnosis) {
-	if len(next.Findings) == 0 || next.Findings[0].Symptom || next.Findings[0].Score < diagnosis.ScorePossible {
-		return
-	}
+// knowsWhy tells whether a diagnosis found more than that something is wrong.
+func knowsWhy(d Diagnosis) bool {
+	return len(d.Findings) > 0 && !d.Findings[0].Symptom && d.Findings[0].Score >= diagnosis.ScorePossible
+}
+
+// passOn lowers the findings that blame a Service whose own cause the next diagnosis found.
+func passOn(list []candidate) {
 	for i := range list {
 		if list[i].kind == diagnosis.KindDependency && list[i].object.Kind == "Service" {
 			list[i].score *= passedOn
@@ -184,14 +193,18 @@ func passOn(list []candidate, next Diagnosis) {
 	}
 }
 
-// join adds what telemetry says.
-func join(q Question, all []candidate, r *rca.Result, t telemetry) []candidate {
+// join adds what telemetry says. Of a workload whose callee is known to be broken it says little: a callee that is gone
+// has no signals, so that its callers seem to fail by themselves.
+func join(q Question, all []candidate, r *rca.Result, t telemetry, explained map[string]bool) []candidate {
 	for _, c := range r.Causes[:min(len(r.Causes), maxCauses)] {
-		if c = weigh(q, c, t); c.Score < hint {
+		if c = weigh(q, c, t); explained[c.Workload] {
+			c.Score = min(c.Score, restated)
+		}
+		if c.Score < hint {
 			continue
 		}
 		i := slices.IndexFunc(all, func(x candidate) bool {
-			return x.service == c.Workload && !x.symptom && agree(x, diagnosis.Kind(c.Kind))
+			return x.service == c.Workload && !x.symptom && !x.stale && agree(x, diagnosis.Kind(c.Kind))
 		})
 		if i < 0 {
 			all = append(all, fromTelemetry(q, c, t))
