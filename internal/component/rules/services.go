@@ -201,7 +201,7 @@ or ` + workloadErrors,
 }
 
 func serviceAlerts() []Rule {
-	worst := `{{ with printf "topk(1, ` + workloadFailed + `{namespace=%q, workload_kind=%q, workload=%q} > 0)" ` +
+	worst := `{{ with printf "topk(1, ` + workloadFailed + `{namespace=%q, workload_kind=%q, workload=%q, dependency!=\"\"} > 0)" ` +
 		`$labels.namespace $labels.workload_kind $labels.workload | query }} Of its own calls, those to ` +
 		`{{ . | first | label "dependency" }} fail most.{{ end }}`
 	return []Rule{{
