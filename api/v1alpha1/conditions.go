@@ -76,6 +76,10 @@ const (
 	ReasonReceiverUnknown = "ReceiverUnknown"
 	// ReasonSecretMissing: a Secret or a key in it that the spec names does not exist.
 	ReasonSecretMissing = "SecretMissing"
+	// ReasonSecretForbidden: the team has not let the responder read the Secret that an AlertRoute names.
+	ReasonSecretForbidden = "SecretForbidden"
+	// ReasonTooManyRoutes: the namespace has older AlertRoutes, as many as count.
+	ReasonTooManyRoutes = "TooManyRoutes"
 	// ReasonReceiverRefused: a receiver refused a message for good, for example for a revoked token.
 	ReasonReceiverRefused = "ReceiverRefused"
 	// ReasonHistoryUnavailable: Slack's history can't be read, so a lost answer may lead to a second copy.

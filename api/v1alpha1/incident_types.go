@@ -416,8 +416,8 @@ type Delivery struct {
 	// Key identifies the delivery for ever: as Slack message metadata and as Idempotency-Key.
 	// +kubebuilder:validation:MaxLength=64
 	Key string `json:"key"`
-	// Receiver is its name.
-	// +kubebuilder:validation:MaxLength=63
+	// Receiver is its name; one of an AlertRoute is <namespace>/<AlertRoute>/<name>.
+	// +kubebuilder:validation:MaxLength=170
 	Receiver string `json:"receiver"`
 	// Transition that is told.
 	Transition TransitionKind `json:"transition"`

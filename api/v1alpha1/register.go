@@ -16,7 +16,7 @@ var (
 )
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &KubeBot{}, &KubeBotList{}, &Incident{}, &IncidentList{})
+	scheme.AddKnownTypes(GroupVersion, &KubeBot{}, &KubeBotList{}, &Incident{}, &IncidentList{}, &AlertRoute{}, &AlertRouteList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -50,6 +50,11 @@ spec:
 // one is the spec of a KubeBot with one receiver of a kind.
 func one(kind string) string { return "  alerting: {receivers: [{name: a, " + kind + "}]}\n" }
 
+// alertRoute is an AlertRoute with one receiver of a kind.
+func alertRoute(name, kind string) string {
+	return "apiVersion: kubebot.io/v1alpha1\nkind: AlertRoute\nmetadata: {namespace: default, name: " + name + "}\nspec:\n  match: {severities: [critical, warning], labels: {team: shop}}\n  receivers: [{name: a, " + kind + "}]\n"
+}
+
 const receivers = "  alerting:\n    receivers:\n    - {name: oncall, webhook: {url: 'https://hooks.example.com'}}\n"
 
 // cases hold, for each CEL rule of the KubeBot, an object that breaks it with a part of the sentence that refuses it,
@@ -134,6 +139,14 @@ var cases = []struct {
 	{"Opsgenie", kubebot("x", one("opsGenie: {apiKeySecret: {name: s, key: k}, responders: [{type: team, name: ops}]}")), ""},
 	{"Opsgenie for somebody else", kubebot("x", one("opsGenie: {apiKeySecret: {name: s, key: k}, responders: [{type: owner, name: ops}]}")), "Unsupported value"},
 	{"Opsgenie's address without a slash", kubebot("x", one("opsGenie: {apiKeySecret: {name: s, key: k}, apiURL: 'https://api.eu.opsgenie.com'}")), "apiURL must be an http or https URL that ends in /, such as https://api.eu.opsgenie.com/"},
+
+	{"a team's route", alertRoute("shop", "slack: {channel: '#shop', tokenSecret: {name: kubebot-receivers, key: token}}"), ""},
+	{"a team's route with a long name", alertRoute(strings.Repeat("a", 64), "slack: {channel: '#shop', tokenSecret: {name: s, key: k}}"), "metadata.name may have at most 63 characters"},
+	{"a team's route into the machine", alertRoute("shop", "webhook: {url: 'http://127.0.0.1/'}, allowTargets: [Loopback]"), "may not set allowTargets"},
+	{"a team's route with buttons", alertRoute("shop", "slack: {channel: '#shop', tokenSecret: {name: s, key: k}, interactions: {appTokenSecret: {name: s, key: k}}}"), "may not set slack.interactions"},
+	{"a team's route with a template", alertRoute("shop", "webhook: {url: 'https://a', bodyTemplate: a}"), "may not set webhook.bodyTemplate"},
+	{"a team's route to a receiver of no kind", "apiVersion: kubebot.io/v1alpha1\nkind: AlertRoute\nmetadata: {namespace: default, name: a}\nspec: {receivers: [{name: a}]}\n", "a receiver needs exactly one of slack"},
+	{"a team's route to nobody", "apiVersion: kubebot.io/v1alpha1\nkind: AlertRoute\nmetadata: {namespace: default, name: a}\nspec: {receivers: []}\n", "should have at least 1 items"},
 
 	{"External Loki", kubebot("x", "  logs: {loki: {mode: External, external: {url: 'http://loki.logging.svc:3100', tenant: a}}}\n"), ""},
 	{"External Loki without address", kubebot("x", "  logs: {loki: {mode: External}}\n"), "external belongs to mode External"},
@@ -237,7 +250,7 @@ func TestEveryRuleHasACase(t *testing.T) {
 		}
 	}
 	rule := regexp.MustCompile(`message: (?:'|")?(.+)\n((?: +[^- ].*\n)*?) +rule:`)
-	for _, file := range []string{"kubebot.io_kubebots.yaml", "kubebot.io_incidents.yaml"} {
+	for _, file := range []string{"kubebot.io_kubebots.yaml", "kubebot.io_incidents.yaml", "kubebot.io_alertroutes.yaml"} {
 		text, err := os.ReadFile(apitest.CRDs("bases") + "/" + file)
 		if err != nil {
 			t.Fatal(err)

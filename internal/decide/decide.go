@@ -43,6 +43,10 @@ const (
 	ReasonQuietStart = "QuietStart"
 	// ReasonEscalated: nobody acknowledged the incident in time, so the escalation of its route is told too.
 	ReasonEscalated = "Escalated"
+	// ReasonTeam: a route of a team takes the incident, and the KubeBot's own routes tell nobody of it.
+	ReasonTeam = "RoutedByTeam"
+	// ReasonTeamAlone: the same, while a mute time of the KubeBot's own route holds: its receivers follow when that ends.
+	ReasonTeamAlone = "MutedExceptTeam"
 	// ReasonRouted: a route takes the incident.
 	ReasonRouted = "Routed"
 	// ReasonCritical: the incident is critical and no route takes it, so every receiver is told.
@@ -56,7 +60,7 @@ func Reasons() []v1alpha1.Decision {
 		v1alpha1.VerdictQuiet: {ReasonNoReceivers, ReasonNotRouted, ReasonRoutedToNobody, ReasonSilenced, ReasonMuted, ReasonDuplicate, ReasonInhibited,
 			ReasonRepeated, ReasonUnimportant},
 		v1alpha1.VerdictDigest: {ReasonDigest, ReasonStorm, ReasonQuietStart},
-		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical, ReasonEscalated},
+		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical, ReasonEscalated, ReasonTeam, ReasonTeamAlone},
 	} {
 		for _, reason := range reasons {
 			list = append(list, v1alpha1.Decision{Verdict: verdict, Reason: reason})
@@ -80,6 +84,8 @@ type Rules struct {
 	DigestEvery time.Duration
 	// StormAbove is how many new incidents within a minute a receiver is told of one by one; 0 for any number.
 	StormAbove int
+	// Teams are the routes that teams have made for their own namespaces.
+	Teams []TeamRoute
 	// NoStorm are receivers that are told of incidents one by one in storms too: programs read them. NoDigest are those
 	// that take no digest at all: what can wait is not told there.
 	NoStorm, NoDigest map[string]bool
@@ -137,7 +143,7 @@ type Outcome struct {
 
 // Timed tells whether a decision for this reason may change by time or by other incidents alone.
 func Timed(reason string) bool {
-	return reason == ReasonSilenced || reason == ReasonMuted || reason == ReasonInhibited || reason == ReasonRepeated
+	return reason == ReasonSilenced || reason == ReasonMuted || reason == ReasonTeamAlone || reason == ReasonInhibited || reason == ReasonRepeated
 }
 
 // question is what the checks look at.
@@ -165,6 +171,7 @@ func Decide(rules Rules, facts Facts, now time.Time) Outcome {
 	}
 	for _, c := range checks {
 		if out, decided := c(q); decided {
+			out = withTeams(rules.Teams, facts, out, now)
 			out.Message = bound(out.Message, 512)
 			out.Decision.Learned = record(out.Learned)
 			return out

@@ -53,7 +53,9 @@ func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now tim
 		about := judged.Of(inc, judged.Recurrence(inc, p.index.ByKey(inc.Spec.GroupKey)))
 		facts.Incident = &about
 	}
-	if p.byLabels {
+	var teamLabels bool
+	rules.Teams, teamLabels = p.teams()
+	if p.byLabels || teamLabels {
 		for i := range inc.Status.Alerts {
 			facts.AlertLabels = append(facts.AlertLabels, labelsOf(inc.Status.Alerts[i]))
 		}

@@ -97,7 +97,8 @@ func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []s
 	}
 	if out.Reason != decide.ReasonMuted {
 		for _, d := range inc.Status.Deliveries {
-			if d.Digest == "" && !slices.Contains(list, d.Receiver) {
+			mutedToo := out.Reason == decide.ReasonTeamAlone && !decide.OfTeam(d.Receiver)
+			if d.Digest == "" && !mutedToo && !slices.Contains(list, d.Receiver) {
 				list = append(list, d.Receiver)
 			}
 		}

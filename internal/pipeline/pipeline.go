@@ -79,12 +79,17 @@ type Pipeline struct {
 	receivers map[string]*receiver
 	names     []string // of the receivers, in the order of the spec
 	byLabels  bool     // a route looks at labels of alerts
-	stopping  atomic.Bool
-	sends     sync.WaitGroup
-	sendMu    sync.Mutex // orders stopping and sends.Add
-	analyses  *slots
-	rush      *rush
-	digests   digests
+	// The routes of teams with their receivers; see SetTeams.
+	teamMu     sync.RWMutex
+	team       map[string]*receiver
+	teamNames  []string
+	teamRoutes []decide.TeamRoute
+	stopping   atomic.Bool
+	sends      sync.WaitGroup
+	sendMu     sync.Mutex // orders stopping and sends.Add
+	analyses   *slots
+	rush       *rush
+	digests    digests
 	// analysing ends when the responder stops.
 	analysing     context.Context
 	stopAnalysing context.CancelFunc
@@ -316,7 +321,7 @@ func (p *Pipeline) tend(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-gates.C:
-			for _, r := range p.receivers {
+			for _, r := range p.every() {
 				p.wake(r.gate.tick(p.Now()))
 			}
 			p.wake(p.analyses.free())

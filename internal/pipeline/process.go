@@ -299,9 +299,10 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 		tellMore(out, sequenceOf(inc), decision.Message, now)
 	}
 	out.Status.Decision = &decision
-	plan(out, outcome, p.names, first)
+	names := p.configured()
+	plan(out, outcome, names, first)
 	p.rush.see(out, now)
-	expire(out, p.names, now)
+	expire(out, names, now)
 	claims := p.claim(out, outcome, now)
 	prune(out)
 	out.Status.Receivers = summary(out)

@@ -10,9 +10,14 @@ import (
 // Report reports on each receiver: what its check says, else what waits for it and why.
 func (p *Pipeline) Report() []config.ReceiverReport {
 	waiting := p.waiting()
-	reports := make([]config.ReceiverReport, 0, len(p.names))
-	for _, name := range p.names {
-		r, w := p.receivers[name], waiting[name]
+	names := p.configured()
+	reports := make([]config.ReceiverReport, 0, len(names))
+	for _, name := range names {
+		r, ok := p.receiver(name)
+		if !ok {
+			continue
+		}
+		w := waiting[name]
 		r.mu.Lock()
 		report := config.ReceiverReport{Name: name, Reason: r.reason, Message: r.message, Undelivered: w.count}
 		r.mu.Unlock()
@@ -64,11 +69,11 @@ func (p *Pipeline) waiting() map[string]backlog {
 func (p *Pipeline) gauge() {
 	byType := map[string]int{}
 	for name, b := range p.waiting() {
-		if r, ok := p.receivers[name]; ok {
+		if r, ok := p.receiver(name); ok {
 			byType[r.Type] += b.count
 		}
 	}
-	for _, r := range p.receivers {
+	for _, r := range p.every() {
 		p.Metrics.undelivered.WithLabelValues(r.Type).Set(float64(byType[r.Type]))
 	}
 	bySeverity := map[v1alpha1.Severity]int{v1alpha1.SeverityCritical: 0, v1alpha1.SeverityWarning: 0, v1alpha1.SeverityInfo: 0}

@@ -19,8 +19,8 @@ func (p *Pipeline) claim(inc *v1alpha1.Incident, outcome decide.Outcome, now tim
 	var claims []attempt
 	for i := range inc.Status.Deliveries {
 		d := &inc.Status.Deliveries[i]
-		r, ok := p.receivers[d.Receiver]
-		if !ok {
+		r, ok := p.active(d.Receiver)
+		if !ok || outcome.Reason == decide.ReasonTeamAlone && !decide.OfTeam(d.Receiver) {
 			continue
 		}
 		at, ok := due(inc, d)
@@ -47,7 +47,9 @@ func (r *receiver) mendedSince(d *v1alpha1.Delivery) bool {
 // cancel gives back the places of claims that were not written.
 func (p *Pipeline) cancel(claims []attempt) {
 	for _, a := range claims {
-		p.wake(p.receivers[a.receiver].gate.cancel())
+		if r, ok := p.receiver(a.receiver); ok {
+			p.wake(r.gate.cancel())
+		}
 	}
 }
 
@@ -61,7 +63,7 @@ func (p *Pipeline) dispatch(inc *v1alpha1.Incident, claims []attempt) {
 		}
 		p.sendMu.Unlock()
 		if stopping {
-			p.receivers[a.receiver].gate.cancel()
+			p.cancel([]attempt{a})
 			p.conclude(inc, result{attempt: a, released: true, at: p.Now()})
 			continue
 		}
@@ -74,7 +76,10 @@ func (p *Pipeline) dispatch(inc *v1alpha1.Incident, claims []attempt) {
 
 // send makes one attempt and hands its result in.
 func (p *Pipeline) send(inc *v1alpha1.Incident, a attempt) {
-	r := p.receivers[a.receiver]
+	r, ok := p.receiver(a.receiver)
+	if !ok {
+		return // a receiver that was claimed for stays known
+	}
 	msg := p.message(inc, a)
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
@@ -130,7 +135,8 @@ func (p *Pipeline) message(inc *v1alpha1.Incident, a attempt) notify.Message {
 
 // checkAll asks each receiver's sink whether it has what it needs. When a complaint goes, what waits is tried at once.
 func (p *Pipeline) checkAll(ctx context.Context) {
-	for _, r := range p.receivers {
+	for _, name := range p.configured() {
+		r, _ := p.receiver(name)
 		go p.check(ctx, r)
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 	"github.com/kubebot/kubebot/internal/proof"
+	"github.com/kubebot/kubebot/internal/teams"
 )
 
 // process is the responder with its parts.
@@ -50,6 +51,7 @@ type process struct {
 	lease     *lease
 	keeper    *keeper.Keeper // nil without learning
 	people    *interactions
+	teams     *teams.Keeper
 	api       *transport.ClusterAPI // the addresses of the cluster's own API server
 	apiKnown  bool                  // those of its endpoints too
 	direct    client.Client
@@ -121,6 +123,7 @@ func build(o Options) (*process, error) {
 	if p.proof, err = p.prover(direct, replica); err != nil {
 		return nil, err
 	}
+	p.teams = p.newTeams()
 	p.sources(topology)
 	if p.people, err = p.newInteractions(direct); err != nil {
 		return nil, err
@@ -173,6 +176,7 @@ func (p *process) clients() (client.Client, error) {
 	settings := rest.CopyConfig(p.REST)
 	settings.QPS, settings.Burst = 300, 600
 	objects := watch.Objects()
+	objects[&v1alpha1.AlertRoute{}] = cache.ByObject{}
 	objects[&v1alpha1.Incident{}] = cache.ByObject{Namespaces: map[string]cache.Config{p.config.Namespace: {}}, Transform: trimIncident}
 	var err error
 	if p.cache, err = cache.New(settings, cache.Options{Scheme: scheme, ByObject: objects, ReaderFailOnMissingInformer: true}); err != nil {
@@ -217,6 +221,7 @@ func (p *process) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return p.heartbeat.Run(ctx) })
 	group.Go(func() error { return p.watcher.Run(ctx) })
+	group.Go(func() error { return p.teams.Run(ctx) })
 	p.people.start(ctx, group, p.InteractionsBindAddress)
 	if p.beats != nil {
 		group.Go(func() error { return p.beats.Run(ctx) })
@@ -246,6 +251,9 @@ func (p *process) sync(ctx context.Context) error {
 	if err := p.watcher.Watch(ctx, p.cache); err != nil {
 		return err
 	}
+	if err := p.watchTeams(ctx); err != nil {
+		return err
+	}
 	informer, err := p.cache.GetInformer(ctx, &v1alpha1.Incident{})
 	if err != nil {
 		return fmt.Errorf("watch Incidents: %w", err)
@@ -260,6 +268,9 @@ func (p *process) sync(ctx context.Context) error {
 	}
 	if !p.cache.WaitForCacheSync(ctx) || !toolscache.WaitForCacheSync(ctx.Done(), handler.HasSynced) {
 		return errors.New("wait for the caches: the API server did not answer before the responder was stopped")
+	}
+	if err := p.syncTeams(ctx); err != nil {
+		return err
 	}
 	if err := p.heartbeat.Sync(ctx); err != nil {
 		p.Log.Error(err, "Watchdog Lease was not read")

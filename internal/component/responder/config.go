@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/component/proof"
 	"github.com/kubebot/kubebot/internal/component/receivers"
 	"github.com/kubebot/kubebot/internal/document"
@@ -49,6 +50,8 @@ func newConfig(in component.Input) (config.Config, error) {
 		KubeBot:         kb.Name,
 		Namespace:       kb.Namespace,
 		UID:             string(kb.UID),
+		ServiceAccount:  pods.ServiceAccount(in, name),
+		TeamSecretRole:  in.Install.ServiceAccountPrefix + "-team-secret",
 		ClusterName:     in.ClusterName,
 		PrometheusURL:   endpoints.Prometheus(kb),
 		AlertmanagerURL: endpoints.Alertmanager(kb),

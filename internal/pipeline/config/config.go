@@ -27,6 +27,10 @@ type Config struct {
 	Namespace string `json:"namespace"`
 	// UID of the KubeBot.
 	UID string `json:"uid"`
+	// ServiceAccount is the responder's own, and TeamSecretRole the ClusterRole by which a team lets it read the one Secret of
+	// its AlertRoutes; they are named to teams.
+	ServiceAccount string `json:"serviceAccount,omitempty"`
+	TeamSecretRole string `json:"teamSecretRole,omitempty"`
 	// ClusterName stands in every Incident and message.
 	ClusterName string `json:"clusterName"`
 	// PrometheusURL and AlertmanagerURL are base URLs; empty when there is none.

@@ -1,0 +1,80 @@
+package pipeline
+
+import (
+	"slices"
+
+	"github.com/kubebot/kubebot/internal/decide"
+)
+
+// SetTeams replaces the routes of teams and the receivers that they name. Decisions that are stored stay; the routes count
+// for what changes from now on. A receiver that is gone keeps its place until the calls to it have ended.
+func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
+	p.teamMu.Lock()
+	defer p.teamMu.Unlock()
+	var names []string
+	next := make(map[string]*receiver, len(p.team)+len(receivers))
+	for name, r := range p.team {
+		next[name] = r
+	}
+	for _, r := range receivers {
+		names = append(names, r.Name)
+		before, known := p.team[r.Name]
+		switch {
+		case !known:
+			next[r.Name] = &receiver{Receiver: r, gate: newGate()}
+		case before.Sink != r.Sink:
+			next[r.Name] = &receiver{Receiver: r, gate: before.gate}
+		}
+	}
+	p.team, p.teamNames, p.teamRoutes = next, names, routes
+}
+
+// receiver returns a receiver of the KubeBot or of a team.
+func (p *Pipeline) receiver(name string) (*receiver, bool) {
+	if r, ok := p.receivers[name]; ok {
+		return r, true
+	}
+	p.teamMu.RLock()
+	defer p.teamMu.RUnlock()
+	r, ok := p.team[name]
+	return r, ok
+}
+
+// active returns a receiver that the KubeBot or a team has now.
+func (p *Pipeline) active(name string) (*receiver, bool) {
+	r, ok := p.receiver(name)
+	if !ok || !decide.OfTeam(name) {
+		return r, ok
+	}
+	p.teamMu.RLock()
+	defer p.teamMu.RUnlock()
+	return r, slices.Contains(p.teamNames, name)
+}
+
+// every returns all receivers that there are.
+func (p *Pipeline) every() []*receiver {
+	p.teamMu.RLock()
+	defer p.teamMu.RUnlock()
+	list := make([]*receiver, 0, len(p.receivers)+len(p.team))
+	for _, r := range p.receivers {
+		list = append(list, r)
+	}
+	for _, r := range p.team {
+		list = append(list, r)
+	}
+	return list
+}
+
+// configured are the names of the receivers that the KubeBot and the teams have now.
+func (p *Pipeline) configured() []string {
+	p.teamMu.RLock()
+	defer p.teamMu.RUnlock()
+	return slices.Concat(p.names, p.teamNames)
+}
+
+// teams are the routes of teams, and whether one looks at labels of alerts.
+func (p *Pipeline) teams() (routes []decide.TeamRoute, byLabels bool) {
+	p.teamMu.RLock()
+	defer p.teamMu.RUnlock()
+	return p.teamRoutes, slices.ContainsFunc(p.teamRoutes, func(r decide.TeamRoute) bool { return len(r.Match.Labels) > 0 })
+}
