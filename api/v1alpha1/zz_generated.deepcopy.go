@@ -908,7 +908,7 @@ func (in *FlappingStatus) DeepCopyInto(out *FlappingStatus) {
 	*out = *in
 	if in.Returns != nil {
 		in, out := &in.Returns, &out.Returns
-		*out = make([]metav1.Time, len(*in))
+		*out = make([]v1.Time, len(*in))
 		for i := range *in {
 			(*in)[i].DeepCopyInto(&(*out)[i])
 		}

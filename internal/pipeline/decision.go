@@ -20,6 +20,7 @@ func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time
 		}
 	}
 	rules := p.Rules
+	rules.Teams, _ = p.teams()
 	rules.Learned = p.learned(inc, changed)
 	facts := p.facts(before, inc, rules.Learned != nil, now)
 	facts.PartOf = p.partOf(inc)
@@ -53,9 +54,7 @@ func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now tim
 		about := judged.Of(inc, judged.Recurrence(inc, p.index.ByKey(inc.Spec.GroupKey)))
 		facts.Incident = &about
 	}
-	var teamLabels bool
-	rules.Teams, teamLabels = p.teams()
-	if p.byLabels || teamLabels {
+	if _, teamLabels := p.teams(); p.byLabels || teamLabels {
 		for i := range inc.Status.Alerts {
 			facts.AlertLabels = append(facts.AlertLabels, labelsOf(inc.Status.Alerts[i]))
 		}
