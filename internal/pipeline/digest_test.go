@@ -216,9 +216,15 @@ func TestStormIsToldOneByOneAtFirstThenInOneDigest(t *testing.T) {
 	assert.Len(t, told, storm)
 	assert.EqualValues(t, storm-3, testutil.ToFloat64(p.Metrics.bundled.WithLabelValues("slack")))
 	assert.EqualValues(t, storm-3, testutil.ToFloat64(p.Metrics.decisions.WithLabelValues("Digest", decide.ReasonStorm)))
-	for _, b := range p.waiting() {
-		assert.Zero(t, b.count)
-	}
+	// The pipeline notes what it wrote a moment later.
+	assert.Eventually(t, func() bool {
+		for _, b := range p.waiting() {
+			if b.count > 0 {
+				return false
+			}
+		}
+		return true
+	}, 5*time.Second, 10*time.Millisecond)
 }
 
 // stored is an Incident of a digest as the API server holds it.
