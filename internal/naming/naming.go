@@ -18,6 +18,8 @@ const (
 	LabelName = "kubebot.io/name"
 	// LabelNamespace holds the namespace of that KubeBot.
 	LabelNamespace = "kubebot.io/namespace"
+	// ComponentTrial is the component of the pods that try a configuration.
+	ComponentTrial = "trial"
 	// AnnotationRestarted on a pod template says when KubeBot last restarted it.
 	AnnotationRestarted = "kubebot.io/restarted-at"
 	// LabelComponent holds the component's name.

@@ -21,7 +21,7 @@ import (
 
 const (
 	// podComponent is what the pods of all trials are labelled with, so that none counts as one of the component's.
-	podComponent = "trial"
+	podComponent = naming.ComponentTrial
 	// account is the ServiceAccount that the chart ships for them.
 	account = "trial"
 

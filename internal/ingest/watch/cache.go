@@ -14,6 +14,8 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubebot/kubebot/internal/naming"
 )
 
 // templateHash is the label by which a Deployment names its ReplicaSets' pods.
@@ -168,6 +170,9 @@ func trimDaemonSet(d *appsv1.DaemonSet) *appsv1.DaemonSet {
 
 func trimJob(j *batchv1.Job) *batchv1.Job {
 	kept := &batchv1.Job{TypeMeta: j.TypeMeta, ObjectMeta: metadata(j.ObjectMeta)}
+	if j.Spec.Template.Labels[naming.LabelComponent] == naming.ComponentTrial {
+		return kept // a configuration that was refused is said by the KubeBot's condition
+	}
 	for _, c := range j.Status.Conditions {
 		if c.Type == batchv1.JobFailed || c.Type == batchv1.JobComplete {
 			c.Message = short(c.Message)
