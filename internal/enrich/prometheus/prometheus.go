@@ -84,8 +84,9 @@ or sum by (service_name) (rate(traces_span_metrics_calls_total{span_kind="SPAN_K
 	{"workload.latency.p50", byService, quantile("0.5", "service_name", `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
 	{"workload.latency.p90", byService, quantile("0.9", "service_name", `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
 	{"workload.latency.p99", byService, quantile("0.99", "service_name", `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
-	{"edge.latency.client", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_client_seconds_bucket{client!="", server!=""}`)},
-	{"edge.latency.server", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_server_seconds_bucket{client!="", server!=""}`)},
+	// The graph says unknown of a callee without spans, and user of a caller.
+	{"edge.latency.client", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_client_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
+	{"edge.latency.server", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_server_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
 }
 
 func quantile(q, labels, buckets string) string {
