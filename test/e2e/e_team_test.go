@@ -35,7 +35,8 @@ func TestATeamRoutesItsOwnNamespace(t *testing.T) {
 		Spec: v1alpha1.AlertRouteSpec{
 			Match: v1alpha1.AlertRouteMatch{Severities: []v1alpha1.Severity{v1alpha1.SeverityCritical, v1alpha1.SeverityWarning}},
 			Receivers: []v1alpha1.Receiver{{Name: "hook", Webhook: &v1alpha1.WebhookReceiver{
-				URLSecret: &v1alpha1.SecretKeyRef{Name: "kubebot-receivers", Key: "url"},
+				URLSecret:     &v1alpha1.SecretKeyRef{Name: "kubebot-receivers", Key: "url"},
+				SigningSecret: &v1alpha1.SecretKeyRef{Name: "kubebot-receivers", Key: "signing"},
 			}}},
 		},
 	}
@@ -57,7 +58,7 @@ func TestATeamRoutesItsOwnNamespace(t *testing.T) {
 	waitRoute(t, ctx, v1alpha1.ReasonSecretMissing)
 	must(t, cluster.Client.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: teamNamespace, Name: "kubebot-receivers"},
-		StringData: map[string]string{"url": "http://slack.slack.svc:8080/webhook/team"},
+		StringData: map[string]string{"url": "http://slack.slack.svc:8080/webhook/team", "signing": stack.SigningKey},
 	}))
 	waitRoute(t, ctx, v1alpha1.ReasonReady)
 
