@@ -21,6 +21,9 @@ import (
 var neverAsked = map[string]string{
 	"prometheus-operator": "the Prometheus Operator's rights are those that its documentation asks for",
 	"fluent-bit":          "runs only in clusters that have its image",
+	"alertroutes-edit":    "for people: it goes into the cluster's own roles admin and edit",
+	"alertroutes-view":    "for people: it goes into the cluster's own role view",
+	"team-secret":         "a team binds it to the responder for one Secret of its own",
 	"training":            "runs at night; its own tests run it with its shipped role",
 }
 
