@@ -86,7 +86,7 @@ func (d *demo) play(ctx context.Context, log io.Writer) error {
 		{"helm install kubebot charts/kubebot", d.install},
 		{"Start a Slack and a webhook to talk to", d.receivers},
 		{"kubectl apply -f config/samples/kubebot-demo.yaml, until Ready", d.apply},
-		{"Deploy the shop and its load, and let it serve for a minute", func(ctx context.Context) error { return d.cluster.DeployShop(ctx, "main") }},
+		{"Deploy the shop and its load, and let it serve for a while", func(ctx context.Context) error { return d.cluster.DeployShop(ctx, "main") }},
 		{"Roll out a bad configuration, until the message is in Slack", d.bad},
 		{"Look for the cause, until the message names it and the fix", d.explained},
 		{"Roll back, until the message says resolved", d.good},
