@@ -211,11 +211,8 @@ func converse(conn net.Conn, answers map[string]string, done chan struct{}) {
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		verb, _, _ := strings.Cut(string(line), " ")
-		switch {
-		case inMail && verb != ".":
+		if inMail && verb != "." {
 			continue
-		case inMail:
-			inMail = false
 		}
 		if !say(verb) {
 			return
