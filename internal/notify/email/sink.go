@@ -66,13 +66,7 @@ func New(options Options) *Sink {
 // Check looks whether the files are there and can be used.
 func (s *Sink) Check(ctx context.Context) (reason, message string) {
 	_, _, fail := s.open(ctx)
-	switch {
-	case fail == nil:
-		return "", ""
-	case fail.Word == "SecretMissing":
-		return v1alpha1.ReasonSecretMissing, fail.Detail
-	}
-	return v1alpha1.ReasonInvalidSpec, fail.Detail
+	return post.Reason(fail)
 }
 
 // open reads the files and makes a client with the connection that it will use.
@@ -105,7 +99,7 @@ func (s *Sink) open(ctx context.Context) (*mail.Client, *line, *notify.Result) {
 	if o.Username != "" {
 		password, err := secretfile.Read(o.Password)
 		if err != nil {
-			return nil, nil, post.Refused("SecretMissing", secretfile.Missing(o.Password, "the password of the mail server"))
+			return nil, nil, post.Refused(post.SecretMissing, secretfile.Missing(o.Password, "the password of the mail server"))
 		}
 		options = append(options, mail.WithUsername(o.Username), mail.WithPassword(password), mail.WithOpportunisticSMTPAuth(mechanisms...))
 	}

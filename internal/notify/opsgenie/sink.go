@@ -68,29 +68,19 @@ func New(options Options) *Sink {
 func (s *Sink) open() (key string, client *http.Client, fail *notify.Result) {
 	key, err := secretfile.Read(s.options.APIKey)
 	if err != nil {
-		return "", nil, post.Refused("SecretMissing", secretfile.Missing(s.options.APIKey, "the key of Opsgenie's API integration"))
+		return "", nil, post.Refused(post.SecretMissing, secretfile.Missing(s.options.APIKey, "the key of Opsgenie's API integration"))
 	}
 	if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return "", nil, post.Refused("InvalidKey", "The key of Opsgenie's API integration has characters that no key has: store it again.")
 	}
-	if client = s.options.HTTPClient; client == nil {
-		if client, err = s.source.Client(); err != nil {
-			return "", nil, post.Refused(s.source.Problem(err))
-		}
-	}
-	return key, client, nil
+	client, fail = post.Client(s.options.HTTPClient, &s.source)
+	return key, client, fail
 }
 
 // Check looks whether the key is there.
 func (s *Sink) Check(context.Context) (reason, message string) {
 	_, _, fail := s.open()
-	switch {
-	case fail == nil:
-		return "", ""
-	case fail.Word == "SecretMissing":
-		return v1alpha1.ReasonSecretMissing, fail.Detail
-	}
-	return v1alpha1.ReasonInvalidSpec, fail.Detail
+	return post.Reason(fail)
 }
 
 // Send makes one attempt. Opsgenie joins what has the same alias; only a note may be there twice.

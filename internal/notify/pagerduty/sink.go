@@ -66,26 +66,16 @@ func New(options Options) *Sink {
 func (s *Sink) open() (key string, client *http.Client, fail *notify.Result) {
 	key, err := secretfile.Read(s.options.RoutingKey)
 	if err != nil {
-		return "", nil, post.Refused("SecretMissing", secretfile.Missing(s.options.RoutingKey, "PagerDuty's integration key (Events API v2)"))
+		return "", nil, post.Refused(post.SecretMissing, secretfile.Missing(s.options.RoutingKey, "PagerDuty's integration key (Events API v2)"))
 	}
-	if client = s.options.HTTPClient; client == nil {
-		if client, err = s.source.Client(); err != nil {
-			return "", nil, post.Refused(s.source.Problem(err))
-		}
-	}
-	return key, client, nil
+	client, fail = post.Client(s.options.HTTPClient, &s.source)
+	return key, client, fail
 }
 
 // Check looks whether the key is there. It calls nobody: the Events API has no call without an effect.
 func (s *Sink) Check(context.Context) (reason, message string) {
 	_, _, fail := s.open()
-	switch {
-	case fail == nil:
-		return "", ""
-	case fail.Word == "SecretMissing":
-		return v1alpha1.ReasonSecretMissing, fail.Detail
-	}
-	return v1alpha1.ReasonInvalidSpec, fail.Detail
+	return post.Reason(fail)
 }
 
 // Send makes one attempt. PagerDuty joins events by their key, so a repeat is never a second alert.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/transport"
 )
@@ -37,9 +38,35 @@ type Advice struct {
 	Denied, Missing, Rejected string
 }
 
+// SecretMissing is the word of a refusal for want of a file from a Secret.
+const SecretMissing = "SecretMissing"
+
 // Refused is the result of what a person must change.
 func Refused(word, detail string) *notify.Result {
 	return &notify.Result{Outcome: notify.Refused, Word: word, Detail: detail}
+}
+
+// Reason is what a receiver's condition says of a refusal before any call; empty for none.
+func Reason(fail *notify.Result) (reason, message string) {
+	switch {
+	case fail == nil:
+		return "", ""
+	case fail.Word == SecretMissing:
+		return v1alpha1.ReasonSecretMissing, fail.Detail
+	}
+	return v1alpha1.ReasonInvalidSpec, fail.Detail
+}
+
+// Client returns the given client, or without one that of a source.
+func Client(given *http.Client, source *transport.Source) (*http.Client, *notify.Result) {
+	if given != nil {
+		return given, nil
+	}
+	client, err := source.Client()
+	if err != nil {
+		return nil, Refused(source.Problem(err))
+	}
+	return client, nil
 }
 
 // Do makes the call. Nothing of the answer is in the result: it is the receiver's, and may hold anything.

@@ -56,29 +56,19 @@ func New(options Options) *Sink {
 func (s *Sink) open() (target string, client *http.Client, fail *notify.Result) {
 	target, err := secretfile.Read(s.options.URLSecret)
 	if err != nil {
-		return "", nil, post.Refused("SecretMissing", secretfile.Missing(s.options.URLSecret, "the URL of the Teams workflow"))
+		return "", nil, post.Refused(post.SecretMissing, secretfile.Missing(s.options.URLSecret, "the URL of the Teams workflow"))
 	}
 	if u, err := url.Parse(target); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return "", nil, post.Refused("InvalidURL", "The URL of the Teams workflow is not an http or https URL with a host: copy it from the workflow again.")
 	}
-	if client = s.options.HTTPClient; client == nil {
-		if client, err = s.source.Client(); err != nil {
-			return "", nil, post.Refused(s.source.Problem(err))
-		}
-	}
-	return target, client, nil
+	client, fail = post.Client(s.options.HTTPClient, &s.source)
+	return target, client, fail
 }
 
 // Check looks whether the URL is there. It calls nobody: a workflow has no call without an effect.
 func (s *Sink) Check(context.Context) (reason, message string) {
 	_, _, fail := s.open()
-	switch {
-	case fail == nil:
-		return "", ""
-	case fail.Word == "SecretMissing":
-		return v1alpha1.ReasonSecretMissing, fail.Detail
-	}
-	return v1alpha1.ReasonInvalidSpec, fail.Detail
+	return post.Reason(fail)
 }
 
 // Send makes one attempt. A change between beginning and end is not sent.

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/document"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/post"
@@ -75,11 +74,11 @@ type target struct {
 
 // open reads the files.
 func (s *Sink) open() (target, *notify.Result) {
-	t := target{url: s.options.URL, client: s.options.HTTPClient}
+	t := target{url: s.options.URL}
 	var err error
 	if t.url == "" {
 		if t.url, err = secretfile.Read(s.options.URLSecret); err != nil {
-			return t, post.Refused("SecretMissing", secretfile.Missing(s.options.URLSecret, "the URL to post to"))
+			return t, post.Refused(post.SecretMissing, secretfile.Missing(s.options.URLSecret, "the URL to post to"))
 		}
 	}
 	if u, err := url.Parse(t.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -88,29 +87,19 @@ func (s *Sink) open() (target, *notify.Result) {
 	if s.options.SigningSecret.Given() {
 		key, err := secretfile.Read(s.options.SigningSecret)
 		if err != nil {
-			return t, post.Refused("SecretMissing", secretfile.Missing(s.options.SigningSecret, "the key to sign with"))
+			return t, post.Refused(post.SecretMissing, secretfile.Missing(s.options.SigningSecret, "the key to sign with"))
 		}
 		t.key = []byte(key)
 	}
-	if t.client != nil {
-		return t, nil
-	}
-	if t.client, err = s.source.Client(); err != nil {
-		return t, post.Refused(s.source.Problem(err))
-	}
-	return t, nil
+	var fail *notify.Result
+	t.client, fail = post.Client(s.options.HTTPClient, &s.source)
+	return t, fail
 }
 
 // Check looks whether the files are there and can be used. It calls nobody: a webhook has no call without an effect.
 func (s *Sink) Check(context.Context) (reason, message string) {
 	_, fail := s.open()
-	switch {
-	case fail == nil:
-		return "", ""
-	case fail.Word == "SecretMissing":
-		return v1alpha1.ReasonSecretMissing, fail.Detail
-	}
-	return v1alpha1.ReasonInvalidSpec, fail.Detail
+	return post.Reason(fail)
 }
 
 // Send makes one attempt. A repeat (msg.BodySHA256 is set) sends the same bytes as long as this process remembers them
