@@ -62,7 +62,11 @@ func QuestionOf(inc *v1alpha1.Incident, now time.Time) Question {
 // Explain looks for the cause of an Incident and returns it as the Incident's status holds it: bounded, with secrets
 // masked once more.
 func (a *Analyst) Explain(ctx context.Context, inc *v1alpha1.Incident) v1alpha1.IncidentStatus {
-	answer := a.Analyse(ctx, QuestionOf(inc, time.Now()))
+	now := time.Now()
+	answer := a.Analyse(ctx, QuestionOf(inc, now))
+	if earlier, ok := stands(inc, answer.Diagnoses, now); ok {
+		return earlier
+	}
 	return answer.Status()
 }
 
