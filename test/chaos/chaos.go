@@ -165,7 +165,8 @@ func (r *round) patch(ctx context.Context, alerting map[string]any) error {
 	if _, err := r.Kubectl(ctx, "-n", stack.Namespace, "patch", "kubebot", r.kubebot, "--type=merge", "-p", string(body)); err != nil {
 		return err
 	}
-	return r.WaitCondition(ctx, r.kubebot, v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute)
+	// Longer than the five minutes for which a condition looks back at what was refused.
+	return r.WaitCondition(ctx, r.kubebot, v1alpha1.ConditionReady, metav1.ConditionTrue, 8*time.Minute)
 }
 
 // restore gives the KubeBot its receivers and routes back.

@@ -54,7 +54,7 @@ func headsAbout(ctx context.Context, workload string) ([]stack.Message, error) {
 }
 
 func TestBadRolloutIsOneMessageThatIsUpdatedWhenItIsOver(t *testing.T) {
-	ctx := contextOf(t, 12*time.Minute)
+	ctx := contextOf(t, 24*time.Minute)
 	before, err := cluster.SlackMessages(ctx)
 	must(t, err)
 	if len(before) > 0 {

@@ -25,7 +25,7 @@ func key(namespace, name string) types.NamespacedName {
 }
 
 func TestDriftIsUndoneAndForeignFieldsStay(t *testing.T) {
-	ctx := contextOf(t, 2*time.Minute)
+	ctx := contextOf(t, 4*time.Minute)
 	name := key(stack.Namespace, "main-responder")
 	patch := `{"metadata":{"annotations":{"example.com/mine":"stays"}},"spec":{"replicas":5,"template":{"spec":{"terminationGracePeriodSeconds":7}}}}`
 	_, err := cluster.Kubectl(ctx, "-n", name.Namespace, "patch", "deployment", name.Name, "--type=strategic", "-p", patch)
@@ -51,7 +51,7 @@ func TestDriftIsUndoneAndForeignFieldsStay(t *testing.T) {
 }
 
 func TestComponentSwitchedOffIsPrunedAndComesBack(t *testing.T) {
-	ctx := contextOf(t, 4*time.Minute)
+	ctx := contextOf(t, 8*time.Minute)
 	exporter := func(ctx context.Context) error {
 		var list appsv1.DaemonSetList
 		if err := cluster.Client.List(ctx, &list, client.InNamespace("kubebot-nodes")); err != nil {
@@ -98,7 +98,7 @@ func patchMain(t *testing.T, ctx context.Context, patch string) {
 }
 
 func TestBadInputMarksItsComponentAlone(t *testing.T) {
-	ctx := contextOf(t, 4*time.Minute)
+	ctx := contextOf(t, 8*time.Minute)
 	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "patch", "kubebot", "main", "--type=merge", "-p",
 		`{"spec":{"metrics":{"prometheus":{"externalLabels":{"cluster":"x"}}}}}`)
 	if err == nil || !strings.Contains(err.Error(), "use spec.clusterName") {
@@ -124,7 +124,7 @@ func TestBadInputMarksItsComponentAlone(t *testing.T) {
 }
 
 func TestMissingTokenSecretIsNamedAndHealsWithoutRestart(t *testing.T) {
-	ctx := contextOf(t, 5*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	must(t, cluster.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: stack.Namespace, Name: "slack"}}))
 	// The kubelet takes up to its sync period to empty the mounted folder.
 	must(t, stack.Eventually(ctx, 150*time.Second, 2*time.Second, func(ctx context.Context) error {
@@ -140,7 +140,7 @@ func TestMissingTokenSecretIsNamedAndHealsWithoutRestart(t *testing.T) {
 	}))
 	before := responderPods(t, ctx)
 	must(t, cluster.CreateReceiverSecrets(ctx))
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReceiversReady, metav1.ConditionTrue, 150*time.Second))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReceiversReady, metav1.ConditionTrue, 5*time.Minute))
 	if after := responderPods(t, ctx); before != after {
 		t.Errorf("the responder was restarted: pods %s, then %s", before, after)
 	}
@@ -156,7 +156,7 @@ func responderPods(t *testing.T, ctx context.Context) string {
 }
 
 func TestNamespaceThatIsNotServedIsSaid(t *testing.T) {
-	ctx := contextOf(t, 2*time.Minute)
+	ctx := contextOf(t, 4*time.Minute)
 	must(t, cluster.CreateNamespace(ctx, "elsewhere"))
 	must(t, cluster.Apply(ctx, "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {name: lost, namespace: elsewhere}\n"))
 	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {

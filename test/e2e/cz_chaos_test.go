@@ -13,7 +13,7 @@ import (
 // TestShortChaosLosesNothing is a short round of `make chaos`, by the same code.
 func TestShortChaosLosesNothing(t *testing.T) {
 	local(t)
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 25*time.Minute)
 	must(t, cluster.SlackFaultsOff(ctx))
 	round := chaos.Short
 	round.Progress = os.Stderr

@@ -50,7 +50,7 @@ func tellOutside(t *testing.T, ctx context.Context, ends time.Time) {
 // TestStoresOutsideAreUsed lets the KubeBot use a Prometheus, an Alertmanager, a Loki and a Jaeger that are not its own,
 // and back.
 func TestStoresOutsideAreUsed(t *testing.T) {
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	must(t, cluster.Apply(ctx, byHand(t)))
 	must(t, cluster.RunStoresOutside(ctx))
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
@@ -103,7 +103,7 @@ func ownAreGone(t *testing.T, ctx context.Context) {
 // backInside lets the KubeBot run its own again and removes the others.
 func backInside(t *testing.T) {
 	t.Helper()
-	ctx := contextOf(t, 5*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	patchMain(t, ctx, `{"spec":{"metrics":{"prometheus":{"mode":"Managed","external":null},"alertmanager":{"mode":"Managed","external":null}},
 		"logs":{"loki":null},"traces":{"jaeger":null}}}`)
 	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "prometheus/byhand", "alertmanager/byhand", "service/byhand-prometheus",

@@ -25,7 +25,7 @@ var flows = []string{
 }
 
 func TestSignals(t *testing.T) {
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	must(t, cluster.ShipLogs(ctx))
 	defer func() {
 		if err := cluster.StopShippingLogs(context.Background()); err != nil {
@@ -42,7 +42,7 @@ func TestSignals(t *testing.T) {
 func flowing(t *testing.T, ctx context.Context) {
 	t.Helper()
 	for _, condition := range flows {
-		must(t, cluster.WaitCondition(ctx, "main", condition, metav1.ConditionTrue, 3*time.Minute))
+		must(t, cluster.WaitCondition(ctx, "main", condition, metav1.ConditionTrue, readyTime))
 	}
 }
 
@@ -50,7 +50,7 @@ func flowing(t *testing.T, ctx context.Context) {
 // the pods' output, are in Loki under the same ID, and so is its exemplar in Prometheus. An event about one of the
 // workloads is in Loki once.
 func testOneRequest(t *testing.T) {
-	ctx := contextOf(t, 5*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	event := fmt.Sprintf("an event of the test at %d", time.Now().UnixNano())
 	must(t, cluster.Client.Create(ctx, &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: stack.ShopNamespace, GenerateName: "checkout-"},
@@ -116,7 +116,7 @@ func testServiceGraph(t *testing.T) {
 	want := []string{
 		"checkout -> cart", "checkout -> payment", "frontend -> cart", "frontend -> catalog", "frontend -> checkout", "load -> frontend",
 	}
-	must(t, stack.Eventually(contextOf(t, 4*time.Minute), 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(contextOf(t, 8*time.Minute), 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		edges, err := cluster.Edges(ctx, "main")
 		if err != nil {
 			return err
@@ -135,7 +135,7 @@ func testOutages(t *testing.T) {
 	if stack.Existing() {
 		t.Skip("processes of an existing cluster can't be killed from here")
 	}
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	s := startSender(t, ctx)
 	time.Sleep(3 * time.Second)
 	killed := time.Now()

@@ -21,8 +21,8 @@ import (
 // the collector's watch then ends for good, and its process goes on. KubeBot notices and mends it.
 func TestMuteWatcherOfEventsIsRestarted(t *testing.T) {
 	local(t)
-	ctx := contextOf(t, 10*time.Minute)
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionEventsFlowing, metav1.ConditionTrue, 2*time.Minute))
+	ctx := contextOf(t, 20*time.Minute)
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionEventsFlowing, metav1.ConditionTrue, readyTime))
 	var binding rbacv1.ClusterRoleBinding
 	must(t, cluster.Client.Get(ctx, key("", stack.Release+"-collector"), &binding))
 	must(t, cluster.Client.Delete(ctx, binding.DeepCopy()))

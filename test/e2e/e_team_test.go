@@ -28,7 +28,7 @@ const (
 // of other namespaces.
 func TestATeamRoutesItsOwnNamespace(t *testing.T) {
 	local(t)
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	must(t, cluster.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: teamNamespace}}))
 	route := &v1alpha1.AlertRoute{
 		ObjectMeta: metav1.ObjectMeta{Namespace: teamNamespace, Name: "alerts"},

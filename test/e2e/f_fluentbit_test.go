@@ -23,11 +23,11 @@ func TestFluentBit(t *testing.T) {
 	if path == "" {
 		t.Skip("FLUENT_BIT IS NOT SET, so lines were not shipped by the real program: set it to a Fluent Bit 5.1, or to a tarball of its image")
 	}
-	ctx := contextOf(t, 15*time.Minute)
+	ctx := contextOf(t, 30*time.Minute)
 	must(t, cluster.LoadFluentBit(ctx, path))
 	setFluentBit(t, ctx, `{"mode":"Managed"}`)
 	defer setFluentBit(t, context.Background(), `{"mode":"Disabled"}`)
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionFluentBitReady, metav1.ConditionTrue, 4*time.Minute))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionFluentBitReady, metav1.ConditionTrue, readyTime))
 
 	t.Run("a line has its pod's metadata", func(t *testing.T) { testMetadata(t, ctx) })
 	t.Run("10,000 lines a second for a minute arrive once", func(t *testing.T) { testLoud(t, ctx, "loud", 600_000, nil) })

@@ -36,7 +36,7 @@ func dashboardValues(ctx context.Context) (map[string]string, error) {
 // Every query of every panel and variable is asked of the real stores while the shop runs. It returns data, or the panel
 // says why there may be none.
 func TestEveryQueryOfTheDashboardsReturnsData(t *testing.T) {
-	ctx := contextOf(t, 3*time.Minute)
+	ctx := contextOf(t, 6*time.Minute)
 	values, err := dashboardValues(ctx)
 	must(t, err)
 	all := dashboards.Queries(dashboards.Options{Prefix: "kubebot-e2e-", ClusterName: "demo",
@@ -132,7 +132,7 @@ func TestAnOutsideGrafanaGetsTheDashboards(t *testing.T) {
 	if stack.Existing() {
 		t.Skip("an existing cluster can't be given the image of the tests' Grafana")
 	}
-	ctx := contextOf(t, 3*time.Minute)
+	ctx := contextOf(t, 6*time.Minute)
 	must(t, cluster.DeployGrafana(ctx))
 	foreign := map[string]any{"dashboard": map[string]any{"uid": "orders", "title": "Orders", "tags": []string{"kubebot"}, "panels": []any{}}}
 	must(t, cluster.GrafanaAsPerson(ctx, "POST", "api/dashboards/db", foreign, nil))
@@ -145,7 +145,7 @@ func TestAnOutsideGrafanaGetsTheDashboards(t *testing.T) {
 		must(t, err)
 		ready(t, ctx)
 	}()
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionGrafanaReady, metav1.ConditionTrue, time.Minute))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionGrafanaReady, metav1.ConditionTrue, readyTime))
 
 	type hit struct{ UID, Title string }
 	search := func() (own []hit) {

@@ -95,7 +95,7 @@ func TestIncidentIsReplayedAndJudged(t *testing.T) {
 
 // TestWhatPeopleTeachIsLearned judges an Incident as two people would; both are in what KubeBot has learned.
 func TestWhatPeopleTeachIsLearned(t *testing.T) {
-	ctx := contextOf(t, 3*time.Minute)
+	ctx := contextOf(t, 6*time.Minute)
 	inc, err := explainedIncident(ctx)
 	must(t, err)
 	var said []string

@@ -36,10 +36,10 @@ func setSnippet(t *testing.T, ctx context.Context, text string) {
 // What the real collector refuses stays out, and is named with its line; spans go on flowing through the pods that ran
 // before. Mended it gets in.
 func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
-	ctx := contextOf(t, 6*time.Minute)
+	ctx := contextOf(t, 12*time.Minute)
 	t.Cleanup(func() {
 		setSnippet(t, contextOf(t, time.Minute), "")
-		ready(t, contextOf(t, 4*time.Minute))
+		ready(t, contextOf(t, 8*time.Minute))
 	})
 	before := samplerPods(t, ctx)
 	sending := startSender(t, ctx)
@@ -60,7 +60,7 @@ func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
 		}
 		return nil
 	}))
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionTracesFlowing, metav1.ConditionTrue, time.Second))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionTracesFlowing, metav1.ConditionTrue, time.Minute))
 	time.Sleep(2 * time.Second) // of sending while it is refused
 	sending.stop()
 	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {

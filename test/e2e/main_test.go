@@ -36,7 +36,7 @@ var connections *stack.Connections
 // parts are the tests of each part but the last, which has all that these leave over.
 var parts = map[string]string{
 	"faults": "^Test(DriftIs|ComponentSwitched|BadInput|MissingToken|NamespaceThat|Killed|SlackAnswers|SlackServer|ManagerKilled|APIServerAway|NoFurtherCopy|ShortChaos)",
-	"ends":   "^Test(MuteWatcher|EndsOfLife)",
+	"ends":   "^Test(MuteWatcher|SnippetIs|BenchTakes|EndsOfLife)",
 }
 
 // lastPart is what E2E_PART says for all that parts leave over.
@@ -109,7 +109,7 @@ func runAll(m *testing.M, part string) (int, error) {
 		}
 	}
 	code := 1
-	if err = prepare(ctx); err == nil {
+	if err = prepare(ctx, parts[part] == ""); err == nil {
 		code = m.Run()
 	}
 	err = errors.Join(err, os.WriteFile(overFile(root, part), nil, 0o644))
@@ -130,8 +130,9 @@ func down() error {
 	return stack.Gone(context.Background(), cluster.Name)
 }
 
-// prepare installs what every test builds on: the chart, the Slack server, a KubeBot that is Ready, the shop.
-func prepare(ctx context.Context) error {
+// prepare installs what every test builds on: the chart, the Slack server, a KubeBot that is Ready, and the shop or, where
+// no test asks for it, its namespace alone.
+func prepare(ctx context.Context, shop bool) error {
 	if err := cluster.LoadImages(ctx); err != nil {
 		return err
 	}
@@ -150,7 +151,11 @@ func prepare(ctx context.Context) error {
 	if _, err := cluster.Kubectl(ctx, "apply", "-f", cluster.Sample("kubebot-demo.yaml")); err != nil {
 		return err
 	}
-	if err := cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute); err != nil {
+	if err := cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, readyTime); err != nil {
+		return err
+	}
+	if !shop {
+		_, err := cluster.Kubectl(ctx, "apply", "-f", filepath.Join(cluster.Root, "test", "shop", "manifests", "namespace.yaml"))
 		return err
 	}
 	// Pods get the environment of the OpenTelemetry SDK when they are made, from what the KubeBot has said by then.
@@ -173,8 +178,11 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// ready waits until the KubeBot "main" is Ready.
+// readyTime is longer than the five minutes for which a condition looks back at what was refused.
+const readyTime = 8 * time.Minute
+
+// ready waits until the KubeBot "main" is Ready, whatever time the test itself has left.
 func ready(t *testing.T, ctx context.Context) {
 	t.Helper()
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 3*time.Minute))
+	must(t, cluster.WaitCondition(context.WithoutCancel(ctx), "main", v1alpha1.ConditionReady, metav1.ConditionTrue, readyTime))
 }

@@ -116,7 +116,7 @@ spec:
 
 func whyNamesTheCauseAndItsFixMends(t *testing.T) {
 	t.Helper()
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	manifest := "apiVersion: v1\nkind: Namespace\nmetadata: {name: why}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: why-quota}\n" +
 		"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: why-unsafe, labels: {pod-security.kubernetes.io/enforce: restricted}}\n"
 	must(t, cluster.Apply(ctx, manifest))

@@ -110,7 +110,7 @@ func isProbe(pod *corev1.Pod, port int32) bool {
 // TestConnectionsSeenAreAllowed compares every connection of the run from or to KubeBot's pods with the NetworkPolicies
 // of its time, because the local network plug-in enforces none.
 func TestConnectionsSeenAreAllowed(t *testing.T) {
-	ctx := contextOf(t, 4*time.Minute)
+	ctx := contextOf(t, 8*time.Minute)
 	// What comes at intervals may come late in a short run.
 	if err := stack.Eventually(ctx, 3*time.Minute, time.Second, func(context.Context) error { return allSeen(t) }); err != nil {
 		t.Error(err)

@@ -21,7 +21,7 @@ import (
 // TestPlantedSecretsAppearNowhere looks for the run's secrets in everything that people and programs without the right
 // to read Secrets can see. It names a secret and the place, and never prints either's text.
 func TestPlantedSecretsAppearNowhere(t *testing.T) {
-	ctx := contextOf(t, 5*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	secrets := plantedSecrets(t, ctx)
 	places := 0
 	look := func(where string, text []byte) {

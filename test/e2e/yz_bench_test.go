@@ -19,7 +19,7 @@ func TestBenchTakesEveryFigure(t *testing.T) {
 	if stack.Existing() {
 		t.Skip("the figures need the audit log and the network of a local cluster")
 	}
-	ctx := contextOf(t, 6*time.Minute)
+	ctx := contextOf(t, 12*time.Minute)
 	bench, out := filepath.Join(cluster.Root, "bin", "stack-bench"), filepath.Join(t.TempDir(), "bench.json")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bench, "./test/bench/stack")
 	build.Dir, build.Env = cluster.Root, append(os.Environ(), "CGO_ENABLED=0")

@@ -29,7 +29,7 @@ func TestEndsOfLifeBesideWhy(t *testing.T) {
 			name string
 			run  func(*testing.T)
 		}{
-			{"helm uninstall leaves nothing", func(t *testing.T) { uninstall(t, contextOf(t, 8*time.Minute)) }},
+			{"helm uninstall leaves nothing", func(t *testing.T) { uninstall(t, contextOf(t, 16*time.Minute)) }},
 			{"helm upgrade from the previous commit", upgradeFromThePreviousCommit},
 			{"a second KubeBot waits for the first", secondKubeBotWaitsForTheFirst},
 			{"deleting the namespace leaves nothing and does not hang", deletingTheNamespaceLeavesNothing},
@@ -47,7 +47,7 @@ func TestEndsOfLifeBesideWhy(t *testing.T) {
 
 // upgradeFromThePreviousCommit leaves the release serving a second namespace, team-a.
 func upgradeFromThePreviousCommit(t *testing.T) {
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	previous := filepath.Join(t.TempDir(), "previous")
 	git := func(args ...string) (string, error) {
 		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", cluster.Root}, args...)...).CombinedOutput()
@@ -72,7 +72,7 @@ func upgradeFromThePreviousCommit(t *testing.T) {
 }
 
 func secondKubeBotWaitsForTheFirst(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
+	ctx := contextOf(t, 16*time.Minute)
 	second := key("team-a", "second")
 	must(t, cluster.Apply(ctx, "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {name: second, namespace: team-a}\n"+
 		"spec: {logs: {fluentBit: {mode: Disabled}}, dashboards: {grafana: {mode: Disabled}}}\n"))
@@ -90,11 +90,11 @@ func secondKubeBotWaitsForTheFirst(t *testing.T) {
 	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "kubebot", "main", "--timeout=2m")
 	must(t, err)
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error { return leavesNothing(ctx, "main") }))
-	must(t, cluster.WaitConditionOf(ctx, second, v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute))
+	must(t, cluster.WaitConditionOf(ctx, second, v1alpha1.ConditionReady, metav1.ConditionTrue, readyTime))
 }
 
 func deletingTheNamespaceLeavesNothing(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
+	ctx := contextOf(t, 16*time.Minute)
 	_, err := cluster.Kubectl(ctx, "delete", "namespace", "team-a", "--timeout=150s")
 	must(t, err)
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error { return leavesNothing(ctx, "") }))
