@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -64,10 +65,11 @@ func TestComponentSwitchedOffIsPrunedAndComesBack(t *testing.T) {
 	}
 	patchMain(t, ctx, `{"spec":{"metrics":{"nodeExporter":{"mode":"Disabled"}}}}`)
 	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
-		if err := exporter(ctx); err != errGone {
-			return fmt.Errorf("the node-exporter is still there (%v)", err)
+		err := exporter(ctx)
+		if errors.Is(err, errGone) {
+			return nil
 		}
-		return nil
+		return errors.Join(errors.New("the node-exporter is still there"), err)
 	}))
 	ready(t, ctx)
 	kb, err := cluster.KubeBot(ctx, "main")

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -200,7 +201,7 @@ func mended(ctx context.Context, f fault) error {
 		if f.name == "noaccount" || f.name == "quota" {
 			_, err = cluster.Kubectl(ctx, "-n", f.namespace(), "rollout", "restart", "deployment", f.name)
 		}
-		return fmt.Errorf("still there: %s (%v)", f.want, err)
+		return errors.Join(fmt.Errorf("still there: %s", f.want), err)
 	}
 	var d appsv1.Deployment
 	if err := cluster.Client.Get(ctx, key(f.namespace(), f.name), &d); err != nil {

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -139,7 +140,7 @@ func uninstall(t *testing.T, ctx context.Context) {
 			return fmt.Errorf("helm uninstall left %s", strings.ReplaceAll(left, "\n", " "))
 		}
 		if err := cluster.Client.Get(ctx, key("", "kubebot-nodes"), &corev1.Namespace{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the nodes' namespace is still there: %v", err)
+			return errors.Join(errors.New("the nodes' namespace is still there"), err)
 		}
 		return nil
 	}))
