@@ -5,8 +5,11 @@ package dns
 import (
 	"fmt"
 	"net"
+	"reflect"
 	"regexp"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/calls"
@@ -32,6 +35,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		switch {
 		case local && f.Service(name) == nil && f.Knows("Service"):
 			out = append(out, noService(f, x, host, name))
+		case ownResolver(f) != "":
+			out = append(out, otherResolver(f, x, c, host))
 		case silent.MatchString(c.Line):
 			out = append(out, noAnswer(f, x, host))
 		default:
@@ -72,6 +77,48 @@ func noService(f *diagnosis.Facts, x diagnosis.Finding, host, name string) diagn
 		x.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Make the Service, or call the like-named %s, which exists.", near), Commands: []string{
 			diagnosis.Kubectl(f.NS(), "set", "env", f.Workload.Arg(), "-c", s.Container, s.Name+"="+strings.Replace(s.Value, name, near, 1))}}
 	}
+	return x
+}
+
+// ownResolver is the DNS policy by which the pods do not ask the cluster's DNS first; empty where they do.
+func ownResolver(f *diagnosis.Facts) corev1.DNSPolicy {
+	spec := &f.Workload.Template.Spec
+	if spec.DNSPolicy == corev1.DNSNone || spec.DNSPolicy == corev1.DNSDefault || spec.DNSPolicy == corev1.DNSClusterFirst && spec.HostNetwork {
+		return spec.DNSPolicy
+	}
+	return ""
+}
+
+// otherResolver is for pods whose own settings lead past the cluster's DNS.
+func otherResolver(f *diagnosis.Facts, x diagnosis.Finding, c calls.Call, host string) diagnosis.Finding {
+	spec := &f.Workload.Template.Spec
+	x.Field, x.Value = "dnsPolicy", string(spec.DNSPolicy)
+	asks := "their node's DNS (dnsPolicy Default)"
+	switch spec.DNSPolicy {
+	case corev1.DNSClusterFirst:
+		asks = "their node's DNS (hostNetwork with dnsPolicy ClusterFirst)"
+	case corev1.DNSNone:
+		var servers []string
+		if spec.DNSConfig != nil {
+			servers = spec.DNSConfig.Nameservers
+		}
+		x.Field, x.Value = "dnsConfig.nameservers", strings.Join(servers, ", ")
+		asks = "the nameservers " + x.Value + " of their own dnsConfig (dnsPolicy None)"
+	}
+	does := "and do not get " + host + " resolved"
+	if silent.MatchString(c.Line) {
+		does = "and get no answer about " + host
+		x.Score = diagnosis.ScoreStrong
+	}
+	if name, local := calls.Name(f, host); local && f.Service(name) != nil {
+		does += ", a Service of the cluster"
+		x.Score = diagnosis.ScoreStrong
+	}
+	x.Sentence = fmt.Sprintf("Pods of %s ask %s, %s", f.Workload.Object, asks, does)
+	x.Fix = diagnosis.Fix{Explanation: "Let the pods ask the cluster's DNS: dnsPolicy ClusterFirst, or ClusterFirstWithHostNet with hostNetwork; or correct the nameservers.",
+		Commands: append(f.Undo(func(old *corev1.PodSpec) bool {
+			return old.DNSPolicy != spec.DNSPolicy || !reflect.DeepEqual(old.DNSConfig, spec.DNSConfig)
+		}), logs(f, c)...)}
 	return x
 }
 

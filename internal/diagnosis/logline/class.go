@@ -77,7 +77,7 @@ var (
 	portLookup = regexp.MustCompile(`lookup (?:tcp|udp)/|address \S+: invalid port`)
 	urls       = regexp.MustCompile(`[a-z][a-z0-9+.-]*://[^\s"'\\<>)\]]+`)
 	hosts      = []*regexp.Regexp{
-		regexp.MustCompile(`lookup ([A-Za-z0-9][\w.-]*)`),
+		regexp.MustCompile(`.*lookup ([A-Za-z0-9][\w.-]*)`), // the last: gRPC writes "A record lookup error: lookup cart"
 		regexp.MustCompile(`(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:|could not resolve host:?|Could not resolve host:?|failed to resolve:?) '?"?([A-Za-z0-9][\w.-]*)`),
 		regexp.MustCompile(`could not translate host name "([^"]+)"`),
 		regexp.MustCompile(`host "([A-Za-z0-9][\w.-]*)"`),

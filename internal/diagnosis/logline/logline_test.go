@@ -47,6 +47,7 @@ func TestClassifyAndEndpoint(t *testing.T) {
 	}{
 		{`Get "http://cart:8080/items": dial tcp: lookup cart on 10.96.0.10:53: no such host`, ClassDNS, "cart:8080"},
 		{`dial tcp: lookup db.shop.svc.cluster.local on 10.96.0.10:53: no such host`, ClassDNS, "db.shop.svc.cluster.local"},
+		{`rpc error: code = Unavailable desc = dns: A record lookup error: lookup db on 10.96.0.10:53: i/o timeout`, ClassDNS, "db"},
 		{`getaddrinfo ENOTFOUND redis`, ClassDNS, "redis"},
 		{`dial tcp 10.96.3.4:5432: connect: connection refused`, ClassRefused, "10.96.3.4:5432"},
 		{`Error: connect ECONNREFUSED 127.0.0.1:6379`, ClassRefused, "127.0.0.1:6379"},

@@ -3,8 +3,10 @@ package node
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -34,8 +36,13 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if n := p.Spec.NodeName; n != "" && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			names = append(names, n)
 		}
-		if p.Status.Reason == "Evicted" {
+		if p.Status.Reason != "Evicted" {
+			continue
+		}
+		if limit, own := ownLimit(p.Status.Message); !own {
 			out = append(out, evicted(f, p))
+		} else if !f.Workload.Satisfied() || f.Now.Sub(endOf(p)) < lately {
+			out = append(out, overLimit(f, p, limit))
 		}
 	}
 	slices.Sort(names)
@@ -107,6 +114,69 @@ func conditions(f *diagnosis.Facts, n *corev1.Node) []diagnosis.Finding {
 		out = append(out, x)
 	}
 	return out
+}
+
+// ownLimits are what the kubelet says when a pod uses more of the node's disk than the pod itself allows; the node may
+// have plenty (pkg/kubelet/eviction/helpers.go of Kubernetes). The groups are the volume, the container and the limit.
+var ownLimits = regexp.MustCompile(`Usage of EmptyDir volume "(?P<volume>[^"]+)" exceeds the limit "(?P<limit>[^"]+)"|Container (?P<container>\S+) exceeded its local ephemeral storage limit "(?P<limit>[^"]+)"|Pod ephemeral local storage usage exceeds the total limit of containers (?P<limit>\S+?)\.?(?:\s|$)`)
+
+// limit is a bound of a pod's own on disk space: its field in the pod's specification, what is bounded, and the value.
+type limit struct{ field, of, value string }
+
+// ownLimit reads the limit that a message of the kubelet names.
+func ownLimit(message string) (limit, bool) {
+	m := ownLimits.FindStringSubmatch(message)
+	if m == nil {
+		return limit{}, false
+	}
+	said := map[string]string{}
+	for i, name := range ownLimits.SubexpNames() {
+		if m[i] != "" {
+			said[name] = m[i]
+		}
+	}
+	switch {
+	case said["volume"] != "":
+		return limit{"volumes[" + said["volume"] + "].emptyDir.sizeLimit", "Volume " + said["volume"], said["limit"]}, true
+	case said["container"] != "":
+		return limit{"containers[" + said["container"] + "].resources.limits.ephemeral-storage", "Container " + said["container"], said["limit"]}, true
+	}
+	return limit{"containers[*].resources.limits.ephemeral-storage", "The local disk space", said["limit"]}, true
+}
+
+// lately is for how long an eviction is still trouble of now when other pods have taken over: alerts look at up to 5
+// minutes, and are up to 5 minutes old when they are explained again.
+const lately = 10 * time.Minute
+
+// endOf is when a pod was evicted, or, where nothing says so, when it began.
+func endOf(p *corev1.Pod) time.Time {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Time
+		}
+	}
+	var last time.Time
+	for _, c := range p.Status.ContainerStatuses {
+		if t := c.State.Terminated; t != nil && t.FinishedAt.After(last) {
+			last = t.FinishedAt.Time
+		}
+	}
+	if last.IsZero() && p.Status.StartTime != nil {
+		return p.Status.StartTime.Time
+	}
+	return last
+}
+
+// overLimit is an eviction that the pod's own limit asked for.
+func overLimit(f *diagnosis.Facts, p *corev1.Pod, l limit) diagnosis.Finding {
+	owner := f.Owner(p).Object
+	return diagnosis.Finding{
+		Kind: diagnosis.KindDisk, Object: owner, Field: l.field, Value: l.value, Score: diagnosis.ScoreCertain,
+		Sentence: fmt.Sprintf("%s of %s took more than its limit of %s, so its pod was evicted", l.of, owner, l.value),
+		Evidence: []string{"pod " + p.Name + " is Evicted: " + strings.TrimRight(diagnosis.Shorten(p.Status.Message, 200), ". ")},
+		Fix: diagnosis.Fix{Explanation: "Let the program remove what it no longer needs, or raise the limit (" + l.field + ") if the work needs it.",
+			Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pod", p.Name)}},
+	}
 }
 
 func evicted(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
