@@ -169,6 +169,11 @@ func TestRank(t *testing.T) {
 				{Facts: old, Findings: []diagnosis.Finding{logged(0.75)}, Path: []string{"catalog", "cart"}}}, nil,
 			[]string{"75 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog", "36 dependency catalog calls cart | "},
 		},
+		"nor where only its other end could be read": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{blamed}, Path: []string{"catalog"}}}, telemetryOf(rca.KindCode, 0.98),
+			[]string{"90 dependency catalog calls cart | ",
+				"35 code Deployment catalog in namespace shop itself is slow or fails, in its own code or settings: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog"},
+		},
 		"telemetry is no witness of a rollout that went back": {
 			[]Diagnosis{{Facts: back, Findings: []diagnosis.Finding{rollout()}}}, telemetryOf(rca.KindCode, 0.5),
 			[]string{"50 code Deployment catalog in namespace shop itself is slow or fails, in its own code or settings: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog",

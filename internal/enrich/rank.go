@@ -76,6 +76,9 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 			passOn(list)
 			explained[t.service(workloadIn(d).Name)] = true
 		}
+		if knownBroken(d) {
+			explained[t.service(workloadIn(d).Name)] = true
+		}
 		all = append(all, list...)
 	}
 	if result != nil {
@@ -182,6 +185,14 @@ func witness(a, b float64) float64 { return min(most, 1-(1-a)*(1-b)) }
 // knowsWhy tells whether a diagnosis found more than that something is wrong.
 func knowsWhy(d Diagnosis) bool {
 	return len(d.Findings) > 0 && !d.Findings[0].Symptom && d.Findings[0].Score >= diagnosis.ScorePossible
+}
+
+// knownBroken tells whether the first cause is a Service that is called, and whose other end shows that it can't answer.
+func knownBroken(d Diagnosis) bool {
+	to, ok := blames(d)
+	return ok && slices.ContainsFunc(d.Findings, func(f diagnosis.Finding) bool {
+		return f.Object == to && f.Kind == diagnosis.KindDependency && f.Score >= diagnosis.ScoreStrong
+	})
 }
 
 // passOn lowers the findings that blame a Service whose own cause the next diagnosis found.

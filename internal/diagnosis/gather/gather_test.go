@@ -209,6 +209,20 @@ func TestNoSecretIsRead(t *testing.T) {
 	}
 }
 
+func TestAServiceWithoutPodsLeadsToWhatItWouldSelect(t *testing.T) {
+	d := deployment()
+	d.Spec.Replicas = ptr.To[int32](0)
+	other := deployment()
+	other.Name, other.Spec.Template.Labels = "other", map[string]string{"app": "other"}
+	client := fake.NewClientset(other, d, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "front", Namespace: "shop"}, Spec: corev1.ServiceSpec{Selector: d.Spec.Template.Labels}})
+	f, err := Facts(context.Background(), client, diagnosis.Object{Kind: "Service", Namespace: "shop", Name: "front"}, Options{})
+	must(t, err)
+	if f.Workload.Kind != "Deployment" || f.Workload.Name != "web" || f.Workload.Desired != 0 {
+		t.Errorf("got %v, want Deployment web with no replicas wanted", f.Workload.Object)
+	}
+	top(t, f, "Deployment web is scaled to 0 (spec.replicas), so Service front has no pod")
+}
+
 func TestASourceThatFailsIsNamedAndTheRestAnswers(t *testing.T) {
 	client := fake.NewClientset(deployment())
 	client.PrependReactor("list", "events", func(clienttesting.Action) (bool, runtime.Object, error) {

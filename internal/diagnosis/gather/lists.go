@@ -51,6 +51,38 @@ func (r *reader) workloadOfSelected(ctx context.Context) {
 		if w, ok := diagnosis.WorkloadOf(&pods.Items[0]); ok {
 			r.facts.Workload = r.climb(ctx, w)
 		}
+		return
+	}
+	r.workloadWithoutPods(ctx)
+}
+
+// workloadWithoutPods finds the Deployment or StatefulSet whose pods a Service would select if there were any.
+func (r *reader) workloadWithoutPods(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	ns, o := r.facts.Subject.Namespace, metav1.ListOptions{Limit: page}
+	var found []runtime.Object
+	deployments, err := r.client.AppsV1().Deployments(ns).List(ctx, o)
+	if err != nil {
+		r.unread("Deployment", "", err)
+	} else {
+		for i := range deployments.Items {
+			found = append(found, &deployments.Items[i])
+		}
+	}
+	sets, err := r.client.AppsV1().StatefulSets(ns).List(ctx, o)
+	if err != nil {
+		r.unread("StatefulSet", "", err)
+	} else {
+		for i := range sets.Items {
+			found = append(found, &sets.Items[i])
+		}
+	}
+	for _, candidate := range found {
+		if w, ok := diagnosis.WorkloadOf(candidate); ok && labels.SelectorFromSet(r.serviceSelector).Matches(labels.Set(w.Template.Labels)) {
+			r.facts.Workload = w
+			return
+		}
 	}
 }
 

@@ -5,9 +5,11 @@ package service
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -31,6 +33,12 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		}
 		pods := selected(f, s)
 		if len(pods) == 0 {
+			if w := f.Workload; w.Exists() && Matches(s, w.Template.Labels) {
+				if w.Desired == 0 && (w.Kind == "Deployment" || w.Kind == "StatefulSet") {
+					out = append(out, scaledDown(f, s))
+				}
+				continue // why a workload that wants pods has none, other detectors say
+			}
 			if meant := f.Workload.Exists() && f.Workload.Desired > 0 && !Matches(s, f.Workload.Template.Labels); meant || f.Subject.Kind == "Service" {
 				out = append(out, wrongSelector(f, s))
 			}
@@ -122,6 +130,35 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 	}
 	patch := diagnosis.Patch{Object: out.Object, Type: "merge", Body: `{"spec":{"selector":{` + strings.Join(changes, ",") + `}}}`}
 	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the selector to the labels of the pods that shall answer, here those of %s.", f.Workload.Object), []diagnosis.Patch{patch})
+	return out
+}
+
+// scaled reads how many pods there were before a workload was scaled to none.
+var scaled = regexp.MustCompile(`^Scaled down replica set \S+ (?:from (\d+) )?to 0\b`)
+
+// scaledDown is for a Service whose workload wants no pod.
+func scaledDown(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
+	w := f.Workload
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: w.Object, Field: "spec.replicas", Value: "0", Score: diagnosis.ScoreCertain,
+		Sentence: fmt.Sprintf("%s is scaled to 0 (spec.replicas), so Service %s has no pod", w.Object, s.Name),
+		Evidence: []string{fmt.Sprintf("%s wants 0 replicas, and no pod of namespace %s has the labels %s", w.Object, s.Namespace, selectorText(s.Spec.Selector))},
+	}
+	before := 1
+	var last time.Time
+	for _, e := range f.EventsOf(w.Kind, w.Name, w.UID) {
+		m := scaled.FindStringSubmatch(e.Message)
+		if at := diagnosis.EventTime(&e); m != nil && !at.Before(last) {
+			last = at
+			if n, err := strconv.Atoi(m[1]); err == nil {
+				before = n
+			}
+		}
+	}
+	out.Fix = diagnosis.Fix{Explanation: "Scale it up again, and see who scaled it down.", Commands: []string{diagnosis.Kubectl(s.Namespace, "scale", w.Arg(), fmt.Sprintf("--replicas=%d", before))}}
+	if !last.IsZero() {
+		out.Evidence = append(out.Evidence, fmt.Sprintf("it was scaled from %d to 0 %s ago", before, f.Age(last)))
+	}
 	return out
 }
 

@@ -15,7 +15,9 @@ import (
 	"syscall"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/test/stack"
@@ -34,7 +36,7 @@ type options struct {
 	warm, quiet  time.Duration
 	limit, calm  time.Duration
 	keep, attach bool
-	out          string
+	out, save    string
 }
 
 func main() {
@@ -58,6 +60,7 @@ func parse(args []string) options {
 	f.BoolVar(&o.keep, "keep", false, "leave the cluster up")
 	f.BoolVar(&o.attach, "attach", false, "use the cluster that an earlier run left up")
 	f.StringVar(&o.out, "out", "bin/bench-live.json", "file for the figures")
+	f.StringVar(&o.save, "save", "", "folder for each Incident, what kubebot why says of it, and what the engine saw; nothing is saved when empty")
 	_ = f.Parse(args)
 	return o
 }
@@ -107,6 +110,13 @@ func run(ctx context.Context, o options) (err error) {
 		b.shopSince = time.Now()
 		fmt.Printf("== the shop runs well for %s\n", o.warm)
 		sleep(ctx, o.warm)
+	}
+	if o.attach {
+		var shop corev1.Namespace
+		if err := b.Client.Get(ctx, client.ObjectKey{Name: stack.ShopNamespace}, &shop); err != nil {
+			return fmt.Errorf("find the shop of an earlier run: %w", err)
+		}
+		b.shopSince = shop.CreationTimestamp.Time
 	}
 	if err := b.inject(ctx, chosen); err != nil {
 		return err

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +33,9 @@ func (b *bench) play(ctx context.Context, f fault) Measured {
 	} else if err := b.watch(ctx, f, began, &m); err != nil {
 		m.Error = err.Error()
 	}
+	if err := b.saveAll(ctx, f, began); err != nil {
+		m.Error = strings.TrimSpace(m.Error + " save: " + err.Error())
+	}
 	if err := f.mend(context.WithoutCancel(ctx), b); err != nil {
 		m.Error = strings.TrimSpace(m.Error + " mend: " + err.Error())
 	}
@@ -54,6 +61,35 @@ func (b *bench) watch(ctx context.Context, f fault, began time.Time, m *Measured
 			explained = time.Now()
 		}
 		sleep(ctx, time.Second)
+	}
+	return nil
+}
+
+// saveAll writes what the Incidents of a fault say, what kubebot why answers about them while the fault lasts, and its
+// snapshots, into the folder of -save.
+func (b *bench) saveAll(ctx context.Context, f fault, began time.Time) error {
+	if b.save == "" {
+		return nil
+	}
+	if err := os.MkdirAll(b.save, 0o755); err != nil {
+		return err
+	}
+	incidents, err := b.since(ctx, began)
+	if err != nil {
+		return err
+	}
+	for _, inc := range incidents {
+		path := filepath.Join(b.save, strings.ReplaceAll(f.name, " ", "-")+"."+inc.Name)
+		text, err := b.Kubectl(ctx, "-n", inc.Namespace, "get", "incident", inc.Name, "-o", "yaml")
+		if err != nil {
+			return err
+		}
+		why := exec.CommandContext(ctx, filepath.Join(b.Root, "bin", "kubebot"), "why", "incident/"+inc.Name, "-n", inc.Namespace,
+			"--kubeconfig", b.Kubeconfig, "--all", "--timeout", "30s", "--save", path+".json")
+		answer, _ := why.CombinedOutput() // a failure to answer is worth keeping too
+		if err := errors.Join(os.WriteFile(path+".yaml", []byte(text), 0o644), os.WriteFile(path+".txt", answer, 0o644)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -154,7 +190,7 @@ func (b *bench) calmDown(ctx context.Context, began time.Time) error {
 			return err
 		}
 		for _, inc := range all {
-			if s := inc.Status.State; s != v1alpha1.IncidentResolved && s != v1alpha1.IncidentClosed {
+			if s := inc.Status.State; inc.Spec.Subject.Namespace == stack.ShopNamespace && s != v1alpha1.IncidentResolved && s != v1alpha1.IncidentClosed {
 				return fmt.Errorf("%s is still open", inc.Spec.Subject.Display)
 			}
 		}
@@ -168,6 +204,9 @@ func (b *bench) calmDown(ctx context.Context, began time.Time) error {
 		return err
 	}
 	for i := range all {
+		if all[i].Spec.Subject.Namespace != stack.ShopNamespace {
+			continue // it is not the fault's, and stays until it ends by itself
+		}
 		closed := all[i].DeepCopy()
 		closed.Spec.Close = &v1alpha1.Request{By: "bench-live", Comment: "the fault was mended"}
 		if err := b.Client.Patch(ctx, closed, client.MergeFrom(&all[i])); err != nil {
