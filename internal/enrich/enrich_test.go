@@ -201,6 +201,17 @@ func TestRank(t *testing.T) {
 	}
 }
 
+func TestANodeIsTroubledByWhatWorkloadsUse(t *testing.T) {
+	q := asked
+	q.Subject = diagnosis.Object{APIVersion: "v1", Kind: "Node", Name: "node-a"}
+	for kind, want := range map[rca.Kind]int32{rca.KindUnknown: 35, rca.KindCode: 35, rca.KindMemory: 98} {
+		r := &rca.Result{Causes: []rca.Cause{{Workload: "catalog", Kind: kind, Score: 0.98, Evidence: []rca.Evidence{{Detector: "selftime", Text: "GET takes 1.0 ms by itself"}}}}}
+		if got := rank(q, nil, r, collect(nil)); len(got) != 1 || got[0].ScorePercent != want {
+			t.Errorf("%s: got %+v, want one cause of %d %%", kind, got, want)
+		}
+	}
+}
+
 func TestStatusIsBoundedAndMasked(t *testing.T) {
 	long := strings.Repeat("wörds ", 400)
 	var causes []v1alpha1.Cause

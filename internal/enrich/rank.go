@@ -262,9 +262,16 @@ var phrases = map[rca.Kind]string{
 	rca.KindNode:       "the node of %s is in trouble",
 }
 
+// ofNodes are the kinds of cause by which a workload can trouble the node that it runs on.
+var ofNodes = []rca.Kind{rca.KindCPU, rca.KindMemory, rca.KindDisk, rca.KindNetwork, rca.KindNode}
+
 // weigh corrects a cause of the engine by what it does not know: the end of the calls that is a workload of this cluster
-// is no outside dependency, and blame of the subject by its own alarm's signal says nothing new without a call graph.
+// is no outside dependency, blame of the subject by its own alarm's signal says nothing new without a call graph, and a
+// node is not troubled by the code of what runs on it, but by what that uses.
 func weigh(q Question, c rca.Cause, t telemetry) rca.Cause {
+	if q.Subject.Kind == "Node" && !slices.Contains(ofNodes, c.Kind) {
+		c.Score = min(c.Score, restated)
+	}
 	if c.Kind == rca.KindDependency && t.home(q, c.Workload).APIVersion != "" {
 		c.Kind, c.Fix = rca.KindCode, rca.KindCode.Fix()
 	}

@@ -117,9 +117,14 @@ func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Durati
 	if !m.Detected {
 		m.Detected, m.SecondsToIncident = true, round(after)
 	}
-	m.Incidents, m.Notified, m.Titles = len(incidents), 0, nil
+	m.Incidents, m.Duplicates, m.Notified, m.Titles = 0, 0, 0, nil
 	for _, inc := range incidents {
 		m.Titles = append(m.Titles, inc.Status.Title)
+		if inc.Status.DuplicateOf == "" {
+			m.Incidents++
+		} else {
+			m.Duplicates++
+		}
 		if d := inc.Status.Decision; d != nil && d.Verdict == v1alpha1.VerdictNotify {
 			m.Notified++
 		}

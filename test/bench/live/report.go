@@ -33,9 +33,10 @@ type Measured struct {
 	Services []string `json:"services"`
 	Kinds    []string `json:"kinds"`
 	Detected bool     `json:"detected"`
-	// Incidents were opened in all, Notified of them were pushed.
-	Incidents int `json:"incidents"`
-	Notified  int `json:"notified"`
+	// Incidents stand for themselves, Duplicates are part of another one; Notified of all were pushed.
+	Incidents  int `json:"incidents"`
+	Duplicates int `json:"duplicates"`
+	Notified   int `json:"notified"`
 	// Top1 and Top3 say that the first, or one of the first three causes has the right service and kind.
 	Top1Service       bool    `json:"top1Service"`
 	Top1              bool    `json:"top1"`
