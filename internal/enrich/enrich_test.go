@@ -159,6 +159,11 @@ func TestRank(t *testing.T) {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}}, telemetryOf(rca.KindCode, 0.5),
 			[]string{"80 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog"},
 		},
+		"what the API states comes before what telemetry alone shows": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{{Detector: "node", Kind: diagnosis.KindDisk, Object: catalog, Score: diagnosis.ScoreCertain, Sentence: "Its volume is full"}}}},
+			&rca.Result{Causes: []rca.Cause{{Workload: "cart", Kind: rca.KindCode, Score: 0.99, Fix: rca.KindCode.Fix(), Evidence: []rca.Evidence{{Detector: "signal", Text: "availability fell"}}}}},
+			[]string{"97 disk Its volume is full | ", "94 code Service cart in namespace shop itself is slow or fails, in its own code or settings: availability fell | "},
+		},
 		"telemetry that shows another kind stands by itself": {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}}, telemetryOf(rca.KindCPU, 0.9),
 			[]string{"90 cpu Deployment catalog in namespace shop is short of CPU: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog",
@@ -204,7 +209,7 @@ func TestRank(t *testing.T) {
 func TestANodeIsTroubledByWhatWorkloadsUse(t *testing.T) {
 	q := asked
 	q.Subject = diagnosis.Object{APIVersion: "v1", Kind: "Node", Name: "node-a"}
-	for kind, want := range map[rca.Kind]int32{rca.KindUnknown: 35, rca.KindCode: 35, rca.KindMemory: 98} {
+	for kind, want := range map[rca.Kind]int32{rca.KindUnknown: 35, rca.KindCode: 35, rca.KindMemory: 94} {
 		r := &rca.Result{Causes: []rca.Cause{{Workload: "catalog", Kind: kind, Score: 0.98, Evidence: []rca.Evidence{{Detector: "selftime", Text: "GET takes 1.0 ms by itself"}}}}}
 		if got := rank(q, nil, r, collect(nil)); len(got) != 1 || got[0].ScorePercent != want {
 			t.Errorf("%s: got %+v, want one cause of %d %%", kind, got, want)

@@ -49,11 +49,14 @@ func rolledSince(diagnoses []Diagnosis, o v1alpha1.CauseObject, since time.Time)
 // startTime is how long a container may take to answer its probe for the first time.
 const startTime = 30 * time.Second
 
-// starting tells that an event only says that a container which has just begun does not answer yet. One whose pod is
-// still not ready is trouble.
-func starting(f *diagnosis.Facts, e *corev1.Event) bool {
+// transient tells that an event only says that a container which has just begun does not answer yet, or that one that is
+// being stopped does not any more. A container that has begun and whose pod is still not ready is trouble.
+func transient(f *diagnosis.Facts, e *corev1.Event) bool {
 	if e.Reason != "Unhealthy" || strings.HasPrefix(e.Message, "Liveness") {
 		return false
+	}
+	if stopping(f, e) {
+		return true
 	}
 	if slices.ContainsFunc(slices.Concat(f.Pods, f.Neighbours), func(p corev1.Pod) bool { return p.UID == e.InvolvedObject.UID && !diagnosis.PodReady(&p) }) {
 		return false
@@ -65,5 +68,18 @@ func starting(f *diagnosis.Facts, e *corev1.Event) bool {
 	return slices.ContainsFunc(f.Events, func(s corev1.Event) bool {
 		after := began.Sub(s.LastTimestamp.Time)
 		return s.Reason == "Started" && s.InvolvedObject.UID == e.InvolvedObject.UID && after >= 0 && after < startTime
+	})
+}
+
+// stopTime is how long a container may take to end, the default of terminationGracePeriodSeconds.
+const stopTime = 30 * time.Second
+
+// stopping tells that an event is about a container that was told to end for another reason than its probe.
+func stopping(f *diagnosis.Facts, e *corev1.Event) bool {
+	at := diagnosis.EventTime(e)
+	return slices.ContainsFunc(f.Events, func(k corev1.Event) bool {
+		told := diagnosis.EventTime(&k)
+		return k.Reason == "Killing" && strings.HasPrefix(k.Message, "Stopping container ") && k.InvolvedObject.UID == e.InvolvedObject.UID &&
+			!at.Before(told.Add(-time.Second)) && at.Sub(told) < stopTime
 	})
 }

@@ -30,6 +30,9 @@ const (
 	nearRollout = 0.7
 	// most is what a score may be: nothing here is certain.
 	most = 0.99
+	// telemetryMost is the most that telemetry alone may claim, for its scores are off by 0.06 on average (docs/rca.md): what
+	// the Kubernetes API itself states (diagnosis.ScoreCertain) comes before.
+	telemetryMost = 0.94
 	// restated is the most that telemetry's blame of the subject itself counts where no call graph tells whether it comes
 	// from elsewhere: it only says the alarm again.
 	restated = 0.35
@@ -297,7 +300,7 @@ func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
 		fix.Commands = []string{"kubectl kubebot why -n " + diagnosis.Quote(o.Namespace) + " " + diagnosis.Quote(o.Arg())}
 	}
 	return candidate{
-		service: c.Workload, object: o, workload: c.Workload, kind: diagnosis.Kind(c.Kind), detector: "telemetry", score: min(most, c.Score), sentence: sentence,
+		service: c.Workload, object: o, workload: c.Workload, kind: diagnosis.Kind(c.Kind), detector: "telemetry", score: min(telemetryMost, c.Score), sentence: sentence,
 		evidence: evidenceOf(c.Evidence), path: c.Path, region: c.Region, fix: fix,
 	}
 }

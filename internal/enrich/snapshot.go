@@ -124,7 +124,7 @@ func later(now, alarm time.Time) time.Time {
 func (t telemetry) platform(b *rca.Builder, f *diagnosis.Facts) {
 	for i := range f.Events {
 		e := &f.Events[i]
-		if e.Type != "Warning" || e.InvolvedObject.Namespace == "" || starting(f, e) {
+		if e.Type != "Warning" || e.InvolvedObject.Namespace == "" || transient(f, e) {
 			continue
 		}
 		b.AddEvent(rca.Event{

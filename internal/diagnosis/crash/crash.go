@@ -12,8 +12,8 @@ var Detector = diagnosis.Detector{Name: "crash", Doc: "containers that end, with
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
-		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || f.KilledByProbe(c) != nil {
-			continue
+		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || f.KilledByProbe(c) != nil || c.Pod.Status.Reason == "Evicted" {
+			continue // what ended these, other detectors say
 		}
 		out = append(out, exit.Explain(f, c))
 	}

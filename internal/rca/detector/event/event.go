@@ -31,7 +31,7 @@ var reasons = []struct {
 	{"exceeded quota", rca.KindQuota}, {"failedscheduling", rca.KindScheduling},
 	{"x509", rca.KindCertificate}, {"certificate", rca.KindCertificate},
 	{"no such host", rca.KindDNS}, {"dnsconfig", rca.KindDNS},
-	{"diskpressure", rca.KindDisk}, {"no space left", rca.KindDisk},
+	{"diskpressure", rca.KindDisk}, {"no space left", rca.KindDisk}, {"emptydir", rca.KindDisk}, {"ephemeral", rca.KindDisk},
 	{"nodenotready", rca.KindNode}, {"memorypressure", rca.KindNode}, {"taintmanagereviction", rca.KindNode},
 	{"failedmount", rca.KindConfig}, {"createcontainerconfigerror", rca.KindConfig}, {"not found", rca.KindConfig},
 	{"backoff", rca.KindCode}, {"unhealthy", rca.KindCode},

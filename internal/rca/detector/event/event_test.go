@@ -11,7 +11,7 @@ import (
 func TestReasonsNameTheKind(t *testing.T) {
 	for reason, want := range map[string]rca.Kind{
 		"OOMKilling": rca.KindMemory, "ErrImagePull": rca.KindImage, "FailedScheduling": rca.KindScheduling,
-		"FailedMount": rca.KindConfig, "BackOff": rca.KindCode, "NodeNotReady": rca.KindNode, "Pulled": "",
+		"FailedMount": rca.KindConfig, "BackOff": rca.KindCode, "NodeNotReady": rca.KindNode, `Evicted: Usage of EmptyDir volume "data" exceeds the limit "64Mi"`: rca.KindDisk, "Pulled": "",
 	} {
 		s := rcatest.Scenario{}.Snapshot()
 		s.Events = []rca.Event{{Time: s.Alarm, Workload: "stock", Reason: reason, Warning: true}}
