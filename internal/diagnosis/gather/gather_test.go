@@ -211,7 +211,7 @@ func TestNoSecretIsRead(t *testing.T) {
 
 func TestAServiceWithoutPodsLeadsToWhatItWouldSelect(t *testing.T) {
 	d := deployment()
-	d.Spec.Replicas = ptr.To[int32](0)
+	d.Spec.Replicas, d.Spec.Template.Spec.Volumes = ptr.To[int32](0), nil
 	other := deployment()
 	other.Name, other.Spec.Template.Labels = "other", map[string]string{"app": "other"}
 	client := fake.NewClientset(other, d, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "front", Namespace: "shop"}, Spec: corev1.ServiceSpec{Selector: d.Spec.Template.Labels}})
