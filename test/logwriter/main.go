@@ -7,13 +7,15 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 )
 
 func main() {
 	name := flag.String("name", "writer", "name in every line")
 	rate := flag.Int("rate", 1000, "lines a second")
-	total := flag.Int("lines", 1000, "lines to write; the program then waits")
+	total := flag.Int("lines", 1000, "lines to write; the program then waits for its end")
 	flag.Parse()
 	out := bufio.NewWriter(os.Stdout)
 	const turn = 10 * time.Millisecond
@@ -29,7 +31,11 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	select {}
+	// With nothing else to wake it the runtime would take a wait for nothing as a deadlock, end the program, and the kubelet
+	// would have it write its lines again.
+	end := make(chan os.Signal, 1)
+	signal.Notify(end, syscall.SIGTERM, os.Interrupt)
+	<-end
 }
 
 func writeLine(out *bufio.Writer, n int, name string) {

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -65,8 +66,16 @@ func (c *Cluster) libraries(ctx context.Context, program string) ([]string, erro
 	return paths, nil
 }
 
-// DeployWriter runs a pod that writes numbered lines at a rate, and waits until it runs.
-func (c *Cluster) DeployWriter(ctx context.Context, name string, rate, lines int) error {
+// Writer is a pod that writes numbered lines.
+type Writer struct {
+	Name string
+	// Rate is in lines a second, Lines how many there are in all.
+	Rate, Lines         int
+	Labels, Annotations map[string]string
+}
+
+// DeployWriter runs a writer, and waits until it runs.
+func (c *Cluster) DeployWriter(ctx context.Context, w Writer) error {
 	bin := filepath.Join(c.Root, "bin")
 	build := c.command(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(bin, "logwriter"), "./test/logwriter")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -83,21 +92,24 @@ func (c *Cluster) DeployWriter(ctx context.Context, name string, rate, lines int
 	if err := c.CreateNamespace(ctx, WritersNamespace); err != nil {
 		return err
 	}
-	if err := c.Apply(ctx, fmt.Sprintf(writerManifest, name, WritersNamespace, writerRef, rate, lines)); err != nil {
+	labels := map[string]string{"app.kubernetes.io/name": w.Name}
+	maps.Copy(labels, w.Labels)
+	marks, err := json.Marshal(map[string]any{"labels": labels, "annotations": w.Annotations, "name": w.Name, "namespace": WritersNamespace})
+	if err != nil {
+		return fmt.Errorf("write the metadata of %s: %w", w.Name, err)
+	}
+	if err := c.Apply(ctx, fmt.Sprintf(writerManifest, w.Name, marks, writerRef, w.Rate, w.Lines)); err != nil {
 		return err
 	}
 	return Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
-		_, err := c.Kubectl(ctx, "-n", WritersNamespace, "wait", "--for=condition=Ready", "pod/"+name, "--timeout=1s")
+		_, err := c.Kubectl(ctx, "-n", WritersNamespace, "wait", "--for=condition=Ready", "pod/"+w.Name, "--timeout=1s")
 		return err
 	})
 }
 
 const writerManifest = `apiVersion: v1
 kind: Pod
-metadata:
-  name: %[1]s
-  namespace: %[2]s
-  labels: {app.kubernetes.io/name: %[1]s}
+metadata: %[2]s
 spec:
   automountServiceAccountToken: false
   terminationGracePeriodSeconds: 1
@@ -109,9 +121,13 @@ spec:
     securityContext: {runAsNonRoot: true, runAsUser: 65534, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
 `
 
-// LinesPerThousand counts in the Loki of a KubeBot how many of a writer's lines there are of each thousand.
-func (c *Cluster) LinesPerThousand(ctx context.Context, kubebot, writer string) (map[int]int, error) {
-	query := fmt.Sprintf(`sum by (thousand) (count_over_time({service_name=%[1]q} | regexp "line (?P<thousand>[0-9]{5})[0-9]{3} of "[15m]))`, writer)
+// LineBlock is how many of a writer's lines WriterLines takes as one, so that what it asks for are fewer series than Loki
+// returns at most (max_query_series, 500).
+const LineBlock = 10_000
+
+// WriterLines counts in the Loki of a KubeBot how many of a writer's lines there are of each block of LineBlock.
+func (c *Cluster) WriterLines(ctx context.Context, kubebot, writer string) (map[int]int, error) {
+	query := fmt.Sprintf(`sum by (block) (count_over_time({service_name=%[1]q} | regexp "line (?P<block>[0-9]{4})[0-9]{4} of "[30m]))`, writer)
 	data, err := c.ServiceGet(ctx, Namespace, kubebot+"-loki:3100", "loki/api/v1/query", map[string]string{"query": query})
 	if err != nil {
 		return nil, fmt.Errorf("ask Loki for %s: %w", query, err)
@@ -126,11 +142,11 @@ func (c *Cluster) LinesPerThousand(ctx context.Context, kubebot, writer string) 
 	}
 	counts := map[int]int{}
 	for _, s := range answer.Data.Result {
-		thousand, err := strconv.Atoi(s.Metric["thousand"])
+		block, err := strconv.Atoi(s.Metric["block"])
 		if err != nil {
-			return nil, fmt.Errorf("read the label thousand: %w", err)
+			return nil, fmt.Errorf("read the label block: %w", err)
 		}
-		if counts[thousand], err = strconv.Atoi(fmt.Sprint(s.Value[1])); err != nil {
+		if counts[block], err = strconv.Atoi(fmt.Sprint(s.Value[1])); err != nil {
 			return nil, fmt.Errorf("read a count: %w", err)
 		}
 	}
