@@ -19,7 +19,7 @@ type writer struct {
 	rotated string
 }
 
-func newWriter(t *testing.T, path string) *writer {
+func newWriter(t testing.TB, path string) *writer {
 	t.Helper()
 	write(t, path, "")
 	c := &writer{path: path}
@@ -28,7 +28,7 @@ func newWriter(t *testing.T, path string) *writer {
 	return c
 }
 
-func (c *writer) open(t *testing.T) {
+func (c *writer) open(t testing.TB) {
 	t.Helper()
 	var err error
 	if c.file, err = os.OpenFile(c.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640); err != nil {
@@ -37,7 +37,7 @@ func (c *writer) open(t *testing.T) {
 }
 
 // write writes so many lines, each by a write of its own.
-func (c *writer) write(t *testing.T, lines int) {
+func (c *writer) write(t testing.TB, lines int) {
 	t.Helper()
 	for range lines {
 		if _, err := fmt.Fprintf(c.file, "%s stdout F line %08d of what a container has to say\n", time.Now().UTC().Format(time.RFC3339Nano), c.lines); err != nil {
@@ -48,7 +48,7 @@ func (c *writer) write(t *testing.T, lines int) {
 }
 
 // compress takes away the file that was renamed last, once it was read.
-func (c *writer) compress(t *testing.T, r *receiver) {
+func (c *writer) compress(t testing.TB, r *receiver) {
 	t.Helper()
 	if c.rotated == "" {
 		return
@@ -60,7 +60,7 @@ func (c *writer) compress(t *testing.T, r *receiver) {
 }
 
 // rotate renames the file and begins another one.
-func (c *writer) rotate(t *testing.T) {
+func (c *writer) rotate(t testing.TB) {
 	t.Helper()
 	c.rotated = fmt.Sprintf("%s.20260102-%06d", c.path, c.turns)
 	c.turns++
@@ -78,7 +78,7 @@ func (c *writer) rotate(t *testing.T) {
 }
 
 // check waits for every line and returns how many came more than once.
-func (c *writer) check(t *testing.T, r *receiver) (doubled int) {
+func (c *writer) check(t testing.TB, r *receiver) (doubled int) {
 	t.Helper()
 	eventually(t, func() string {
 		missing, first, counts := 0, 0, r.bodies()

@@ -30,7 +30,7 @@ import (
 )
 
 // fluentBit returns the path of the real program. It is no Go module, so nothing here can build it.
-func fluentBit(t *testing.T) string {
+func fluentBit(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv("FLUENT_BIT")
 	if path == "" {
@@ -50,7 +50,7 @@ type receiver struct {
 	texts   map[string]int
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	t.Helper()
 	r := &receiver{status: http.StatusOK, texts: map[string]int{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -202,7 +202,7 @@ type node struct {
 	output       *bytes.Buffer
 }
 
-func newNode(t *testing.T, r *receiver, s v1alpha1.FluentBitSpec) *node {
+func newNode(t testing.TB, r *receiver, s v1alpha1.FluentBitSpec) *node {
 	t.Helper()
 	n := &node{program: fluentBit(t), dir: t.TempDir(), output: &bytes.Buffer{}}
 	own, err := parseFilters(s.ExtraFilters)
@@ -229,7 +229,7 @@ func newNode(t *testing.T, r *receiver, s v1alpha1.FluentBitSpec) *node {
 	return n
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -245,7 +245,7 @@ func (n *node) in(text string) string {
 }
 
 // start runs the program.
-func (n *node) start(t *testing.T) {
+func (n *node) start(t testing.TB) {
 	t.Helper()
 	text, err := n.config.marshal()
 	if err != nil {
@@ -267,7 +267,7 @@ func (n *node) start(t *testing.T) {
 }
 
 // stop kills the program, as a crash would.
-func (n *node) stop(t *testing.T) {
+func (n *node) stop(t testing.TB) {
 	if n.cancel == nil {
 		return
 	}
@@ -284,7 +284,7 @@ func (n *node) logFile(namespace, pod, container string) string {
 	return filepath.Join(n.dir, "pods", namespace+"_"+pod+"_0f0f0f0f-0000-4000-8000-000000000000", container, "0.log")
 }
 
-func write(t *testing.T, path, text string) {
+func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func write(t *testing.T, path, text string) {
 }
 
 // eventually waits for a condition of the program's, which says what is missing, at most a minute.
-func eventually(t *testing.T, missing func() string) {
+func eventually(t testing.TB, missing func() string) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); missing() != ""; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
