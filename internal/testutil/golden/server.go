@@ -13,8 +13,9 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 )
 
-// startTimeout is how long a real program may take to answer: far more than the second or two that it needs.
-const startTimeout = time.Minute
+// startTimeout is how long a real program may take to answer: far more than it needs, which is a second or two, and for
+// the first start of a Grafana, which makes its database, half a minute of a core.
+const startTimeout = 4 * time.Minute
 
 // Start runs a real server until the test ends and returns its base URL once ready answers 200 there. Args gets the
 // address to listen on.
