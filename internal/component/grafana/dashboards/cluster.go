@@ -108,11 +108,11 @@ func nodeBoard() board {
 			stalls, network,
 			graph("CPU of pods", "Cores in use; the "+topCount+" greatest.", "none", `topk(`+topCount+`, sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{node="$node", container!=""}`+window+`)`, "{{namespace}}/{{pod}}"),
 			graph("Memory of pods", "Working sets; the "+topCount+" greatest.", "bytes", `topk(`+topCount+`, sum by (namespace, pod) (container_memory_working_set_bytes{node="$node", container!=""}))`, "{{namespace}}/{{pod}}"),
-			{title: "Conditions", about: "What the node says of itself: yes is well for Ready and bad for the others.", kind: kindStat, store: Prometheus, width: 8, height: 8,
-				queries: []query{{expr: `max by (condition) (kube_node_status_condition{node="$node", status="true"})`, legend: "{{condition}}"}},
-				states:  map[string]state{"0": {"no", blue}, "1": {"yes", blue}}},
+			{title: "Conditions", about: "What the node says of itself. Red where it is not ready, or one of the others, such as a pressure, is there.", kind: kindStat, store: Prometheus, width: 8, height: 8,
+				queries: []query{{expr: `max by (condition) (kube_node_status_condition{node="$node", condition="Ready", status="true"} or kube_node_status_condition{node="$node", condition!="Ready", status="false"})`, legend: "{{condition}}"}},
+				states:  map[string]state{"0": {"trouble", red}, "1": {"well", green}}},
 			{title: "Events", about: "Events of the node, and those that its kubelet reports of its pods.", kind: kindLogs, store: Loki, width: 24, height: 8,
-				queries: []query{{expr: "{" + eventStream + "} | k8s_node_name=`$node`"}}, mayBeEmpty: "nothing happened to the node in the time that is shown"},
+				queries: []query{{expr: "{" + eventStream + "} | k8s_node_name=`$node`" + ofWhat}}, mayBeEmpty: "nothing happened to the node in the time that is shown"},
 		},
 	}
 }

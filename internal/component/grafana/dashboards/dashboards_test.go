@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	sdk "github.com/grafana/grafana-foundation-sdk/go/dashboard"
+
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -85,6 +87,24 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 			}
 			if len(p.limits) > 0 && p.states == nil && !regexp.MustCompile(`threshold|[Rr]ed from|[Ff]rom [0-9]|Anything above|Share of the nodes|[Dd]own|not closed|not scheduled`).MatchString(p.about) {
 				t.Errorf("%s: the description does not say where the colours come from", at)
+			}
+			if p.kind == kindLogs && strings.Contains(p.queries[0].expr, "{"+eventStream) && !strings.HasSuffix(p.queries[0].expr, ofWhat) {
+				t.Errorf("%s: an event's message alone does not say what it is about", at)
+			}
+		}
+	}
+}
+
+// What a panel without data shows is the reason why all may be well, and no cell of a table that has rows shows it.
+func TestAnEmptyPanelSaysWhyItMayBe(t *testing.T) {
+	for _, b := range boards() {
+		for _, p := range b.panels {
+			drawn := p.render(options(), &sdk.GridPos{})
+			if got := drawn.FieldConfig.Defaults.NoValue; p.kind != kindStat && p.mayBeEmpty != "" && (got == nil || !strings.Contains(*got, p.mayBeEmpty)) {
+				t.Errorf("%s/%s is empty without a word", b.name, p.title)
+			}
+			if p.kind == kindTable && p.mayBeEmpty != "" && drawn.FieldConfig.Overrides[0].Properties[0] != (sdk.DynamicConfigValue{Id: "noValue", Value: ""}) {
+				t.Errorf("%s/%s: cells without a value would show why a table may be empty", b.name, p.title)
 			}
 		}
 	}

@@ -41,6 +41,10 @@ const (
 	eventStream = `service_name="kubernetes-events"`
 	lineStream  = `service_name!="kubernetes-events", k8s_namespace_name=~"$namespace"`
 	badLevels   = `detected_level=~"error|fatal|critical"`
+	// ofWhat says before an event's message what it is about, and ofWhom before a line who wrote it: in a list of those
+	// of many objects neither tells of itself.
+	ofWhat = " | line_format `{{.k8s_event_reason}} {{.k8s_object_kind}} {{if .k8s_object_namespace}}{{.k8s_object_namespace}}/{{end}}{{.k8s_object_name}}: {{__line__}}`"
+	ofWhom = " | line_format `{{.k8s_namespace_name}}/{{.service_name}}: {{__line__}}`"
 )
 
 // Why panels may be empty although all is well.
@@ -135,10 +139,10 @@ func homeSignals() []panel {
 		queries: []query{{expr: `sum by (detected_level) (rate({` + lineStream + `} [$__auto]))`, legend: "{{detected_level}}"}},
 	}, {
 		title: "Error lines", about: "The latest lines of severity error or worse. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 16, height: 8,
-		queries: []query{{expr: `{` + lineStream + `} | ` + badLevels}}, mayBeEmpty: noTrouble,
+		queries: []query{{expr: `{` + lineStream + `} | ` + badLevels + ofWhom}}, mayBeEmpty: noTrouble,
 	}, {
 		title: "Events", about: "The cluster's events.", kind: kindLogs, store: Loki, width: 24, height: 8, to: []target{toEvents},
-		queries: []query{{expr: `{` + eventStream + `}`}},
+		queries: []query{{expr: `{` + eventStream + `}` + ofWhat}},
 	}}
 }
 

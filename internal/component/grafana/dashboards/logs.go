@@ -15,7 +15,7 @@ func logsBoard() board {
 			{title: "Bytes by namespace", about: "Bytes per second that Loki takes.", kind: kindGraph, store: Loki, unit: "Bps", stacked: true, width: 12, height: 7,
 				queries: []query{{expr: "sum by (k8s_namespace_name) (bytes_rate(" + lines + " [$__auto]))", legend: "{{k8s_namespace_name}}"}}},
 			{title: "Lines", about: "The latest lines that contain the text above. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 16,
-				queries: []query{{expr: lines + " |= `$search`"}}},
+				queries: []query{{expr: lines + " |= `$search`" + ofWhom}}},
 		},
 	}
 }
@@ -33,8 +33,8 @@ func eventsBoard() board {
 			{title: "Warnings by reason", about: "Events of type Warning per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, width: 12, height: 8,
 				queries: []query{{expr: `sum by (k8s_event_reason) (count_over_time(` + warnings + ` [1m]))`, legend: "{{k8s_event_reason}}"}}, mayBeEmpty: noTrouble},
 			{title: "Warnings", about: "The latest events of type Warning.", kind: kindLogs, store: Loki, width: 24, height: 10,
-				queries: []query{{expr: warnings}}, mayBeEmpty: noTrouble},
-			{title: "All events", about: "The latest events.", kind: kindLogs, store: Loki, width: 24, height: 12, queries: []query{{expr: all}}, to: []target{toLogs}},
+				queries: []query{{expr: warnings + ofWhat}}, mayBeEmpty: noTrouble},
+			{title: "All events", about: "The latest events.", kind: kindLogs, store: Loki, width: 24, height: 12, queries: []query{{expr: all + ofWhat}}, to: []target{toLogs}},
 		},
 	}
 }

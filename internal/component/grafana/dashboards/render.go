@@ -140,8 +140,12 @@ func (p panel) field(o Options) sdk.FieldConfig {
 	if p.full {
 		f.Max = new(1.0)
 	}
-	if p.mayBeEmpty != "" && p.kind == kindStat {
+	switch {
+	case p.mayBeEmpty == "":
+	case p.kind == kindStat:
 		f.NoValue = new("–")
+	default:
+		f.NoValue = new("Empty: " + p.mayBeEmpty)
 	}
 	if p.kind == kindGraph {
 		f.Custom = p.strokes()

@@ -68,6 +68,12 @@ func (p panel) arrange(o Options, out *sdk.Panel) {
 	if p.store != Prometheus {
 		return // Jaeger's data source arranges its own table, with links to the traces
 	}
+	if p.mayBeEmpty != "" {
+		// What the whole table says when it is empty is not for the cells of those that are not.
+		out.FieldConfig.Overrides = append(out.FieldConfig.Overrides, sdk.DashboardFieldConfigSourceOverrides{
+			Matcher: sdk.MatcherConfig{Id: "byRegexp", Options: ".*"}, Properties: []sdk.DynamicConfigValue{{Id: "noValue", Value: ""}},
+		})
+	}
 	renamed, order := map[string]string{}, map[string]int{}
 	var kept []string
 	for i, c := range p.columns {

@@ -50,7 +50,7 @@ func namespaceBoard() board {
 			queries: []query{{expr: `sum by (service_name) (rate({service_name!="kubernetes-events", k8s_namespace_name="$namespace"} [$__auto]))`, legend: "{{service_name}}"}},
 		}, {
 			title: "Events", about: "Events of the namespace.", kind: kindLogs, store: Loki, width: 24, height: 8,
-			queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace`"}}, mayBeEmpty: noTrouble,
+			queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace`" + ofWhat}}, mayBeEmpty: noTrouble,
 		}},
 	}
 }
@@ -94,7 +94,7 @@ func workloadBoard() board {
 			{title: "Logs", about: "Lines of the workload's pods. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 9,
 				queries: []query{{expr: `{k8s_namespace_name="$namespace", service_name!="kubernetes-events"} | k8s_pod_name=~"$workload-.+"`}}, mayBeEmpty: "the workload wrote no line in the time that is shown"},
 			{title: "Events", about: "Events of the workload and its pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
-				queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace` | k8s_object_name=~`$workload(-.+)?`"}}, mayBeEmpty: noTrouble},
+				queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace` | k8s_object_name=~`$workload(-.+)?`" + ofWhat}}, mayBeEmpty: noTrouble},
 		},
 	}
 }
