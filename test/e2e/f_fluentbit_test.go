@@ -104,7 +104,7 @@ func testLeftOut(t *testing.T, ctx context.Context) {
 		}
 		return err
 	}))
-	lines, err := cluster.Lines(ctx, "main", fmt.Sprintf(`{k8s_namespace_name="writers"} | k8s_pod_name=~"mute-.*-%d"`, run))
+	lines, err := cluster.Lines(ctx, "main", fmt.Sprintf(`{k8s_namespace_name="writers", service_name=~"mute-.*-%d"}`, run))
 	must(t, err)
 	if len(lines) > 0 {
 		t.Errorf("%d lines came of pods that are left out, such as %q of %v", len(lines), lines[0].Text, lines[0].Stream)
