@@ -159,7 +159,7 @@ func testFilters(t *testing.T, ctx context.Context) {
 func fluentBitPods(t *testing.T, ctx context.Context) string {
 	t.Helper()
 	out, err := cluster.Kubectl(ctx, "-n", stack.Release+"-nodes", "get", "pods", "-l", "app.kubernetes.io/name=fluent-bit",
-		"-o", "jsonpath={range .items[*]}{.metadata.uid}:{.status.containerStatuses[0].restartCount} {end}")
+		"-o", "jsonpath={range .items[*]}{.metadata.uid}:{.status.containerStatuses[*].restartCount} {end}")
 	must(t, err)
 	return out
 }

@@ -62,6 +62,12 @@ func (c *Cluster) libraries(ctx context.Context, program string) ([]string, erro
 		if strings.HasPrefix(word, "/") {
 			paths = append(paths, word)
 		}
+		// The C library loads this one by name when a thread ends, and without it ends the program.
+		if unwinder := filepath.Join(filepath.Dir(word), "libgcc_s.so.1"); strings.HasPrefix(filepath.Base(word), "libc.so.") {
+			if _, err := os.Stat(unwinder); err == nil {
+				paths = append(paths, unwinder)
+			}
+		}
 	}
 	return paths, nil
 }
