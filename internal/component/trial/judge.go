@@ -2,6 +2,7 @@ package trial
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -77,9 +78,14 @@ func judgePod(pod *corev1.Pod) component.Run {
 
 // ended tells whether a container's end is an answer of the program's.
 func ended(t *corev1.ContainerStateTerminated) component.Run {
-	const killed, stopped = 137, 143
-	if t.Reason != "Error" || t.ExitCode == killed || t.ExitCode == stopped {
+	const unrunnable, missing, signalled, killed, stopped, statuses = 126, 127, 128, 137, 143, 255
+	switch {
+	case t.Reason != "Error" || t.ExitCode == killed || t.ExitCode == stopped:
 		return component.Run{State: component.RunHindered, Message: "the program was ended before it answered: " + cmp.Or(t.Reason, "Killed")}
+	case t.ExitCode == unrunnable || t.ExitCode == missing:
+		return component.Run{State: component.RunHindered, Message: fmt.Sprintf("the program, or a library that it needs, is missing in its image (exit code %d)", t.ExitCode)}
+	case t.ExitCode > signalled && t.ExitCode < statuses: // its words are those of its start
+		return component.Run{State: component.RunRefused, Message: fmt.Sprintf("the program crashes with it (exit code %d, signal %d)", t.ExitCode, t.ExitCode-signalled)}
 	}
 	return component.Run{State: component.RunRefused, Message: t.Message}
 }

@@ -222,6 +222,8 @@ func TestJudge(t *testing.T) {
 		"it was accepted":          {job(time.Minute, is(batchv1.JobComplete, "")), ended(0, "Completed", ""), component.RunAccepted, ""},
 		"it was refused":           {job(time.Minute), ended(1, "Error", "bad option"), component.RunRefused, "bad option"},
 		"it was refused with -1":   {job(time.Minute, is(batchv1.JobFailed, "BackoffLimitExceeded")), ended(255, "Error", "bad option"), component.RunRefused, "bad option"},
+		"it crashes":               {job(time.Minute), ended(139, "Error", "Fluent Bit v5"), component.RunRefused, "crashes with it (exit code 139, signal 11)"},
+		"a library is missing":     {job(time.Minute), ended(127, "Error", "Fluent Bit v5"), component.RunHindered, "exit code 127"},
 		"too little memory":        {job(time.Minute), ended(137, "OOMKilled", ""), component.RunHindered, "OOMKilled"},
 		"no such program":          {job(time.Minute), ended(128, "StartError", "exec: not found"), component.RunHindered, "StartError"},
 		"the image can't be had":   {job(time.Minute), waits("ImagePullBackOff"), component.RunHindered, "image program:1 can't be pulled"},
