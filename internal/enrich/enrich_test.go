@@ -164,6 +164,10 @@ func TestRank(t *testing.T) {
 			&rca.Result{Causes: []rca.Cause{{Workload: "cart", Kind: rca.KindCode, Score: 0.99, Fix: rca.KindCode.Fix(), Evidence: []rca.Evidence{{Detector: "signal", Text: "availability fell"}}}}},
 			[]string{"97 disk Its volume is full | ", "94 code Service cart in namespace shop itself is slow or fails, in its own code or settings: availability fell | "},
 		},
+		"a name that does not resolve looks like failing code from outside": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{{Detector: "dns", Kind: diagnosis.KindDNS, Object: catalog, Score: 0.9, Sentence: "Its nameserver gives no answer"}}}}, telemetryOf(rca.KindCode, 0.5),
+			[]string{"95 dns Its nameserver gives no answer | "},
+		},
 		"telemetry that shows another kind stands by itself": {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{logged(0.6)}}}, telemetryOf(rca.KindCPU, 0.9),
 			[]string{"90 cpu Deployment catalog in namespace shop is short of CPU: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog",

@@ -234,15 +234,21 @@ func join(q Question, all []candidate, r *rca.Result, t telemetry, explained map
 	return all
 }
 
+// withinWorkload are the kinds of cause by which a workload fails by itself, as seen from outside.
+var withinWorkload = []diagnosis.Kind{
+	diagnosis.KindConfig, diagnosis.KindImage, diagnosis.KindCode, diagnosis.KindDNS, diagnosis.KindCertificate, diagnosis.KindDisk, diagnosis.KindMemory,
+}
+
 // agree tells whether a kind that telemetry shows goes with a finding: code that behaves in another way is what a bad
-// configuration or image looks like from outside.
+// configuration or image, names that do not resolve, a refused certificate, a full disk or a lack of memory look like from
+// outside.
 func agree(x candidate, kind diagnosis.Kind) bool {
 	if x.kind == kind {
 		return true
 	}
 	switch kind {
 	case diagnosis.KindCode, diagnosis.KindUnknown, diagnosis.KindDependency, diagnosis.KindConfig:
-		return x.kind == diagnosis.KindConfig || x.kind == diagnosis.KindImage || x.kind == diagnosis.KindCode
+		return slices.Contains(withinWorkload, x.kind)
 	case diagnosis.KindNetwork:
 		return x.kind == diagnosis.KindDNS
 	}

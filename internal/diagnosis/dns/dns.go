@@ -7,6 +7,7 @@ import (
 	"net"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -36,7 +37,12 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		case local && f.Service(name) == nil && f.Knows("Service"):
 			out = append(out, noService(f, x, host, name))
 		case ownResolver(f) != "":
-			out = append(out, otherResolver(f, x, c, host))
+			y := otherResolver(f, x, c, host)
+			if i := slices.IndexFunc(out, func(o diagnosis.Finding) bool { return o.Field == y.Field }); i >= 0 {
+				out[i].Evidence = append(out[i].Evidence, y.Evidence...) // one resolver, another name
+				continue
+			}
+			out = append(out, y)
 		case silent.MatchString(c.Line):
 			out = append(out, noAnswer(f, x, host))
 		default:
