@@ -4,6 +4,7 @@ package network
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/kubebot/kubebot/internal/rca"
@@ -37,6 +38,30 @@ type edge struct {
 	base, now      float64
 	calls          uint64
 	weight         float64 // 0..1, trust by the number of calls
+	resent         resent
+}
+
+// retransmission is how long a sender waits at least before it sends again what was lost: TCP_RTO_MIN of Linux, 200 ms
+// (RFC 6298 asks for 1 s). What histograms round is left to it.
+const retransmission = 0.19
+
+// resent says which share of an edge's calls waits for a retransmission or longer, before and since.
+type resent struct{ base, now float64 }
+
+// few calls say little about a share.
+const enoughForShares = 8
+
+// lossOn reads lost packets from the gaps of an edge: some calls wait for a retransmission while the others are as fast as
+// before, which a busy process or a longer way would slow too. The excess is the wait that this adds to a call on average.
+func lossOn(base, now rca.Histogram) (resent, float64) {
+	r := resent{base.ShareAbove(retransmission), now.ShareAbove(retransmission)}
+	if base.N < enoughForShares || now.N < enoughForShares || now.Quantile(0.25) > 2*base.Quantile(0.5)+0.005 {
+		return r, 0
+	}
+	// The share of a few calls varies: two standard errors, with one call more on either side.
+	p := (r.now*float64(now.N) + 1) / (float64(now.N) + 2)
+	room := 2 * math.Sqrt(p*(1-p)/float64(now.N))
+	return r, max(0, r.now-r.base-room) * max(retransmission, now.Mean()/max(r.now, 0.01))
 }
 
 func detect(v *rca.View) []rca.Finding {
@@ -108,7 +133,13 @@ func judge(name string, list []edge, total, most float64) (rca.Finding, bool) {
 		"purity": top * pure / weights,
 	}}
 	for _, e := range mine[:min(3, len(mine))] {
-		if e.excess > 0.001 {
+		if e.resent.now > 0 {
+			f.Evidence = append(f.Evidence, rca.Evidence{
+				Text: fmt.Sprintf("%.0f %% of %d calls %s to %s wait for 0.2 s or longer on the way, as for lost packets, before %.0f %%",
+					100*e.resent.now, e.calls, e.caller, e.callee, 100*e.resent.base),
+				Before: e.resent.base, Now: e.resent.now, Unit: "1",
+			})
+		} else if e.excess > 0.001 {
 			f.Evidence = append(f.Evidence, rca.Evidence{
 				Text: fmt.Sprintf("calls %s to %s spend %.0f ms on the way, before %.0f ms%s",
 					e.caller, e.callee, 1e3*e.now, 1e3*e.base, counted(e.calls)),
@@ -152,6 +183,9 @@ func fromTraces(v *rca.View) map[[2]string]edge {
 		// the lower quartile must rise too: a delay hits every call, queueing only some
 		low := p.now.Quantile(0.25) - base.Quantile(0.25)
 		e.excess = max(0, min(e.now-e.base, 2*low))
+		if r, wait := lossOn(base, p.now); wait > e.excess {
+			e.excess, e.resent = wait, r
+		}
 		e.weight = float64(p.now.N) / float64(p.now.N+1)
 		out[k] = e
 	}

@@ -54,3 +54,45 @@ func TestMediansOfAnEdgeServeWithoutTraces(t *testing.T) {
 		t.Fatalf("finding %+v, want b", f)
 	}
 }
+
+// lossy gives every n-th call of an edge a wait on the way since the alarm.
+func lossy(s *rca.Snapshot, callee string, n int, wait float64) {
+	for i := range s.Links {
+		l := &s.Links[i]
+		if l.Callee != callee || l.Caller == callee {
+			continue
+		}
+		for j := len(s.Baseline); j < len(l.Slots); j++ {
+			for k := range l.Slots[j].Gap.N {
+				if int(k)%n == 0 {
+					l.Slots[j].Gap.Add(wait)
+				}
+			}
+		}
+	}
+}
+
+func TestCallsThatWaitForARetransmissionAreLostPackets(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		n    int
+		wait float64
+		want bool
+	}{
+		{"half of them, by the least time after which TCP sends again", 1, 0.21, true},
+		{"half of them, by less than that", 1, 0.1, false},
+		{"one or two of twenty", 1000, 0.21, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := rcatest.Scenario{}.Snapshot()
+			lossy(s, "cart", c.n, c.wait)
+			f := rcatest.Find(network.Detector(), rca.NewView(s, len(s.Baseline)), "cart")
+			if c.want != (f != nil && f.Values["delay"] > 0.3) {
+				t.Fatalf("finding %+v, want one: %v", f, c.want)
+			}
+			if c.want && f.Evidence[0].Unit != "1" {
+				t.Errorf("finding %+v, want a share of calls as evidence", f)
+			}
+		})
+	}
+}
