@@ -125,7 +125,7 @@ func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Durati
 		} else {
 			m.Duplicates++
 		}
-		if d := inc.Status.Decision; d != nil && d.Verdict == v1alpha1.VerdictNotify {
+		if told(&inc) {
 			m.Notified++
 		}
 	}
@@ -149,6 +149,12 @@ func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Durati
 		}
 		m.judge(first.Status.Causes, f)
 	}
+}
+
+// told tells whether people were told of an Incident, also of one that became part of another one afterwards.
+func told(inc *v1alpha1.Incident) bool {
+	d := inc.Status.Decision
+	return d != nil && d.Verdict == v1alpha1.VerdictNotify || slices.ContainsFunc(inc.Status.Deliveries, func(x v1alpha1.Delivery) bool { return x.Transition == v1alpha1.TransitionOpened })
 }
 
 // service is the workload that a cause names.
