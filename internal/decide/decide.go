@@ -87,7 +87,7 @@ type Rules struct {
 	// Teams are the routes that teams have made for their own namespaces.
 	Teams []TeamRoute
 	// NoStorm are receivers that are told of incidents one by one in storms too: programs read them. NoDigest are those
-	// that take no digest at all: what can wait is not told there.
+	// that take no digest at all: what can wait is not told there. Those of teams are in it too.
 	NoStorm, NoDigest map[string]bool
 	// QuietStart tells of what is older than the KubeBot in digests.
 	QuietStart bool
@@ -108,6 +108,9 @@ type Facts struct {
 	// PartOf says of which other incident this one is part; empty for none. Whoever asks has made sure that everybody who
 	// was to be told of this one is told of that one.
 	PartOf string
+	// PartTold are the receivers that were told of that other incident, or will be: it is no news for them. Empty where this
+	// one is more severe.
+	PartTold []string
 	// Previous is when the incident of the same group before this one was closed, if that was pushed; else zero.
 	Previous time.Time
 	// Opened is when the incident began, Made when it was recorded, Since when the trouble began as far as the objects of
@@ -171,7 +174,7 @@ func Decide(rules Rules, facts Facts, now time.Time) Outcome {
 	}
 	for _, c := range checks {
 		if out, decided := c(q); decided {
-			out = withTeams(rules.Teams, facts, out, now)
+			out = q.bundle(q.withTeams(out))
 			out.Message = bound(out.Message, 512)
 			out.Decision.Learned = record(out.Learned)
 			return out
@@ -255,7 +258,7 @@ func notify(q question) (Outcome, bool) {
 	default:
 		out.Reason, out.Message = ReasonCritical, "It is critical and no route takes it, so every receiver is told"
 	}
-	return q.bundle(q.escalate(out)), true
+	return q.escalate(out), true
 }
 
 // receivers are those of the route, and without a route all.

@@ -19,6 +19,9 @@ const (
 
 // bundle moves the receivers of a push that are told by digest from Receivers to Bundle.
 func (q question) bundle(out Outcome) Outcome {
+	if out.Verdict != v1alpha1.VerdictNotify {
+		return out
+	}
 	old := q.old()
 	bundled := func(r string) bool {
 		return slices.Contains(q.facts.Bundled, r) || (old || slices.Contains(q.facts.Crowded, r)) && !q.rules.NoStorm[r] && !q.rules.NoDigest[r]
@@ -42,7 +45,7 @@ func (q question) bundle(out Outcome) Outcome {
 	if old {
 		reason, message = ReasonQuietStart, "It is older than this KubeBot, so it is told together with others"
 	}
-	if len(push) > 0 {
+	if len(push) > 0 || out.Reason == ReasonTeamAlone { // whose receivers follow when the mute time ends
 		out.Message += ". " + message + " at " + strings.Join(out.Bundle, ", ")
 		return out
 	}

@@ -45,6 +45,14 @@ type Ref struct {
 	Channel, ID string
 }
 
+// DigestEditor is a Sink whose digests can be edited: a message with Head and Digest replaces what Head names, and nobody is
+// notified of that.
+type DigestEditor interface {
+	Sink
+	// EditsDigests does nothing; it tells such sinks from others.
+	EditsDigests()
+}
+
 // Outcome is how an attempt ended.
 type Outcome string
 

@@ -19,11 +19,10 @@ func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time
 			return kept(*d)
 		}
 	}
-	rules := p.Rules
-	rules.Teams, _ = p.teams()
+	rules := p.withTeams(p.Rules)
 	rules.Learned = p.learned(inc, changed)
 	facts := p.facts(before, inc, rules.Learned != nil, now)
-	facts.PartOf = p.partOf(inc)
+	facts.PartOf, facts.PartTold = p.partOf(inc)
 	return decide.Decide(rules, facts, now)
 }
 
@@ -54,7 +53,7 @@ func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now tim
 		about := judged.Of(inc, judged.Recurrence(inc, p.index.ByKey(inc.Spec.GroupKey)))
 		facts.Incident = &about
 	}
-	if _, teamLabels := p.teams(); p.byLabels || teamLabels {
+	if p.byLabels || p.teamsByLabels() {
 		for i := range inc.Status.Alerts {
 			facts.AlertLabels = append(facts.AlertLabels, labelsOf(inc.Status.Alerts[i]))
 		}

@@ -39,7 +39,9 @@ const (
 // Each receiver is told the current transition once. Earlier ones that surely did not arrive are superseded: the later
 // message says more. So a receiver that never heard of an Incident is told of it as opened, or, if that is over, as
 // already resolved.
-func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first bool) {
+//
+// ends says which digest tells a receiver of the end of what a digest told of, and when.
+func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first bool, ends func(receiver string, head notify.Ref) ending) {
 	t := inc.Status.Transition
 	if t == nil {
 		return
@@ -57,9 +59,9 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 		})
 		return &inc.Status.Deliveries[len(inc.Status.Deliveries)-1]
 	}
-	if out.Reason == decide.ReasonDuplicate {
+	if part(inc, out) {
 		for _, receiver := range receivers {
-			if told, _ := history(inc, receiver); !told {
+			if told, _ := history(inc, receiver); !told && !slices.Contains(out.Receivers, receiver) && !digested(inc, receiver) {
 				supersede(inc, receiver) // it is told of what this is part of
 			}
 		}
@@ -83,6 +85,12 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 		d := add(receiver, v1alpha1.TransitionOpened)
 		d.Digest, d.NextAttempt = digestKey(inc.Spec.KubeBot, inc.Namespace, receiver, out.Digest), microStamp(out.Digest)
 	}
+	follow(inc, out, ends, add)
+}
+
+// part tells whether an Incident is told of as part of another one, but to a team that is not told of that.
+func part(inc *v1alpha1.Incident, out decide.Outcome) bool {
+	return out.Reason == decide.ReasonDuplicate || out.Reason == decide.ReasonTeam && inc.Status.DuplicateOf != ""
 }
 
 // targets returns who is to hear of the current transition by a message of its own: the receivers of a push, and whoever
@@ -92,8 +100,11 @@ func targets(inc *v1alpha1.Incident, out decide.Outcome, receivers []string) []s
 	if out.Verdict == v1alpha1.VerdictNotify {
 		list = slices.Clone(out.Receivers)
 	}
-	if out.Reason == decide.ReasonDuplicate {
-		return slices.DeleteFunc(slices.Clone(receivers), func(r string) bool { told, _ := history(inc, r); return !told })
+	if part(inc, out) {
+		return slices.DeleteFunc(slices.Clone(receivers), func(r string) bool {
+			told, _ := history(inc, r)
+			return !told && !slices.Contains(list, r)
+		})
 	}
 	if out.Reason != decide.ReasonMuted {
 		for _, d := range inc.Status.Deliveries {

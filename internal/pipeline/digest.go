@@ -167,12 +167,12 @@ func worse(a, b *v1alpha1.Incident) int {
 
 // sendDigests sends the digests that are due, if it is on this replica to do so.
 func (p *Pipeline) sendDigests() {
-	if p.Leader != nil && !p.Leader.Holds() {
+	if p.Leader != nil && !p.Leader.Holds() || !p.index.WaitForDigest() {
 		return
 	}
 	now := p.Now()
 	for _, g := range digestsOf(p.index.All(), now) {
-		r, ok := p.receivers[g.receiver]
+		r, ok := p.active(g.receiver)
 		if !ok || len(g.send) > 0 && g.at.After(now) || !p.digests.begin(g.key) {
 			continue
 		}
@@ -197,15 +197,23 @@ func (p *Pipeline) sendDigests() {
 	}
 }
 
-// postpone moves members into the next digest.
+// postpone moves members into the next digest; what tells of an end, into the next edit or the next digest of what can wait.
 func (p *Pipeline) postpone(late []member, now time.Time) {
-	due := decide.StormTime(now)
 	for _, m := range late {
 		_, err := p.change(m, func(inc *v1alpha1.Incident, d *v1alpha1.Delivery) bool {
 			if !gathers(d) {
 				return false
 			}
-			d.Digest, d.NextAttempt = digestKey(inc.Spec.KubeBot, inc.Namespace, d.Receiver, due), microStamp(due)
+			due := decide.StormTime(now)
+			key := digestKey(inc.Spec.KubeBot, inc.Namespace, d.Receiver, due)
+			if follows(d) {
+				e := p.ends(inc, now)(d.Receiver, digestHead(inc, d.Receiver))
+				if key, due = e.key, e.due; key == "" {
+					d.State, d.NextAttempt = v1alpha1.DeliverySuperseded, nil
+					return true
+				}
+			}
+			d.Digest, d.NextAttempt = key, microStamp(due)
 			return true
 		})
 		if err != nil {
@@ -221,20 +229,32 @@ func (p *Pipeline) sendDigest(r *receiver, g digest) {
 		p.wake(r.gate.cancel())
 		return
 	}
-	msg := digestMessage(g, claims)
+	head, all := p.edited(g)
+	msg := digestMessage(g, claims, head, all)
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
 	res := call(ctx, r.Sink, msg)
 	now := p.Now()
 	p.Metrics.deliveries.WithLabelValues(r.Type, string(res.Outcome)).Inc()
 	if res.Outcome == notify.Delivered {
-		p.Metrics.bundled.WithLabelValues(r.Type).Add(float64(len(claims)))
+		p.Metrics.bundled.WithLabelValues(r.Type).Add(float64(opening(claims)))
 	}
 	p.Log.Info("Digest was sent", "receiver", g.receiver, "incidents", len(claims), "outcome", res.Outcome, "result", res.Word)
 	for _, c := range claims {
 		p.conclude(c.incident, result{attempt: c.attempt, Result: res, at: now})
 	}
 	p.wake(r.gate.leave(res, now))
+}
+
+// opening counts the members that are told of for the first time.
+func opening(claims []claimed) int {
+	n := 0
+	for _, c := range claims {
+		if !follows(&c.delivery) {
+			n++
+		}
+	}
+	return n
 }
 
 // claimed is a member that this replica holds, or may hold.
@@ -282,7 +302,7 @@ func (p *Pipeline) claimDigest(g digest) []claimed {
 func (p *Pipeline) claimMember(m member) (c *claimed, sure bool) {
 	var a attempt
 	taken := false
-	written, err := p.change(m, func(_ *v1alpha1.Incident, d *v1alpha1.Delivery) bool {
+	written, err := p.change(m, func(inc *v1alpha1.Incident, d *v1alpha1.Delivery) bool {
 		now := p.Now()
 		if taken = waits(d) && d.Digest == m.delivery.Digest && (d.State != v1alpha1.DeliveryClaimed || d.Until == nil || !now.Before(d.Until.Time)); !taken {
 			return false
@@ -290,6 +310,7 @@ func (p *Pipeline) claimMember(m member) (c *claimed, sure bool) {
 		a = claim(d, p.Replica, now)
 		d.Until = microStamp(now.Add(digestClaim))
 		a.until = d.Until.Time
+		d.Sequence = max(d.Sequence, sequenceOf(inc)) // it is shown as it stands
 		return true
 	})
 	if !taken || apierrors.IsNotFound(err) || apierrors.IsConflict(err) {

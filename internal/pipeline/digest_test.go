@@ -87,7 +87,7 @@ func TestDigestsOf(t *testing.T) {
 func TestPlanOfDigests(t *testing.T) {
 	bundle := decide.Outcome{Decision: v1alpha1.Decision{Verdict: v1alpha1.VerdictDigest}, Bundle: []string{"oncall"}, Digest: noon}
 	inc := changed(v1alpha1.TransitionOpened, 1)
-	plan(inc, bundle, []string{"oncall"}, true)
+	plan(inc, bundle, []string{"oncall"}, true, noEnds)
 	require.Len(t, inc.Status.Deliveries, 1)
 	assert.True(t, gathers(&inc.Status.Deliveries[0]))
 	assert.Equal(t, "oncall:InDigest", summary(inc))
@@ -96,11 +96,11 @@ func TestPlanOfDigests(t *testing.T) {
 
 	inc.Status.Transition.Sequence, inc.Status.Transition.Kind = 2, v1alpha1.TransitionResolved
 	inc.Status.State = v1alpha1.IncidentResolved
-	plan(inc, bundle, []string{"oncall"}, false)
+	plan(inc, bundle, []string{"oncall"}, false, noEnds)
 	assert.Len(t, inc.Status.Deliveries, 1, "the digest shows it as it is then")
 
 	inc.Status.State, inc.Status.Transition.Sequence, inc.Status.Transition.Kind = v1alpha1.IncidentOpen, 3, v1alpha1.TransitionUpdated
-	plan(inc, push, []string{"oncall"}, false)
+	plan(inc, push, []string{"oncall"}, false, noEnds)
 	require.Len(t, inc.Status.Deliveries, 2)
 	assert.Equal(t, v1alpha1.DeliverySuperseded, inc.Status.Deliveries[0].State, "it became worth a message of its own before the digest")
 	assert.Equal(t, v1alpha1.TransitionOpened, inc.Status.Deliveries[1].Transition)
@@ -109,7 +109,7 @@ func TestPlanOfDigests(t *testing.T) {
 	told.Status.Deliveries[0].Channel, told.Status.Deliveries[0].MessageID = "C1", "1.0"
 	assert.Zero(t, headOf(told, "oncall"), "a digest is nobody's head")
 	told.Status.Transition.Sequence, told.Status.Transition.Kind = 2, v1alpha1.TransitionUpdated
-	plan(told, push, []string{"oncall"}, false)
+	plan(told, push, []string{"oncall"}, false, noEnds)
 	assert.Equal(t, v1alpha1.TransitionOpened, told.Status.Deliveries[1].Transition)
 }
 
@@ -126,6 +126,9 @@ func (c *collector) Send(_ context.Context, msg notify.Message) notify.Result {
 	c.got = append(c.got, msg)
 	if c.answer != nil {
 		return c.answer(msg)
+	}
+	if msg.Head != (notify.Ref{}) {
+		return notify.Result{Outcome: notify.Delivered, Word: "Delivered", Head: msg.Head}
 	}
 	return notify.Result{Outcome: notify.Delivered, Word: "Delivered", Head: notify.Ref{Channel: "C1", ID: msg.Key}}
 }

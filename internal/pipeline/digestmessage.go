@@ -16,9 +16,9 @@ import (
 const namedInSummary = 3
 
 // digestMessage makes the message of a digest. One that may be there already tells of all its Incidents again, so that a
-// repeat is as near to the first as can be.
-func digestMessage(g digest, claims []claimed) notify.Message {
-	msg := notify.Message{Key: g.key, Transition: notify.TransitionDigest, Sequence: 1, MayHaveArrived: g.sent}
+// repeat is as near to the first as can be. An edit of the message head has all that this tells of.
+func digestMessage(g digest, claims []claimed, head notify.Ref, all []*v1alpha1.Incident) notify.Message {
+	msg := notify.Message{Key: g.key, Transition: notify.TransitionDigest, Sequence: 1, MayHaveArrived: g.sent, Head: head}
 	for _, m := range g.told {
 		msg.Digest = append(msg.Digest, m.incident.DeepCopy())
 	}
@@ -39,6 +39,11 @@ func digestMessage(g digest, claims []claimed) notify.Message {
 			}
 		}
 	}
+	for _, inc := range all {
+		if !slices.ContainsFunc(msg.Digest, func(have *v1alpha1.Incident) bool { return have.Name == inc.Name }) {
+			msg.Digest = append(msg.Digest, inc.DeepCopy())
+		}
+	}
 	slices.SortFunc(msg.Digest, worse)
 	msg.Incident = summarize(g, msg.Digest, oldest)
 	msg.Text = msg.Incident.Status.Title
@@ -48,11 +53,14 @@ func digestMessage(g digest, claims []claimed) notify.Message {
 // summarize makes up an Incident that says what a digest holds.
 func summarize(g digest, list []*v1alpha1.Incident, oldest time.Time) *v1alpha1.Incident {
 	worst := list[0]
-	critical := 0
+	critical, open := 0, 0
 	var names []string
 	for _, inc := range list {
 		if inc.Status.Severity == v1alpha1.SeverityCritical {
 			critical++
+		}
+		if standing(inc) {
+			open++
 		}
 		if len(names) < namedInSummary {
 			names = append(names, inc.Spec.Subject.Display)
@@ -68,6 +76,10 @@ func summarize(g digest, list []*v1alpha1.Incident, oldest time.Time) *v1alpha1.
 	if critical > 0 {
 		title += fmt.Sprintf(", %d critical", critical)
 	}
+	state := v1alpha1.IncidentOpen
+	if open == 0 {
+		state, title = v1alpha1.IncidentResolved, title+", all over"
+	}
 	begin := metav1.NewTime(oldest)
 	return &v1alpha1.Incident{
 		ObjectMeta: metav1.ObjectMeta{Namespace: worst.Namespace, Name: "digest-" + cut(g.key, 8), CreationTimestamp: begin},
@@ -75,6 +87,6 @@ func summarize(g digest, list []*v1alpha1.Incident, oldest time.Time) *v1alpha1.
 			KubeBot: worst.Spec.KubeBot, ClusterName: worst.Spec.ClusterName, GroupKey: "digest/" + g.receiver, Number: 1,
 			Subject: v1alpha1.Subject{Kind: "Digest", Name: g.receiver, Display: cut(strings.Join(names, ", "), 400)},
 		},
-		Status: v1alpha1.IncidentStatus{State: v1alpha1.IncidentOpen, Severity: worst.Status.Severity, Title: title, StartedAt: &begin},
+		Status: v1alpha1.IncidentStatus{State: state, Severity: worst.Status.Severity, Title: title, StartedAt: &begin},
 	}
 }

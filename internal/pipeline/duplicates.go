@@ -66,16 +66,29 @@ func about(inc *v1alpha1.Incident) string {
 	return fmt.Sprintf("%s (%s)", inc.Spec.Subject.Display, inc.Name)
 }
 
-// partOf says of which other Incident one is part; empty for none.
-func (p *Pipeline) partOf(inc *v1alpha1.Incident) string {
+// partOf says of which other Incident one is part, and who is told of that one if it is as severe; empty for none.
+func (p *Pipeline) partOf(inc *v1alpha1.Incident) (text string, told []string) {
 	name := inc.Status.DuplicateOf
 	if name == "" {
-		return ""
+		return "", nil
 	}
-	if main := p.index.Get(name); main != nil {
-		return "It is part of " + about(main)
+	main := p.index.Get(name)
+	if main == nil {
+		return "It is part of " + name, nil
 	}
-	return "It is part of " + name
+	if alert.Rank(main.Status.Severity) >= alert.Rank(inc.Status.Severity) {
+		for _, d := range main.Status.Deliveries {
+			if counts(d) {
+				told = append(told, d.Receiver)
+			}
+		}
+	}
+	return "It is part of " + about(main), told
+}
+
+// counts tells whether a delivery tells its receiver, or will.
+func counts(d v1alpha1.Delivery) bool {
+	return d.State != v1alpha1.DeliverySuperseded && d.State != v1alpha1.DeliveryFailed
 }
 
 // holds tells whether an Incident still is a duplicate of main.
@@ -233,7 +246,7 @@ func (p *Pipeline) covers(main, before, inc *v1alpha1.Incident, now time.Time) b
 	}
 	return alert.Rank(main.Status.Severity) >= alert.Rank(inc.Status.Severity) && !slices.ContainsFunc(missing, func(receiver string) bool {
 		return !slices.ContainsFunc(main.Status.Deliveries, func(d v1alpha1.Delivery) bool {
-			return d.Receiver == receiver && d.State != v1alpha1.DeliverySuperseded && d.State != v1alpha1.DeliveryFailed
+			return d.Receiver == receiver && counts(d)
 		})
 	})
 }

@@ -19,11 +19,13 @@ type Index struct {
 	mu     sync.RWMutex
 	byName map[string]*v1alpha1.Incident
 	byKey  map[string][]string // group key to names
+	// inDigests are the names of those that wait for a digest.
+	inDigests map[string]bool
 }
 
 // NewIndex returns an empty index for the Incidents of one KubeBot.
 func NewIndex(kubeBotUID string) *Index {
-	return &Index{kubeBotUID: kubeBotUID, byName: map[string]*v1alpha1.Incident{}, byKey: map[string][]string{}}
+	return &Index{kubeBotUID: kubeBotUID, byName: map[string]*v1alpha1.Incident{}, byKey: map[string][]string{}, inDigests: map[string]bool{}}
 }
 
 // Put takes a version of an Incident and tells whether it is news. Incidents of others are not taken.
@@ -44,6 +46,11 @@ func (x *Index) Put(inc *v1alpha1.Incident) bool {
 		x.byKey[key] = append(x.byKey[key], inc.Name)
 	}
 	x.byName[inc.Name] = inc
+	if slices.ContainsFunc(inc.Status.Deliveries, func(d v1alpha1.Delivery) bool { return d.Digest != "" && waits(&d) }) {
+		x.inDigests[inc.Name] = true
+	} else {
+		delete(x.inDigests, inc.Name)
+	}
 	return true
 }
 
@@ -56,11 +63,19 @@ func (x *Index) Delete(inc *v1alpha1.Incident) {
 		return
 	}
 	delete(x.byName, inc.Name)
+	delete(x.inDigests, inc.Name)
 	key := inc.Spec.GroupKey
 	x.byKey[key] = slices.DeleteFunc(x.byKey[key], func(name string) bool { return name == inc.Name })
 	if len(x.byKey[key]) == 0 {
 		delete(x.byKey, key)
 	}
+}
+
+// WaitForDigest tells whether any Incident waits for a digest.
+func (x *Index) WaitForDigest() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.inDigests) > 0
 }
 
 // Get returns an Incident by name, nil if it is not known.

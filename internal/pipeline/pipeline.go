@@ -40,6 +40,9 @@ type Receiver struct {
 	// Type is the kind of sink, such as slack; it labels metrics.
 	Type string
 	Sink notify.Sink
+	// OneByOne: it is told of each incident by itself in a storm too. NoDigest: it takes no digest at all. Both count for
+	// receivers of teams; those of the KubeBot's own are in its rules.
+	OneByOne, NoDigest bool
 }
 
 // Leader tells whether this replica does what one replica is enough for.
@@ -84,12 +87,14 @@ type Pipeline struct {
 	team       map[string]*receiver
 	teamNames  []string
 	teamRoutes []decide.TeamRoute
-	stopping   atomic.Bool
-	sends      sync.WaitGroup
-	sendMu     sync.Mutex // orders stopping and sends.Add
-	analyses   *slots
-	rush       *rush
-	digests    digests
+	// Rules.NoStorm and NoDigest with those of the teams.
+	noStorm, noDigest map[string]bool
+	stopping          atomic.Bool
+	sends             sync.WaitGroup
+	sendMu            sync.Mutex // orders stopping and sends.Add
+	analyses          *slots
+	rush              *rush
+	digests           digests
 	// analysing ends when the responder stops.
 	analysing     context.Context
 	stopAnalysing context.CancelFunc
@@ -152,6 +157,7 @@ func New(o Options) *Pipeline {
 		own:       map[string]string{},
 		decided:   map[types.UID]bool{},
 	}
+	p.noStorm, p.noDigest = o.Rules.NoStorm, o.Rules.NoDigest
 	p.analyses = &slots{places: analysesAtOnce}
 	p.rush = newRush()
 	p.analysing, p.stopAnalysing = context.WithCancel(context.Background())
@@ -293,6 +299,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	p.sends.Wait()
 	p.queue.ShutDownWithDrain()
 	working.Wait()
+	p.queue.ShutDown() // ends what waits for its time, which draining does not
 	return nil
 }
 

@@ -300,7 +300,7 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 	}
 	out.Status.Decision = &decision
 	names := p.configured()
-	plan(out, outcome, names, first)
+	plan(out, outcome, names, first, p.ends(out, now))
 	p.rush.see(out, now)
 	expire(out, names, now)
 	claims := p.claim(out, outcome, now)

@@ -18,13 +18,16 @@ type rush struct {
 
 func newRush() *rush { return &rush{told: map[string]map[string]time.Time{}} }
 
-// see takes what an Incident says of its first messages, also of those in a digest.
+// see takes what an Incident says of its first messages, also of those in a storm's digest. What is older than the KubeBot or
+// can wait is no storm, and what is new then is told at once.
 func (r *rush) see(inc *v1alpha1.Incident, now time.Time) {
+	dec := inc.Status.Decision
+	calm := dec != nil && (dec.Reason == decide.ReasonQuietStart || dec.Reason == decide.ReasonDigest)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range inc.Status.Deliveries {
 		d := &inc.Status.Deliveries[i]
-		if d.Transition != v1alpha1.TransitionOpened || d.At == nil || now.Sub(d.At.Time) >= decide.StormWindow {
+		if d.Transition != v1alpha1.TransitionOpened || d.At == nil || calm && d.Digest != "" || now.Sub(d.At.Time) >= decide.StormWindow {
 			continue
 		}
 		if r.told[d.Receiver] == nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/kubebot/kubebot/internal/decide"
@@ -12,12 +13,16 @@ func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 	p.teamMu.Lock()
 	defer p.teamMu.Unlock()
 	var names []string
+	noStorm, noDigest := map[string]bool{}, map[string]bool{}
+	maps.Copy(noStorm, p.Rules.NoStorm)
+	maps.Copy(noDigest, p.Rules.NoDigest)
 	next := make(map[string]*receiver, len(p.team)+len(receivers))
 	for name, r := range p.team {
 		next[name] = r
 	}
 	for _, r := range receivers {
 		names = append(names, r.Name)
+		noStorm[r.Name], noDigest[r.Name] = r.OneByOne, r.NoDigest
 		before, known := p.team[r.Name]
 		switch {
 		case !known:
@@ -27,6 +32,15 @@ func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 		}
 	}
 	p.team, p.teamNames, p.teamRoutes = next, names, routes
+	p.noStorm, p.noDigest = noStorm, noDigest
+}
+
+// withTeams are the rules with what the teams have set.
+func (p *Pipeline) withTeams(rules decide.Rules) decide.Rules {
+	p.teamMu.RLock()
+	defer p.teamMu.RUnlock()
+	rules.Teams, rules.NoStorm, rules.NoDigest = p.teamRoutes, p.noStorm, p.noDigest
+	return rules
 }
 
 // receiver returns a receiver of the KubeBot or of a team.
@@ -72,9 +86,9 @@ func (p *Pipeline) configured() []string {
 	return slices.Concat(p.names, p.teamNames)
 }
 
-// teams are the routes of teams, and whether one looks at labels of alerts.
-func (p *Pipeline) teams() (routes []decide.TeamRoute, byLabels bool) {
+// teamsByLabels tells whether a team's route looks at labels of alerts.
+func (p *Pipeline) teamsByLabels() bool {
 	p.teamMu.RLock()
 	defer p.teamMu.RUnlock()
-	return p.teamRoutes, slices.ContainsFunc(p.teamRoutes, func(r decide.TeamRoute) bool { return len(r.Match.Labels) > 0 })
+	return slices.ContainsFunc(p.teamRoutes, func(r decide.TeamRoute) bool { return len(r.Match.Labels) > 0 })
 }

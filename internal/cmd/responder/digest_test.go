@@ -20,27 +20,55 @@ import (
 	slacktest "github.com/kubebot/kubebot/test/slack"
 )
 
-// TestStormInSlackTellsOfEveryIncidentOnceWithTwoReplicas sends to a server that behaves as Slack does.
-func TestStormInSlackTellsOfEveryIncidentOnceWithTwoReplicas(t *testing.T) {
-	const channel, storm, above = "C0000000001", 30, 5
+const slackChannel = "C0000000001"
+
+// inSlack is a rig whose one receiver is a Slack app at a server that behaves as Slack does, with its limits.
+func inSlack(t *testing.T, change func(*config.Config)) (*rig, *slacktest.Server) {
+	t.Helper()
 	server, err := slacktest.New(slacktest.Options{
 		Tokens:   []slacktest.Token{{Value: "xoxb-test", Scopes: []string{"chat:write", "channels:history", "channels:read"}}},
-		Channels: []slacktest.Channel{{ID: channel, Name: "prod"}},
+		Channels: []slacktest.Channel{{ID: slackChannel, Name: "prod"}},
 	})
 	require.NoError(t, err)
 	web := httptest.NewServer(server.Handler())
 	t.Cleanup(web.Close)
 	t.Cleanup(func() { _ = server.Close() })
 	r := newRig(t, func(c *config.Config) {
-		c.StormAbove, c.DigestSeconds = above, 3600
-		c.Receivers = []v1alpha1.Receiver{{Name: "oncall", Slack: &v1alpha1.SlackReceiver{Channel: channel, TokenSecret: v1alpha1.SecretKeyRef{Name: "slack", Key: "token"}}}}
+		c.DigestSeconds = 3600
+		c.Receivers = []v1alpha1.Receiver{{Name: "oncall", Slack: &v1alpha1.SlackReceiver{Channel: slackChannel, TokenSecret: v1alpha1.SecretKeyRef{Name: "slack", Key: "token"}}}}
+		change(c)
 	})
 	r.write("bot", []byte("xoxb-test"))
 	r.with = func(o *Options) {
 		o.Sinks = map[string]SinkFactory{typeSlack: func(_ v1alpha1.Receiver, cluster string) (notify.Sink, error) {
-			return slack.New(slack.Options{Channel: channel, APIURL: web.URL + "/api/", ClusterName: cluster, Token: secretfile.Ref{File: filepath.Join(r.dir, "bot")}}), nil
+			return slack.New(slack.Options{Channel: slackChannel, APIURL: web.URL + "/api/", ClusterName: cluster, Token: secretfile.Ref{File: filepath.Join(r.dir, "bot")}}), nil
 		}}
 	}
+	return r, server
+}
+
+// told counts how often each Incident is told of in the channel, and the messages about one and about several.
+func (r *rig) told(server *slacktest.Server) (told map[string]int, singles, digests int) {
+	told = map[string]int{}
+	for _, m := range server.Messages(slackChannel) {
+		if one, ok := m.Metadata.EventPayload["incident"].(string); ok {
+			told[one]++
+			singles++
+			continue
+		}
+		digests++
+		list, _ := m.Metadata.EventPayload["incidents"].([]any)
+		for _, name := range list {
+			told[fmt.Sprintf("%s/%s", r.namespace, name)]++
+		}
+	}
+	return told, singles, digests
+}
+
+// TestStormInSlackTellsOfEveryIncidentOnceWithTwoReplicas sends to a server that behaves as Slack does.
+func TestStormInSlackTellsOfEveryIncidentOnceWithTwoReplicas(t *testing.T) {
+	const storm, above = 30, 5
+	r, server := inSlack(t, func(c *config.Config) { c.StormAbove = above })
 	replicas := []*replica{r.start("a"), r.start("b")}
 	var calls sync.WaitGroup
 	for i := range storm {
@@ -64,19 +92,7 @@ func TestStormInSlackTellsOfEveryIncidentOnceWithTwoReplicas(t *testing.T) {
 		}
 		return true
 	}, 90*time.Second, 200*time.Millisecond)
-	told := map[string]int{}
-	digests := 0
-	for _, m := range server.Messages(channel) {
-		if one, ok := m.Metadata.EventPayload["incident"].(string); ok {
-			told[one]++
-			continue
-		}
-		digests++
-		list, _ := m.Metadata.EventPayload["incidents"].([]any)
-		for _, name := range list {
-			told[r.namespace+"/"+name.(string)]++
-		}
-	}
+	told, _, digests := r.told(server)
 	assert.Len(t, told, storm)
 	for name, n := range told {
 		assert.Equal(t, 1, n, name)

@@ -74,7 +74,7 @@ func rulesOf(c config.Config) (decide.Rules, []string) {
 	for _, r := range c.Receivers {
 		rules.Receivers = append(rules.Receivers, r.Name)
 		kind := typeOf(r)
-		rules.NoStorm[r.Name], rules.NoDigest[r.Name] = readByPrograms[kind] || kind == typeWebhook, readByPrograms[kind]
+		rules.NoStorm[r.Name], rules.NoDigest[r.Name] = oneByOne(kind), readByPrograms[kind]
 	}
 	for _, m := range c.MuteTimes {
 		mute, err := decide.NewMute(m)

@@ -142,6 +142,9 @@ func typeOf(r v1alpha1.Receiver) string {
 // not end: they are told of every incident by itself, and not of what can wait.
 var readByPrograms = map[string]bool{typePagerDuty: true, typeOpsGenie: true}
 
+// oneByOne tells whether receivers of a type are told of incidents one by one in storms too.
+func oneByOne(kind string) bool { return readByPrograms[kind] || kind == typeWebhook }
+
 // receivers makes the sinks of a configuration. A receiver that can't be made is a problem, not an error: the others
 // work.
 func receivers(c config.Config, sinks map[string]SinkFactory) ([]pipeline.Receiver, []string) {

@@ -27,7 +27,7 @@ func (p *process) newTeams() *teams.Keeper {
 				return pipeline.Receiver{}, fmt.Errorf("this responder knows no such type: set one of %s", strings.Join(receiverTypes, ", "))
 			}
 			sink, err := factory(r, p.config.ClusterName)
-			return pipeline.Receiver{Name: name, Type: kind, Sink: sink}, err
+			return pipeline.Receiver{Name: name, Type: kind, Sink: sink, OneByOne: oneByOne(kind), NoDigest: readByPrograms[kind]}, err
 		},
 	})
 }

@@ -14,10 +14,16 @@ type delivery struct {
 	msg  notify.Message
 }
 
+// EditsDigests tells that a digest's message can be edited.
+func (*Sink) EditsDigests() {}
+
 // send delivers a first message, or a change to the head that the channel holds.
 func (d *delivery) send(ctx context.Context) notify.Result {
 	if d.msg.Head == (notify.Ref{}) {
 		return d.first(ctx)
+	}
+	if d.msg.Digest != nil {
+		return d.redraw(ctx)
 	}
 	return d.change(ctx)
 }
@@ -86,6 +92,37 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 		return seen.failed(fail)
 	}
 	return notify.Result{Outcome: notify.Delivered, Word: "Delivered", Detail: note, Head: d.msg.Head, PossibleDuplicate: seen.duplicate}
+}
+
+// redraw edits the message of a digest. Doing that twice is the same as once, so a lost answer is no doubt; where people
+// deleted the message there is nothing to edit, and what is too old to be edited gets a reply in its thread.
+func (d *delivery) redraw(ctx context.Context) notify.Result {
+	done := notify.Result{Outcome: notify.Delivered, Word: "Delivered", Head: d.msg.Head}
+	fail := d.api.update(ctx, d.msg.Head, d.sink.head(d.msg))
+	if fail == nil {
+		return done
+	}
+	switch fail.word {
+	case "MessageGone":
+		done.Detail = "The digest's message was deleted; nothing is told in its place."
+		return done
+	case "EditRefused":
+		seen := d.look(ctx, d.msg.Head)
+		if found := seen.settled(); found != nil {
+			found.Head = d.msg.Head
+			return *found
+		}
+		if _, fail := d.api.post(ctx, d.msg.Head.Channel, d.msg.Head.ID, reply(d.msg), metadata(d.msg), false); fail != nil {
+			return seen.failed(fail)
+		}
+		done.Detail, done.PossibleDuplicate = fail.detail+" The thread tells of the change.", seen.duplicate
+		return done
+	}
+	res := fail.result()
+	if res.Outcome == notify.Unknown {
+		res.Outcome = notify.Retry
+	}
+	return res
 }
 
 // replace sends a new head in place of one that people deleted.

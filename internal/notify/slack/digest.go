@@ -26,6 +26,9 @@ func digest(msg notify.Message, cluster string) content {
 		cluster = inc.Spec.ClusterName
 	}
 	title := severityMark(severity(inc)) + " " + inc.Status.Title
+	if ended(inc) {
+		title = "✅ " + inc.Status.Title
+	}
 	blocks := []slackgo.Block{slackgo.NewHeaderBlock(plain(line(title, limitHeader)))}
 	if about := digestAbout(msg, cluster); about != "" {
 		blocks = append(blocks, slackgo.NewSectionBlock(plain(lines(about, limitText)), nil, nil))
@@ -62,7 +65,7 @@ func digestAbout(msg notify.Message, cluster string) string {
 		}
 	}
 	if over > 0 {
-		parts = append(parts, fmt.Sprintf("%d over already", over))
+		parts = append(parts, fmt.Sprintf("%d over", over))
 	}
 	text := strings.Join(parts, "; ")
 	if cluster != "" {

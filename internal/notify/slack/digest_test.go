@@ -46,7 +46,7 @@ func TestADigestListsItsIncidentsWithinSlacksLimits(t *testing.T) {
 		if more := strings.Contains(got, "… and"); more != (n > 2) {
 			t.Errorf("digest of %d says that there are more: %t", n, more)
 		}
-		if n == 2 && !strings.Contains(got, "2 in a storm of new incidents; 1 over already") {
+		if n == 2 && !strings.Contains(got, "2 in a storm of new incidents; 1 over") {
 			t.Errorf("it does not say why they come together:\n%s", got)
 		}
 		names, _ := list[0].Metadata.EventPayload["incidents"].([]any)

@@ -99,7 +99,7 @@ func (s *Summary) digest(incidents []document.Incident) {
 			return
 		}
 		line := "[" + string(inc.Severity) + "] " + inc.Title + " (" + inc.Subject.Display + ", " + inc.Name + ")"
-		if inc.State == v1alpha1.IncidentResolved {
+		if inc.State == v1alpha1.IncidentResolved || inc.State == v1alpha1.IncidentClosed {
 			line += ", ended"
 		}
 		s.Alerts = append(s.Alerts, Line(line, maxLine))
