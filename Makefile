@@ -10,7 +10,7 @@ export PATH := $(KUBEBOT_CACHE)/bin:$(PATH)
 BIN := $(CURDIR)/bin
 LDFLAGS := -s -w -X github.com/kubebot/kubebot/internal/cmd.Version=$(VERSION)
 KUBE_VERSION := 1.36.3
-MODULES := . test/cluster test/shop
+MODULES := . test/cluster test/shop test/bench/noise
 
 .PHONY: help
 help: ## Print the targets

@@ -47,10 +47,14 @@ func inSlack(t *testing.T, change func(*config.Config)) (*rig, *slacktest.Server
 	return r, server
 }
 
-// told counts how often each Incident is told of in the channel, and the messages about one and about several.
+// told counts how often each Incident is told of in the channel, and the messages about one and about several. Replies in
+// threads notify nobody and do not count.
 func (r *rig) told(server *slacktest.Server) (told map[string]int, singles, digests int) {
 	told = map[string]int{}
 	for _, m := range server.Messages(slackChannel) {
+		if m.ThreadTS != "" {
+			continue
+		}
 		if one, ok := m.Metadata.EventPayload["incident"].(string); ok {
 			told[one]++
 			singles++

@@ -36,11 +36,12 @@ type storm struct {
 	Alerts    int `json:"alerts"`
 	Workloads int `json:"workloads"`
 	Incidents int `json:"incidents"`
-	// Messages in the channel, those about one Incident, and Digests. Groups is how many messages Alertmanager's grouping
+	// Messages in the channel: Singles about one Incident, and Digests. Replies in threads are apart. Groups is how many messages Alertmanager's grouping
 	// by name and namespace makes of the same alerts at least.
 	Messages int `json:"messages"`
 	Singles  int `json:"singles"`
 	Digests  int `json:"digests"`
+	Replies  int `json:"replies"`
 	Groups   int `json:"alertmanagerMessages"`
 	// StoredSeconds from the first post until every alert was stored and answered, ToldSeconds until the channel held every
 	// Incident, SettledSeconds until each result was written too.
@@ -139,6 +140,7 @@ func TestStormIsFewMessagesAndNothingIsLost(t *testing.T) {
 	s.SettledSeconds, s.HeapMost = time.Since(began).Seconds(), most()
 	told, singles, digests := r.told(server)
 	s.Incidents, s.Messages, s.Singles, s.Digests = len(told), singles+digests, singles, digests
+	s.Replies = len(server.Messages(slackChannel)) - s.Messages
 	assert.Equal(t, workloads, s.Incidents)
 	assert.Equal(t, []int{1}, slices.Compact(slices.Collect(maps.Values(told))), "each is told once")
 	assert.Less(t, s.Messages, workloads/2)
