@@ -39,7 +39,9 @@ type step struct {
 }
 
 type demo struct {
-	out     io.Writer
+	out io.Writer
+	// live tells that out is a terminal, where a line can be written anew each second.
+	live    bool
 	started time.Time
 	cluster *stack.Cluster
 	report  report
@@ -53,7 +55,11 @@ func (d *demo) step(ctx context.Context, name string, run func(context.Context) 
 	start := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
-	tick := time.NewTicker(time.Second)
+	pause, again, end := 30*time.Second, "", "\n"
+	if d.live {
+		pause, again, end = time.Second, "\r", ""
+	}
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		select {
@@ -61,13 +67,13 @@ func (d *demo) step(ctx context.Context, name string, run func(context.Context) 
 			seconds := time.Since(start).Seconds()
 			d.report.Steps = append(d.report.Steps, step{Name: name, Seconds: round(seconds)})
 			if err != nil {
-				_, _ = fmt.Fprintf(d.out, "\r  %-66s FAILED %5.1f s\n", name, seconds)
+				_, _ = fmt.Fprintf(d.out, "%s  %-66s FAILED %5.1f s\n", again, name, seconds)
 				return fmt.Errorf("%s: %w", name, err)
 			}
-			_, _ = fmt.Fprintf(d.out, "\r  %-66s ok %9.1f s\n", name, seconds)
+			_, _ = fmt.Fprintf(d.out, "%s  %-66s ok %9.1f s\n", again, name, seconds)
 			return nil
 		case <-tick.C:
-			_, _ = fmt.Fprintf(d.out, "\r  %-66s    %9.0f s", name, time.Since(start).Seconds())
+			_, _ = fmt.Fprintf(d.out, "%s  %-66s    %9.0f s%s", again, name, time.Since(start).Seconds(), end)
 		}
 	}
 }

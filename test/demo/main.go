@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -51,7 +53,7 @@ func run(ctx context.Context, down bool, buildSeconds float64) error {
 	if down {
 		return remove(ctx, root, log)
 	}
-	d := &demo{out: os.Stdout, started: time.Now(), report: report{BuildSeconds: buildSeconds}}
+	d := &demo{out: os.Stdout, live: term.IsTerminal(int(os.Stdout.Fd())), started: time.Now(), report: report{BuildSeconds: buildSeconds}}
 	if err := d.play(ctx, log); err != nil {
 		return fmt.Errorf("%w\nwhat the programs printed is in %s", err, log.Name())
 	}
