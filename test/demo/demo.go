@@ -212,7 +212,7 @@ func (d *demo) screen() {
 	rule := strings.Repeat("─", 84)
 	_, _ = fmt.Fprintf(d.out, "\n%s\nThe message in Slack as it arrived:\n\n%s\n%s\nThe same message with the cause and the fix:\n\n%s\n%s\nThe same message after the rollback:\n\n%s\n%s\n",
 		rule, indent(d.opened), rule, indent(d.told), rule, indent(d.closed), rule)
-	_, _ = fmt.Fprintf(d.out, "%d messages in Slack, %d calls of the webhook, %d targets up, %d down, %.0f s in all (building before: %.0f s)\n",
+	_, _ = fmt.Fprintf(d.out, "Messages in Slack: %d; calls of the webhook: %d; targets: %d up, %d down; %.0f s in all (building before: %.0f s)\n",
 		d.report.Messages["slack"], d.report.Messages["webhook"], d.report.TargetsUp, d.report.TargetsDown, d.report.TotalSeconds, d.report.BuildSeconds)
 	if n := len(d.report.LeftOut); n > 0 {
 		_, _ = fmt.Fprintf(d.out, "%d default rules are left out for what this cluster has not; bin/demo.json says which and why.\n", n)
