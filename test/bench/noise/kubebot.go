@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/alertmanager/notify/webhook"
+	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/alertmanager/types"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
@@ -121,17 +123,9 @@ func startBot(o kubebotOptions) (b *bot, stop func(), err error) {
 
 // take posts what Alertmanager sends to the webhook.
 func (b *bot) take(ctx context.Context, alerts []*types.Alert) error {
-	type alert struct {
-		Status      string            `json:"status"`
-		Labels      map[string]string `json:"labels"`
-		Annotations map[string]string `json:"annotations"`
-		StartsAt    time.Time         `json:"startsAt"`
-		EndsAt      time.Time         `json:"endsAt"`
-		Fingerprint string            `json:"fingerprint"`
-	}
-	list := make([]alert, 0, len(alerts))
+	list := make(template.Alerts, 0, len(alerts))
 	for _, a := range alerts {
-		one := alert{Status: string(a.Status()), Labels: map[string]string{}, Annotations: map[string]string{}, StartsAt: a.StartsAt, EndsAt: a.EndsAt, Fingerprint: a.Fingerprint().String()}
+		one := template.Alert{Status: string(a.Status()), Labels: template.KV{}, Annotations: template.KV{}, StartsAt: a.StartsAt, EndsAt: a.EndsAt, Fingerprint: a.Fingerprint().String()}
 		for name, value := range a.Labels {
 			one.Labels[string(name)] = string(value)
 		}
@@ -140,7 +134,7 @@ func (b *bot) take(ctx context.Context, alerts []*types.Alert) error {
 		}
 		list = append(list, one)
 	}
-	body, err := json.Marshal(map[string]any{"version": "4", "receiver": "kubebot", "status": "firing", "alerts": list})
+	body, err := json.Marshal(webhook.Message{Version: "4", Data: &template.Data{Receiver: "kubebot", Status: string(types.Alerts(alerts...).Status()), Alerts: list}})
 	if err != nil {
 		return fmt.Errorf("encode the webhook's message: %w", err)
 	}
