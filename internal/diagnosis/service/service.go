@@ -134,7 +134,7 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 }
 
 // scaled reads how many pods there were before a workload was scaled to none.
-var scaled = regexp.MustCompile(`^Scaled down replica set \S+ (?:from (\d+) )?to 0\b`)
+var scaled = regexp.MustCompile(`^Scaled down replica set \S+ from (\d+) to 0\b`)
 
 // scaledDown is for a Service whose workload wants no pod.
 func scaledDown(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
