@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/kubebot/kubebot/internal/dashboards/config"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 	"github.com/kubebot/kubebot/test/grafana"
 )
 
@@ -60,14 +60,7 @@ func TestTheProcessFollowsItsConfiguration(t *testing.T) {
 		}
 	}
 	write(config.TokenFile, "glsa_token")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := golden.FreeAddress(t)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {

@@ -19,6 +19,7 @@ import (
 	"github.com/kubebot/kubebot/internal/enrich"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
 // says is an analysis that finds a bad rollout.
@@ -127,7 +128,7 @@ func TestSettledCauseIsNotSearchedForAgain(t *testing.T) {
 // in what the cluster says.
 func TestRealAnalysisOfAMissingConfigMap(t *testing.T) {
 	hangs := make(chan struct{})
-	loki := http.Server{Addr: freeAddress(t), Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
+	loki := http.Server{Addr: golden.FreeAddress(t), Handler: http.HandlerFunc(func(_ http.ResponseWriter, req *http.Request) {
 		select {
 		case <-hangs:
 		case <-req.Context().Done():

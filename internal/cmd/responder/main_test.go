@@ -39,6 +39,7 @@ import (
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 	"github.com/kubebot/kubebot/internal/testutil/apitest"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
 var (
@@ -161,7 +162,7 @@ type replica struct {
 func (r *rig) start(name string) *replica {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	address, probes := freeAddress(r.t), freeAddress(r.t)
+	address, probes := golden.FreeAddress(r.t), golden.FreeAddress(r.t)
 	o := Options{
 		ConfigFile: filepath.Join(r.dir, "responder.yaml"), Listen: address, HealthProbeBindAddress: probes, MetricsBindAddress: "0",
 		CredentialsDir: r.dir, PodName: name, PodNamespace: r.namespace, REST: apiServer, Registry: prometheus.NewRegistry(),
@@ -190,13 +191,6 @@ func (r *rig) start(name string) *replica {
 	}, 20*time.Second, 20*time.Millisecond)
 	require.Eventually(r.t, func() bool { return p.post("x", nil) == http.StatusUnauthorized }, 10*time.Second, 20*time.Millisecond)
 	return p
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (p *replica) client() *http.Client {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -25,6 +24,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/hashicorp/consul/sdk/freeport"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
@@ -212,7 +213,7 @@ func newNode(t testing.TB, r *receiver, s v1alpha1.FluentBitSpec) *node {
 	n.config = newConfig(input(s), resource.MustParse(bufferLimit), own)
 	api := httptest.NewServer(http.FileServer(http.Dir(filepath.Join("testdata", "api"))))
 	t.Cleanup(api.Close)
-	n.port = freePort(t)
+	n.port = freeport.GetOne(t)
 	n.config.Service.HTTPPort = n.port
 	k := n.config.Pipeline.Filters[0].(kubernetes)
 	k.KubeURL = api.URL
@@ -227,16 +228,6 @@ func newNode(t testing.TB, r *receiver, s v1alpha1.FluentBitSpec) *node {
 	}
 	t.Cleanup(func() { n.stop(t) })
 	return n
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // in replaces the container's folders by the node's.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/sdk/freeport"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
@@ -60,11 +62,5 @@ func startJaeger(t *testing.T, program, dir string) server {
 }
 
 func free(t *testing.T) *net.TCPAddr {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr)
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: freeport.GetOne(t)}
 }

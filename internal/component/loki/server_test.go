@@ -17,6 +17,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
 
+	"github.com/hashicorp/consul/sdk/freeport"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
@@ -37,7 +39,7 @@ func startLoki(t *testing.T, program string) string {
 		if c.Server.HTTPPort, err = strconv.Atoi(port); err != nil {
 			t.Fatal(err)
 		}
-		c.Server.GRPCPort = freePort(t)
+		c.Server.GRPCPort = freeport.GetOne(t)
 		c.Frontend.Scheduler, c.Worker.Scheduler = schedulerAddress(c.Server.GRPCPort), schedulerAddress(c.Server.GRPCPort)
 		data, err := marshal(c)
 		if err != nil {
@@ -49,16 +51,6 @@ func startLoki(t *testing.T, program string) string {
 		}
 		return []string{"-config.file=" + file, "-server.http-listen-address=" + host}
 	})
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // push sends lines by OTLP, as the collector does.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -185,12 +184,7 @@ func startOperator(t *testing.T, program, namespace string) {
 			t.Fatalf("write %s: %v", name, err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := golden.FreeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, program,
 		"--apiserver="+config.Host, "--cert-file="+filepath.Join(dir, "crt"), "--key-file="+filepath.Join(dir, "key"), "--ca-file="+filepath.Join(dir, "ca"),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,7 +26,7 @@ func TestRealPrometheusEvaluatesEveryRule(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yaml"), []byte(config), 0o600); err != nil {
 		t.Fatalf("write the configuration: %v", err)
 	}
-	address := freeAddress(t)
+	address := golden.FreeAddress(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	server := exec.CommandContext(ctx, program, "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
@@ -82,15 +81,4 @@ func ask(ctx context.Context, q component.Question, base string) component.Answe
 		return component.Answer{Err: fmt.Sprintf("read the answer: %v", err)}
 	}
 	return component.Answer{Status: response.StatusCode, Body: body}
-}
-
-// freeAddress returns an address of this machine that nothing listened on a moment ago.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -2,7 +2,6 @@ package jaeger
 
 import (
 	"bytes"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,22 +31,14 @@ service:
   telemetry: {metrics: {level: none}}
 `
 
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // start runs Jaeger with a store in memory and returns the addresses of its API and of OTLP.
 func start(t *testing.T) (query, otlp string) {
 	t.Helper()
 	program, dir := golden.Program(t, "jaeger"), t.TempDir()
-	otlp = free(t)
+	otlp = golden.FreeAddress(t)
 	query = golden.Start(t, dir, program, "/api/v3/services", func(address string) []string {
 		file := filepath.Join(dir, "jaeger.yaml")
-		text := strings.NewReplacer("HTTP", address, "GRPC", free(t), "OTLP", otlp).Replace(settings)
+		text := strings.NewReplacer("HTTP", address, "GRPC", golden.FreeAddress(t), "OTLP", otlp).Replace(settings)
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		return []string{"--config=" + file}
 	})

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/sdk/freeport"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pcommon"
@@ -42,10 +43,7 @@ func start(t *testing.T) string {
 	return golden.Start(t, dir, program, "/ready", func(address string) []string {
 		_, port, err := net.SplitHostPort(address)
 		require.NoError(t, err)
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		grpc := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-		require.NoError(t, l.Close())
+		grpc := strconv.Itoa(freeport.GetOne(t))
 		file := filepath.Join(dir, "loki.yaml")
 		text := strings.NewReplacer("PORT", port, "GRPC", grpc, "DIR", dir).Replace(settings)
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))

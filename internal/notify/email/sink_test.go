@@ -6,7 +6,6 @@ import (
 	"io"
 	"mime"
 	"mime/quotedprintable"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/notifytest"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/transport"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
 const plantedPassword = "planted-password"
@@ -216,12 +216,7 @@ func TestEveryWayToBreakIsSorted(t *testing.T) {
 }
 
 func TestNothingListens(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	if res := email.New(plain(l.Addr().String())).Send(t.Context(), notifytest.Message()); res.Outcome != notify.Retry || res.Word != "ConnectionRefused" {
+	if res := email.New(plain(golden.FreeAddress(t))).Send(t.Context(), notifytest.Message()); res.Outcome != notify.Retry || res.Word != "ConnectionRefused" {
 		t.Errorf("got %+v", res)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hashicorp/consul/sdk/freeport"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/notify"
@@ -339,12 +340,7 @@ func TestFilesAreReadAtEachUse(t *testing.T) {
 
 // Bodies that wait are bounded, whatever the number of deliveries.
 func TestManyWaitingBodies(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = l.Close()
-	sink := webhook.New(webhook.Options{URL: "http://" + l.Addr().String()})
+	sink := webhook.New(webhook.Options{URL: fmt.Sprintf("http://127.0.0.1:%d", freeport.GetOne(t))})
 	for i := range 1100 {
 		msg := message()
 		msg.Key = fmt.Sprint(i)

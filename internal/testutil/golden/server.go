@@ -7,8 +7,11 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/consul/sdk/freeport"
 
 	"github.com/kubebot/kubebot/internal/component"
 )
@@ -21,7 +24,7 @@ const startTimeout = 4 * time.Minute
 // address to listen on.
 func Start(t *testing.T, dir, program, ready string, args func(address string) []string) string {
 	t.Helper()
-	address := freeAddress(t)
+	address := FreeAddress(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, program, args(address)...)
 	cmd.Dir = dir
@@ -43,14 +46,11 @@ func Start(t *testing.T, dir, program, ready string, args func(address string) [
 	return ""
 }
 
-func freeAddress(t *testing.T) string {
+// FreeAddress returns a local address for a program that takes no listener. Nobody else gets the port while the test
+// runs: neither another test nor, since it is no ephemeral one, a connection.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freeport.GetOne(t)))
 }
 
 // Ask gets a URL as the manager asks a Question.
