@@ -100,7 +100,7 @@ func silenced(msg notify.Message) bool {
 	return s != nil && s.Until.After(msg.At)
 }
 
-// linkButtons lead to the dashboard of the workload, else the first one, and to its traces.
+// linkButtons lead to the dashboard of the workload or node, else the first one, and to a workload's traces.
 func linkButtons(inc *v1alpha1.Incident, links Links) []slackgo.BlockElement {
 	base, err := url.Parse(links.Grafana)
 	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" {
@@ -117,6 +117,10 @@ func linkButtons(inc *v1alpha1.Incident, links Links) []slackgo.BlockElement {
 		query.Set("var-namespace", subject.Namespace)
 		query.Set("var-workload", subject.Name)
 		list = linkTo(list, "link_traces", "Open traces", base.JoinPath("explore"), traces(links, subject.Name, from))
+	}
+	if subject.Namespace == "" && subject.Kind == "Node" {
+		board = links.Prefix + "node"
+		query.Set("var-node", subject.Name)
 	}
 	return linkTo(list, "link_dashboard", "Open dashboard", base.JoinPath("d", board), query)
 }

@@ -105,7 +105,7 @@ func TestLinksLeadToTheWorkloadInGrafana(t *testing.T) {
 	node := shownButtons(t, slack.Links{Grafana: "https://grafana.example.com"}, func(m *notify.Message) {
 		m.Incident.Spec.Subject = v1alpha1.Subject{Kind: "Node", Name: "n1"}
 	})
-	if node["link_traces"] != nil || !strings.Contains(node["link_dashboard"]["url"].(string), "/d/home?") {
+	if node["link_traces"] != nil || !strings.Contains(node["link_dashboard"]["url"].(string), "/d/node?") || !strings.Contains(node["link_dashboard"]["url"].(string), "var-node=n1") {
 		t.Errorf("node: %v", node["link_dashboard"])
 	}
 	if got := shownButtons(t, slack.Links{Grafana: "javascript:alert(1)"}, func(*notify.Message) {}); got["link_dashboard"] != nil {

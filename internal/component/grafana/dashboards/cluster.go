@@ -19,7 +19,7 @@ func clusterBoard() board {
 			},
 			columns: []column{
 				{field: "node", title: "Node", to: []target{{board: "node", title: "Node", with: "var-node=${__value.raw}"}}},
-				{field: "Value #A", title: "Ready", limits: below(1)},
+				{field: "Value #A", title: "Ready", states: yesNo},
 				{field: "Value #B", title: "CPU", unit: "percentunit", limits: rising(0.75, cpuBusy)},
 				{field: "Value #C", title: "Memory", unit: "percentunit", limits: rising(0.8, memoryHigh)},
 				{field: "Value #D", title: "Free disk", unit: "percentunit", limits: []limit{{0, red}, {diskFull, orange}, {diskFilling, green}}},
@@ -46,10 +46,10 @@ func clusterRoom() []panel {
 		title: "Memory by namespace", about: "Working sets; the " + topCount + " greatest.", kind: kindGraph, store: Prometheus, unit: "bytes", stacked: true, width: 6, height: 8, to: toNamespace,
 		queries: []query{{expr: `topk(` + topCount + `, sum by (namespace) (container_memory_working_set_bytes{container!=""}))`, legend: "{{namespace}}"}},
 	}, {
-		title: "Pods by phase", about: "Pods of the cluster.", kind: kindGraph, store: Prometheus, unit: "none", stacked: true, width: 8, height: 7,
+		title: "Pods by phase", about: "Pods of the cluster.", kind: kindGraph, store: Prometheus, unit: "none", whole: true, stacked: true, width: 8, height: 7,
 		queries: []query{{expr: `sum by (phase) (kube_pod_status_phase) > 0`, legend: "{{phase}}"}},
 	}, {
-		title: "Restarts", about: "Containers that restarted in the last 15 minutes.", kind: kindGraph, store: Prometheus, unit: "none", width: 8, height: 7, to: toNamespace,
+		title: "Restarts", about: "Restarts of containers in the last 15 minutes, by pod.", kind: kindGraph, store: Prometheus, unit: "none", whole: true, width: 8, height: 7, to: toNamespace,
 		queries:    []query{{expr: `topk(` + topCount + `, sum by (namespace, pod) (increase(kube_pod_container_status_restarts_total[15m])) > 0)`, legend: "{{namespace}}/{{pod}}"}},
 		mayBeEmpty: noTrouble,
 	}, {

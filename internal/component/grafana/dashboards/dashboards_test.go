@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/url"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -156,35 +153,6 @@ func TestWithoutAStoreItsPanelsAreLeftOut(t *testing.T) {
 	}
 }
 
-// Every link leads to a dashboard of KubeBot, and gives it only variables that it has.
-func TestLinksLeadSomewhere(t *testing.T) {
-	o := options()
-	address := regexp.MustCompile(`/d/` + o.Prefix + `([a-z]+)([^"]*)`)
-	given := regexp.MustCompile(`var-([a-z]+)=`)
-	targets := map[string]board{}
-	for _, b := range boards() {
-		targets[b.name] = b
-	}
-	found := 0
-	for _, d := range all(t, o) {
-		for _, m := range address.FindAllStringSubmatch(string(encode(t, d.Model)), -1) {
-			found++
-			to, ok := targets[m[1]]
-			if !ok {
-				t.Errorf("%s links to the dashboard %s, which there is not", d.Name, m[1])
-			}
-			for _, v := range given.FindAllStringSubmatch(m[2], -1) {
-				if !slices.ContainsFunc(to.variables, func(has variable) bool { return has.name == v[1] }) {
-					t.Errorf("%s gives the dashboard %s a variable %s, which it has not", d.Name, m[1], v[1])
-				}
-			}
-		}
-	}
-	if found < 30 {
-		t.Errorf("%d links found, want more", found)
-	}
-}
-
 // A query may only use variables that its dashboard has, and after replacing none is left.
 func TestQueriesUseTheirDashboardsVariables(t *testing.T) {
 	used := regexp.MustCompile(`\$\{?([a-z_]+)`)
@@ -204,68 +172,5 @@ func TestQueriesUseTheirDashboardsVariables(t *testing.T) {
 		if strings.Contains(left, "$") {
 			t.Errorf("%s/%s: a variable is left in %s", q.Dashboard, q.Panel, q.Expr)
 		}
-	}
-}
-
-// promtool is Prometheus' own parser.
-func TestPrometheusParsesEveryQuery(t *testing.T) {
-	tool := golden.Program(t, "promtool")
-	rules := []map[string]string{}
-	for i, q := range Queries(options(), sample()) {
-		if q.Store == Prometheus {
-			rules = append(rules, map[string]string{"record": fmt.Sprintf("query:%d", i), "expr": q.Expr})
-		}
-	}
-	if len(rules) < 50 {
-		t.Fatalf("%d queries of Prometheus", len(rules))
-	}
-	dir := t.TempDir()
-	file := encode(t, map[string]any{"groups": []any{map[string]any{"name": "dashboards", "rules": rules}}})
-	if err := os.WriteFile(filepath.Join(dir, "rules.yaml"), file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	golden.Run(t, dir, tool, "check", "rules", "--lint=none", "rules.yaml")
-}
-
-// Loki formats a query that it can parse and answers 400 to another.
-func TestLokiParsesEveryQuery(t *testing.T) {
-	program := golden.Program(t, "loki")
-	dir := t.TempDir()
-	base := golden.Start(t, dir, program, "/loki/api/v1/status/buildinfo", func(address string) []string {
-		host, port, err := net.SplitHostPort(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config := map[string]any{
-			"auth_enabled": false,
-			"server":       map[string]any{"http_listen_address": host, "grpc_listen_address": host, "grpc_listen_port": 0},
-			"common":       map[string]any{"path_prefix": dir, "replication_factor": 1, "instance_addr": host, "ring": map[string]any{"kvstore": map[string]any{"store": "inmemory"}}},
-			"schema_config": map[string]any{"configs": []any{map[string]any{"from": "2024-01-01", "store": "tsdb", "object_store": "filesystem", "schema": "v13",
-				"index": map[string]any{"prefix": "index_", "period": "24h"}}}},
-			"storage_config": map[string]any{"filesystem": map[string]any{"directory": filepath.Join(dir, "chunks")}},
-			"frontend":       map[string]any{"address": host},
-			"analytics":      map[string]any{"reporting_enabled": false},
-		}
-		file := filepath.Join(dir, "loki.yaml")
-		if err := os.WriteFile(file, encode(t, config), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return []string{"-config.file=" + file, "-server.http-listen-port=" + port}
-	})
-	checked := 0
-	for _, q := range Queries(options(), sample()) {
-		if q.Store != Loki {
-			continue
-		}
-		checked++
-		if answer := golden.Ask(t, base+"/loki/api/v1/format_query?query="+url.QueryEscape(q.Expr)); answer.Status != 200 {
-			t.Errorf("%s/%s: Loki refuses %s: %s", q.Dashboard, q.Panel, q.Expr, answer.Body)
-		}
-	}
-	if answer := golden.Ask(t, base+"/loki/api/v1/format_query?query="+url.QueryEscape(`{a=`)); answer.Status == 200 {
-		t.Error("Loki's answer to a query that is none is 200: the check checks nothing")
-	}
-	if checked < 15 {
-		t.Errorf("%d queries of Loki", checked)
 	}
 }

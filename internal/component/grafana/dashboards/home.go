@@ -42,8 +42,8 @@ const (
 	lineStream  = `service_name!="kubernetes-events", k8s_namespace_name=~"$namespace"`
 	badLevels   = `detected_level=~"error|fatal|critical"`
 	// ofWhat says before an event's message what it is about, and ofWhom before a line who wrote it: in a list of those
-	// of many objects neither tells of itself.
-	ofWhat = " | line_format `{{.k8s_event_reason}} {{.k8s_object_kind}} {{if .k8s_object_namespace}}{{.k8s_object_namespace}}/{{end}}{{.k8s_object_name}}: {{__line__}}`"
+	// of many objects neither tells of itself. An event's object leads to the dashboard of its workload.
+	ofWhat = ofWorkload + " | line_format `{{.k8s_event_reason}} {{.k8s_object_kind}} {{if .k8s_object_namespace}}{{.k8s_object_namespace}}/{{end}}{{.k8s_object_name}}: {{__line__}}`"
 	ofWhom = " | line_format `{{.k8s_namespace_name}}/{{.service_name}}: {{__line__}}`"
 )
 
@@ -57,8 +57,8 @@ const errorsPerService = `(` + perService + failures + window + ` or ` + perServ
 
 var (
 	toService = target{board: "service", title: "Service", with: "var-service=${__field.labels.service_name}"}
-	toEvents  = target{board: "events", title: "Events of this time", with: "var-namespace=${namespace}"}
-	toLogs    = target{board: "logs", title: "Logs of this time", with: "var-namespace=${namespace}"}
+	toEvents  = target{board: "events", title: "Events of this time", with: "${namespace:queryparam}"}
+	toLogs    = target{board: "logs", title: "Logs of this time", with: "${namespace:queryparam}"}
 )
 
 // home is the dashboard to begin with: is the cluster well, is the stack well, what is open, how are the services.

@@ -12,7 +12,10 @@ func incidentsBoard() board {
 	const receivers = "the KubeBot has no receivers, or no message was due"
 	deliveries := graph("Deliveries", "Attempts in the last 5 minutes by their outcome.", "none",
 		query{expr: `sum by (receiver_type, outcome) (increase(kubebot_responder_deliveries_total[5m]))`, legend: "{{receiver_type}} {{outcome}}"})
-	deliveries.mayBeEmpty = receivers
+	deliveries.mayBeEmpty, deliveries.whole = receivers, true
+	unsent := graph("Alerts that Alertmanager could not hand on", "Notifications that failed in the last 5 minutes, by where they were for. The alert AlertmanagerNotificationsFailing tells of them.", "none",
+		query{expr: `sum by (integration) (increase(alertmanager_notifications_failed_total[5m])) > 0`, legend: "{{integration}}"})
+	unsent.mayBeEmpty, unsent.whole = "Alertmanager handed on all of its notifications", true
 	delay := graph("Delay of messages, 95th percentile", "Seconds from a change of an incident until its receiver accepted the message. Red from 30 s on: the promise is a message within that.", "s",
 		query{expr: `histogram_quantile(0.95, sum by (receiver_type, le) (increase(kubebot_responder_delivery_seconds_bucket[1h])))`, legend: "{{receiver_type}}"})
 	delay.limits, delay.mayBeEmpty = above(30), receivers
@@ -30,8 +33,7 @@ func incidentsBoard() board {
 			graph("Time to store, 99th percentile", "Seconds from the arrival of alerts until they are stored; Alertmanager is answered after that.", "s",
 				query{expr: `histogram_quantile(0.99, sum by (le) (rate(kubebot_responder_store_seconds_bucket` + window + `)`, legend: "99 %"}),
 			graph("Writes of incidents", "Writes per second by verb and result.", "cps", query{expr: `sum by (verb, result) (rate(kubebot_responder_incident_writes_total` + window, legend: "{{verb}} {{result}}"}),
-			graph("Alerts that Alertmanager could not hand on", "Failed notifications per second."+asTheRule+"AlertmanagerNotificationsFailing.", "cps",
-				query{expr: `sum by (integration) (rate(alertmanager_notifications_failed_total` + window, legend: "{{integration}}"}),
+			unsent,
 		},
 	}
 }
@@ -54,6 +56,8 @@ func kubebotBoard() board {
 	queue := graph("Queues of the collector", "Share of each exporter's queue that is full: what waits for a store. Red from 80 % on.", "percentunit",
 		query{expr: `max by (exporter, data_type) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)`, legend: "{{exporter}} {{data_type}}"})
 	queue.limits = rising(0.5, 0.8)
+	series := graph("Prometheus: series", "Series in memory.", "none", query{expr: `sum by (pod) (prometheus_tsdb_head_series)`, legend: "{{pod}}"})
+	series.unit, series.whole = "short", true
 	return board{
 		name: "kubebot", title: "KubeBot: the stack itself", description: "The parts of the stack: are they up, what they take, what goes through them.",
 		links: []string{Home, "incidents", "cluster"},
@@ -66,7 +70,7 @@ func kubebotBoard() board {
 			graph("CPU", "Cores in use by the stack's pods.", "none", query{expr: ofStack(`sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Memory", "Working sets of the stack's pods.", "bytes", query{expr: ofStack(`sum by (namespace, pod) (container_memory_working_set_bytes{container!=""})`), legend: "{{pod}}"}),
 			failed, sent, lost, queue,
-			graph("Prometheus: series", "Series in memory.", "none", query{expr: `sum by (pod) (prometheus_tsdb_head_series)`, legend: "{{pod}}"}),
+			series,
 			graph("Prometheus: samples", "Samples per second that were taken in.", "cps", query{expr: `sum by (pod) (rate(prometheus_tsdb_head_samples_appended_total` + window, legend: "{{pod}}"}),
 			graph("Prometheus: slowest rules", "Seconds of the last evaluation by group; a group must end within its interval of 15 s.", "s",
 				query{expr: `topk(` + topCount + `, max by (group) (label_replace(prometheus_rule_group_last_duration_seconds, "group", "$1", "rule_group", ".*;(.+)")))`, legend: "{{group}}"}),

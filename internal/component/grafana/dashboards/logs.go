@@ -1,5 +1,23 @@
 package dashboards
 
+// labelWorkload is what ofWorkload adds to an event about a workload, or about a pod, ReplicaSet or Job of one: the values of
+// the variables of that workload's dashboard, because a link of a line can have one value alone.
+const labelWorkload = "object_workload"
+
+// ofWorkload finds an event's workload by the names that Kubernetes' controllers give what they make: a Deployment's
+// ReplicaSets end in a hash (k8s.io/apimachinery/pkg/util/rand.SafeEncodeString), a CronJob's Jobs in minutes, the pods of
+// all of them in five characters, those of a StatefulSet in a number.
+const ofWorkload = " | label_format " + labelWorkload + "=`" +
+	`{{if eq .k8s_object_kind "Pod"}}` + variables + `{{regexReplaceAll "((-` + hash + `|-[0-9]{8})?-[a-z0-9]{5}|-[0-9]+)\\z" .k8s_object_name ""}}` +
+	`{{else if eq .k8s_object_kind "ReplicaSet"}}` + variables + `{{regexReplaceAll "-` + hash + `\\z" .k8s_object_name ""}}` +
+	`{{else if eq .k8s_object_kind "Job"}}` + variables + `{{regexReplaceAll "-[0-9]{8}\\z" .k8s_object_name ""}}` +
+	`{{else if eq .k8s_object_kind "Deployment" "StatefulSet" "DaemonSet" "CronJob"}}` + variables + `{{.k8s_object_name}}{{end}}` + "`"
+
+const (
+	hash      = `[bcdf-hj-np-tv-xz2-9]{6,10}`
+	variables = `{{.k8s_object_namespace}}&var-workload=`
+)
+
 func logsBoard() board {
 	const lines = `{` + lineStream + `}`
 	return board{
@@ -28,9 +46,9 @@ func eventsBoard() board {
 		name: "events", title: "KubeBot: events", description: "Every event of the cluster, kept as long as the logs.",
 		variables: []variable{varNamespaces, varSearch}, links: []string{Home, "logs", "namespace"},
 		panels: []panel{
-			{title: "Events by severity", about: "Events per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, series: levels, width: 12, height: 8,
+			{title: "Events by severity", about: "Events per minute.", kind: kindGraph, store: Loki, unit: "none", whole: true, stacked: true, series: levels, width: 12, height: 8,
 				queries: []query{{expr: `sum by (severity_text) (count_over_time(` + all + ` [1m]))`, legend: "{{severity_text}}"}}},
-			{title: "Warnings by reason", about: "Events of type Warning per minute.", kind: kindGraph, store: Loki, unit: "none", stacked: true, width: 12, height: 8,
+			{title: "Warnings by reason", about: "Events of type Warning per minute.", kind: kindGraph, store: Loki, unit: "none", whole: true, stacked: true, width: 12, height: 8,
 				queries: []query{{expr: `sum by (k8s_event_reason) (count_over_time(` + warnings + ` [1m]))`, legend: "{{k8s_event_reason}}"}}, mayBeEmpty: noTrouble},
 			{title: "Warnings", about: "The latest events of type Warning.", kind: kindLogs, store: Loki, width: 24, height: 10,
 				queries: []query{{expr: warnings + ofWhat}}, mayBeEmpty: noTrouble},

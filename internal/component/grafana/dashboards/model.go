@@ -68,11 +68,14 @@ type panel struct {
 	states map[string]state
 	// full lets the scale go from zero to one (shares).
 	full bool
+	// whole values are numbers of things, so the axis has no ticks between them.
+	whole bool
 	// stacked adds series up.
 	stacked bool
 	// width of 24, height in rows of 30 pixels.
 	width, height uint32
-	// to are the dashboards that a click on a value leads to.
+	// to are the dashboards that a click on a value leads to; of a panel of lines, which has no values, they are behind its
+	// title.
 	to []target
 	// columns of a table, by the label or the letter of the query, in order; others are hidden.
 	columns []column
@@ -109,7 +112,11 @@ type target struct {
 type column struct {
 	// field is a label, or Value #A for the value of the first query.
 	field, title, unit string
-	limits             []limit
+	// whole values are numbers of things.
+	whole  bool
+	limits []limit
+	// states name the values of a state.
+	states map[string]state
 	// color of a series.
 	color string
 	to    []target
@@ -132,7 +139,10 @@ func rising(warn, bad float64) []limit { return []limit{{0, green}, {warn, orang
 // below colours what is wrong under a value.
 func below(value float64) []limit { return []limit{{0, red}, {value, green}} }
 
-var upDown = map[string]state{"0": {"Down", red}, "1": {"Up", green}}
+var (
+	upDown = map[string]state{"0": {"Down", red}, "1": {"Up", green}}
+	yesNo  = map[string]state{"0": {"no", red}, "1": {"yes", green}}
+)
 
 // severities colour incidents: only a critical one is red.
 var severities = []column{

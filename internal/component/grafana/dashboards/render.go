@@ -108,6 +108,9 @@ func (p panel) render(o Options, at *sdk.GridPos) sdk.Panel {
 		FieldConfig: &sdk.FieldConfigSource{Defaults: p.field(o), Overrides: []sdk.DashboardFieldConfigSourceOverrides{}},
 		Options:     p.options(),
 	}
+	if p.kind == kindLogs {
+		out.Links = links(o, p.to)
+	}
 	for i, q := range p.queries {
 		out.Targets = append(out.Targets, p.target(source, string(rune('A'+i)), q))
 	}
@@ -127,7 +130,10 @@ func (p panel) render(o Options, at *sdk.GridPos) sdk.Panel {
 }
 
 func (p panel) field(o Options) sdk.FieldConfig {
-	f := sdk.FieldConfig{Links: links(o, p.to), Mappings: mappings(p.states)}
+	f := sdk.FieldConfig{Mappings: mappings(p.states)}
+	if p.kind != kindLogs {
+		f.Links = links(o, p.to)
+	}
 	if p.unit != "" {
 		f.Unit = &p.unit
 	}
@@ -139,6 +145,9 @@ func (p panel) field(o Options) sdk.FieldConfig {
 	}
 	if p.full {
 		f.Max = new(1.0)
+	}
+	if p.whole {
+		f.Decimals = new(0.0)
 	}
 	switch {
 	case p.mayBeEmpty == "":
@@ -162,16 +171,26 @@ func (p panel) strokes() map[string]any {
 	if len(p.limits) > 0 {
 		strokes["thresholdsStyle"] = map[string]any{"mode": "dashed"}
 	}
-	switch p.unit { // an axis of nothing but zeros would go up to 100
-	case "cps", "reqps":
-		strokes["axisSoftMax"] = 0.1
-	case "percentunit":
-		strokes["axisSoftMax"] = 1.0
-		if n := len(p.limits); n > 0 && p.limits[n-1].color == red {
-			strokes["axisSoftMax"] = p.limits[n-1].from * 1.25
-		}
-	}
+	strokes["axisSoftMax"] = p.least()
 	return strokes
+}
+
+// least is up to where the axis goes at least: one of nothing but zeros would go up to 100, whatever the unit.
+func (p panel) least() float64 {
+	if n := len(p.limits); n > 0 && p.limits[n-1].color == red && p.unit == "percentunit" {
+		return p.limits[n-1].from * 1.25
+	}
+	switch {
+	case p.whole:
+		return 4
+	case p.unit == "percentunit":
+		return 1
+	case p.unit == "bytes", p.unit == "Bps":
+		return 1000
+	case p.unit == "s":
+		return 0.01
+	}
+	return 0.1
 }
 
 func steps(limits []limit) *sdk.ThresholdsConfig {

@@ -67,12 +67,31 @@ func (o Options) lokiSettings() map[string]any {
 			"datasourceUid": o.UID(string(Jaeger)), "urlDisplayLabel": "Trace",
 		})
 	}
+	for _, to := range []struct{ name, label, board, with string }{
+		{"Namespace", "k8s_namespace_name", "namespace", "var-namespace=${__value.raw}"},
+		{"Namespace of the object", "k8s_object_namespace", "namespace", "var-namespace=${__value.raw}"},
+		{"Workload of the object", labelWorkload, "workload", "var-namespace=${__value.raw:raw}"},
+		{"Node", "k8s_node_name", "node", "var-node=${__value.raw}"},
+	} {
+		fields = append(fields, map[string]any{
+			"name": to.name, "matcherType": "label", "matcherRegex": to.label, "urlDisplayLabel": "Dashboard",
+			"url": "/d/" + o.UID(to.board) + "?${__url_time_range}&" + to.with,
+		})
+	}
 	return map[string]any{"maxLines": 1000, "manageAlerts": false, "derivedFields": fields}
 }
 
-// serviceTag maps the resource attribute of spans to the label of the other signals.
-func serviceTag(label string) []any {
-	return []any{map[string]any{"key": "service.name", "value": label}}
+// spanTags map what Grafana knows of a span to the labels of the series that are made of spans. The service is not among it:
+// Jaeger takes service.name out of the tags of a process, and Grafana looks for nothing else. The span's own name always is.
+func spanTags() []any {
+	var tags []any
+	for _, tag := range [][2]string{
+		{"name", "span_name"}, {"k8s.namespace.name", "k8s_namespace_name"}, {"k8s.deployment.name", "k8s_deployment_name"},
+		{"k8s.statefulset.name", "k8s_statefulset_name"}, {"k8s.daemonset.name", "k8s_daemonset_name"},
+	} {
+		tags = append(tags, map[string]any{"key": tag[0], "value": tag[1]})
+	}
+	return tags
 }
 
 func (o Options) jaegerSettings() map[string]any {
@@ -84,13 +103,13 @@ func (o Options) jaegerSettings() map[string]any {
 	if o.has(Loki) {
 		settings["tracesToLogsV2"] = map[string]any{
 			"datasourceUid": o.UID(string(Loki)), "spanStartTimeShift": "-5m", "spanEndTimeShift": "5m",
-			"tags": serviceTag("service_name"), "filterByTraceID": false, "filterBySpanID": false,
-			"customQuery": true, "query": `{${__tags}} | trace_id="${__trace.traceId}"`,
+			"tags": spanTags(), "filterByTraceID": false, "filterBySpanID": false,
+			"customQuery": true, "query": `{service_name=~".+"} | trace_id="${__trace.traceId}"` + " | line_format `{{.service_name}}: {{__line__}}`",
 		}
 	}
 	if o.has(Prometheus) {
 		settings["tracesToMetrics"] = map[string]any{
-			"datasourceUid": o.UID(string(Prometheus)), "spanStartTimeShift": "-15m", "spanEndTimeShift": "15m", "tags": serviceTag("service_name"),
+			"datasourceUid": o.UID(string(Prometheus)), "spanStartTimeShift": "-15m", "spanEndTimeShift": "15m", "tags": spanTags(),
 			"queries": []any{
 				map[string]any{"name": "Requests per second", "query": "sum(rate(traces_span_metrics_calls_total{$__tags}[5m]))"},
 				map[string]any{"name": "Failed requests per second", "query": `sum(rate(traces_span_metrics_calls_total{$__tags, status_code="STATUS_CODE_ERROR"}[5m]))`},

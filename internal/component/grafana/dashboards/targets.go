@@ -98,10 +98,16 @@ func (c column) override(o Options, cell bool) sdk.DashboardFieldConfigSourceOve
 	if c.unit != "" {
 		set("unit", c.unit)
 	}
+	if c.whole {
+		set("decimals", 0)
+	}
 	if len(c.limits) > 0 {
 		set("thresholds", steps(c.limits))
 	}
-	if len(c.limits) > 0 && cell {
+	if len(c.states) > 0 {
+		set("mappings", mappings(c.states))
+	}
+	if (len(c.limits) > 0 || len(c.states) > 0) && cell {
 		set("custom.cellOptions", map[string]any{"type": "color-text"})
 	}
 	if c.color != "" {

@@ -13,16 +13,17 @@ func namespaceBoard() board {
 		name: "namespace", title: "KubeBot: namespace", description: "One namespace: its workloads, what they take and what they say.",
 		variables: []variable{varNamespace}, links: []string{Home, "workload", "logs", "events"},
 		panels: []panel{{
-			title: "Workloads", about: "Wanted and ready pods of each workload." + asTheRule + "WorkloadNotReady and WorkloadDown.", kind: kindTable, store: Prometheus, width: 12, height: 9,
+			title: "Workloads", about: "Wanted and ready pods of each workload, and how many are missing." + asTheRule + "WorkloadNotReady and WorkloadDown.", kind: kindTable, store: Prometheus, width: 12, height: 9,
 			queries: []query{
 				{expr: `sum by (workload_kind, workload) (kubebot:workload:desired{namespace="$namespace"})`},
 				{expr: `sum by (workload_kind, workload) (kubebot:workload:ready{namespace="$namespace"})`},
 				{expr: `sum by (workload_kind, workload) (increase(kube_pod_container_status_restarts_total{namespace="$namespace"}[1h]) * on (namespace, pod) group_left (workload_kind, workload) kubebot:pod:workload)`},
+				{expr: `clamp_min(sum by (workload_kind, workload) (kubebot:workload:desired{namespace="$namespace"}) - sum by (workload_kind, workload) (kubebot:workload:ready{namespace="$namespace"}), 0)`},
 			},
 			columns: []column{
 				{field: "workload", title: "Workload", to: []target{{board: "workload", title: "Workload", with: "var-namespace=${namespace}&var-workload=${__value.raw}"}}},
-				{field: "workload_kind", title: "Kind"}, {field: "Value #A", title: "Wanted"}, {field: "Value #B", title: "Ready", limits: below(1)},
-				{field: "Value #C", title: "Restarts in 1 h", unit: "none", limits: rising(1, 3)},
+				{field: "workload_kind", title: "Kind"}, {field: "Value #A", title: "Wanted"}, {field: "Value #B", title: "Ready"},
+				{field: "Value #D", title: "Missing", limits: above(1)}, {field: "Value #C", title: "Restarts in 1 h", unit: "none", whole: true, limits: rising(1, 3)},
 			},
 		}, {
 			title: "Failed requests", about: "Share of each workload's requests that it answers with a server error." + asTheRule + "ServiceErrorsPersist (5 %) and ServiceErrorRateHigh (10 %).",
@@ -73,14 +74,17 @@ func workloadBoard() board {
 	calls := graph("Failed calls of others", "Calls per second by the workload that fail, by whom it called.", "reqps", query{
 		expr: `sum by (dependency) (kubebot:workload_client_errors:rate{namespace="$namespace", workload="$workload"})`, legend: "{{dependency}}"})
 	calls.mayBeEmpty = noTrouble
+	pod := graph("Pods", "Wanted and ready pods."+asTheRule+"WorkloadNotReady.", "none",
+		query{expr: `sum(kubebot:workload:desired{namespace="$namespace", workload="$workload"})`, legend: "wanted"},
+		query{expr: `sum(kubebot:workload:ready{namespace="$namespace", workload="$workload"})`, legend: "ready"})
+	restarts := graph("Restarts", "Restarts of containers since the pod began.", "none",
+		query{expr: `sum by (pod) (kube_pod_container_status_restarts_total` + of + `)`, legend: "{{pod}}"})
+	pod.whole, restarts.whole = true, true
 	return board{
 		name: "workload", title: "KubeBot: workload", description: "One workload: its pods, what they take, what they serve, what they say.",
 		variables: []variable{varNamespace, varWorkload}, links: []string{Home, "namespace", "logs", "events"},
 		panels: []panel{
-			graph("Pods", "Wanted and ready pods."+asTheRule+"WorkloadNotReady.", "none",
-				query{expr: `sum(kubebot:workload:desired{namespace="$namespace", workload="$workload"})`, legend: "wanted"},
-				query{expr: `sum(kubebot:workload:ready{namespace="$namespace", workload="$workload"})`, legend: "ready"}),
-			errors, calls,
+			pod, errors, calls,
 			graph("CPU", "Cores in use by pod, and what one pod has reserved.", "none",
 				query{expr: pods(`sum by (namespace, pod) (rate(container_cpu_usage_seconds_total` + in + `[$__rate_interval]))`), legend: "{{pod}}"},
 				query{expr: `max(sum by (pod) (kube_pod_container_resource_requests{namespace="$namespace", resource="cpu"}` + joinWorkload + `{workload="$workload"}))`, legend: "requested"}),
@@ -88,7 +92,7 @@ func workloadBoard() board {
 				query{expr: pods(`sum by (namespace, pod) (container_memory_working_set_bytes` + in + `)`), legend: "{{pod}}"},
 				query{expr: `max(sum by (pod) (kube_pod_container_resource_limits{namespace="$namespace", resource="memory"}` + joinWorkload + `{workload="$workload"}))`, legend: "limit"}),
 			throttled,
-			graph("Restarts", "Restarts of containers since the pod began.", "none", query{expr: `sum by (pod) (kube_pod_container_status_restarts_total` + of + `)`, legend: "{{pod}}"}),
+			restarts,
 			graph("Network received", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_receive_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Network sent", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_transmit_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			{title: "Logs", about: "Lines of the workload's pods. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 9,
