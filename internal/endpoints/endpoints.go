@@ -96,8 +96,9 @@ func PrometheusResource(kb *v1alpha1.KubeBot) string {
 	return naming.Bounded(naming.Object(kb, "prometheus"), 52-len("prometheus-"))
 }
 
-// PrometheusReplicas returns the base URL of each replica of the managed Prometheus, by the operator's headless Service;
-// that of the external one; or none when it is disabled.
+// PrometheusReplicas returns the base URL of each replica of the managed Prometheus; that of the external one; or none
+// when it is disabled. Several are told apart by the operator's headless Service. A single one has the Service's name,
+// which DNS knows before the pod is ready: that a name does not exist is kept for up to 30 s by CoreDNS.
 func PrometheusReplicas(kb *v1alpha1.KubeBot) []string {
 	p := kb.Spec.Metrics.Prometheus
 	switch p.Mode {
@@ -106,12 +107,11 @@ func PrometheusReplicas(kb *v1alpha1.KubeBot) []string {
 	case v1alpha1.ModeDisabled:
 		return nil
 	}
-	replicas := int32(1)
-	if p.Replicas != nil {
-		replicas = *p.Replicas
+	if p.Replicas == nil || *p.Replicas == 1 {
+		return []string{Prometheus(kb)}
 	}
 	var all []string
-	for i := range replicas {
+	for i := range *p.Replicas {
 		all = append(all, fmt.Sprintf("http://prometheus-%s-%d.prometheus-operated.%s.svc:%d", PrometheusResource(kb), i, kb.Namespace, PrometheusPort))
 	}
 	return all

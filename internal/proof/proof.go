@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,9 @@ const (
 	lookEvery = time.Second
 	lookLater = 5 * time.Second
 	soon      = 20 * time.Second
+	// resend is the pause between marks until a signal is proven for the first time: what was sent while the path was
+	// still being made may be lost, or wait for a retry.
+	resend = 5 * time.Second
 	// callTime bounds one call.
 	callTime = 10 * time.Second
 )
@@ -126,11 +130,11 @@ func (p *Prover) start(ctx context.Context) func() {
 
 func (p *Prover) keepProving(ctx context.Context, name string, signal Signal) {
 	for ctx.Err() == nil {
-		pause := again
-		m, err := newMark(p.Now())
-		if err == nil {
-			err = p.prove(ctx, signal, m)
+		pause, never := again, p.Board.Known()[name].IsZero()
+		if never {
+			pause = resend
 		}
+		m, err := p.prove(ctx, signal, never)
 		if ctx.Err() != nil {
 			return
 		}
@@ -150,34 +154,60 @@ func newMark(now time.Time) (Mark, error) {
 	return Mark{ID: hex.EncodeToString(id[:]), At: now}, nil
 }
 
-// prove sends a mark and looks for it. The error says which part of the path does not work.
-func (p *Prover) prove(ctx context.Context, signal Signal, m Mark) error {
-	calling, cancel := context.WithTimeout(ctx, callTime)
-	err := signal.Send(calling, m)
-	cancel()
+// prove sends a mark, or several until one is found, and returns the one that was found. The error says which part of
+// the path does not work.
+func (p *Prover) prove(ctx context.Context, signal Signal, several bool) (Mark, error) {
+	first, err := p.send(ctx, signal)
 	if err != nil {
-		return err
+		return first, err
 	}
+	marks := []Mark{first}
 	for {
+		age := p.Now().Sub(first.At)
 		pause := lookEvery
-		if p.Now().Sub(m.At) > soon {
+		if age > soon {
 			pause = lookLater
 		}
 		wait(ctx, pause)
-		calling, cancel := context.WithTimeout(ctx, callTime)
-		found, err := signal.Found(calling, m)
-		cancel()
+		found, at, err := p.look(ctx, signal, marks)
 		switch {
 		case found:
-			return nil
+			return at, nil
 		case ctx.Err() != nil:
-			return ctx.Err()
-		case p.Now().Sub(m.At) > patience && err != nil:
-			return err
-		case p.Now().Sub(m.At) > patience:
-			return errLost
+			return first, ctx.Err()
+		case age > patience && err != nil:
+			return first, err
+		case age > patience:
+			return first, errLost
+		}
+		if several && p.Now().Sub(marks[len(marks)-1].At) >= resend {
+			if m, err := p.send(ctx, signal); err == nil { // else the first one is still looked for
+				marks = append(marks, m)
+			}
 		}
 	}
+}
+
+func (p *Prover) send(ctx context.Context, signal Signal) (Mark, error) {
+	m, err := newMark(p.Now())
+	if err != nil {
+		return m, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	return m, signal.Send(ctx, m)
+}
+
+// look looks for the marks, the last one first.
+func (p *Prover) look(ctx context.Context, signal Signal, marks []Mark) (found bool, m Mark, err error) {
+	ctx, cancel := context.WithTimeout(ctx, callTime)
+	defer cancel()
+	for _, m := range slices.Backward(marks) {
+		if found, err = signal.Found(ctx, m); found || err != nil {
+			return found, m, err
+		}
+	}
+	return false, Mark{}, nil
 }
 
 // errLost is what to say when every part of the path answers.

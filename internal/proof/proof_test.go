@@ -30,6 +30,8 @@ type path struct {
 	// cut loses what is sent, slow is how long it takes.
 	cut  bool
 	slow time.Duration
+	// made is when the path was whole: what is sent before is lost.
+	made time.Time
 	sent []Mark
 }
 
@@ -45,7 +47,7 @@ func (p *path) Send(_ context.Context, m Mark) error {
 func (p *path) Found(_ context.Context, m Mark) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return !p.cut && p.trouble == nil && time.Since(m.At) >= p.slow, p.trouble
+	return !p.cut && p.trouble == nil && time.Since(m.At) >= p.slow && !m.At.Before(p.made), p.trouble
 }
 
 func (p *path) set(change func(*path)) {
@@ -142,6 +144,22 @@ func age(t *testing.T, p *Prover, signal string) float64 {
 	}
 	t.Fatalf("there is no age of %s", signal)
 	return 0
+}
+
+func TestAPathThatIsStillBeingMadeIsProvenSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &path{made: time.Now().Add(8 * time.Second)}
+		r := start(t, leases(t), "a", map[string]Signal{config.SignalMetrics: p})
+		defer r.stop()
+		time.Sleep(13 * time.Second)
+		assert.Equal(t, 3*time.Second, time.Since(r.signal(t, config.SignalMetrics).Proven), "the mark of the tenth second was found")
+
+		p.set(func(p *path) { p.made = time.Now().Add(80 * time.Second) })
+		time.Sleep(62 * time.Second)
+		sent := p.count()
+		time.Sleep(40 * time.Second)
+		assert.Equal(t, sent, p.count(), "one that was proven before and is lost now is a loss to tell")
+	})
 }
 
 func TestWhatIsMendedIsProvenSoon(t *testing.T) {

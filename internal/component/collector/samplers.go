@@ -94,7 +94,7 @@ func stores(kb *v1alpha1.KubeBot, c *otelcol.Config, room int64) (to exporters) 
 		// One consumer keeps the samples of a series in their order.
 		c.Exporters[id] = otelcol.OTLPHTTPExporter{
 			MetricsEndpoint: strings.TrimSuffix(base, "/") + "/api/v1/otlp/v1/metrics", Compression: "none",
-			Retry: otelcol.Retry{Enabled: true, InitialInterval: time.Second, MaxInterval: 10 * time.Second, MaxElapsedTime: metricsPatience},
+			Retry: otelcol.Retry{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second, MaxElapsedTime: metricsPatience},
 			Queue: queue(room/int64(len(replicas)), prometheusShare, 1),
 		}
 		to.metrics = append(to.metrics, id)
@@ -109,7 +109,7 @@ func stores(kb *v1alpha1.KubeBot, c *otelcol.Config, room int64) (to exporters) 
 }
 
 func forever() otelcol.Retry {
-	return otelcol.Retry{Enabled: true, InitialInterval: time.Second, MaxInterval: 10 * time.Second}
+	return otelcol.Retry{Enabled: true, InitialInterval: time.Second, MaxInterval: 5 * time.Second}
 }
 
 // queue is on disk, so that it outlives its process, and joins what it holds.

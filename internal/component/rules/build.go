@@ -99,6 +99,10 @@ func object(kb *v1alpha1.KubeBot, labels map[string]string, g Group) *monitoring
 
 func render(g Group) monitoringv1.RuleGroup {
 	out := monitoringv1.RuleGroup{Name: g.Name}
+	if g.Interval != "" {
+		interval := monitoringv1.Duration(g.Interval)
+		out.Interval = &interval
+	}
 	for _, r := range g.Rules {
 		rule := monitoringv1.Rule{
 			Record:      r.Record,

@@ -42,8 +42,10 @@ type Rule struct {
 
 // Group is a list of rules that are evaluated one after another, so that an alert sees the series recorded before it.
 type Group struct {
-	Name  string
-	Rules []Rule
+	Name string
+	// Interval between evaluations, as Prometheus writes it; empty means Prometheus' own.
+	Interval string
+	Rules    []Rule
 }
 
 // Name of the rule, whichever it is.

@@ -26,7 +26,7 @@ func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 	var omitted []v1alpha1.OmittedRule
 	known := map[string]bool{}
 	for _, g := range groups(s) {
-		kept := Group{Name: g.Name}
+		kept := Group{Name: g.Name, Interval: g.Interval}
 		for _, r := range g.Rules {
 			known[r.Alert] = true
 			reason := leftOut(in, r)
