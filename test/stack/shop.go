@@ -10,7 +10,7 @@ import (
 // ShopNamespace is where the shop runs.
 const ShopNamespace = "shop"
 
-// DeployShop deploys the shop with its load and waits until the KubeBot has seen it serve for 25 seconds: who calls whom is
+// DeployShop deploys the shop with its load and waits until the KubeBot has seen it serve for 10 seconds: who calls whom is
 // known only of what has run for some scrapes.
 func (c *Cluster) DeployShop(ctx context.Context, kubebot string) error {
 	if _, err := c.Kubectl(ctx, "apply", "-k", filepath.Join(c.Root, "test", "shop", "manifests")); err != nil {
@@ -22,9 +22,9 @@ func (c *Cluster) DeployShop(ctx context.Context, kubebot string) error {
 		return err
 	}
 	return Eventually(ctx, 4*time.Minute, 2*time.Second, func(ctx context.Context) error {
-		serving, err := c.Query(ctx, kubebot, `kubebot:workload_server_requests:rate{namespace="`+ShopNamespace+`"} offset 25s > 0`)
+		serving, err := c.Query(ctx, kubebot, `kubebot:workload_server_requests:rate{namespace="`+ShopNamespace+`"} offset 10s > 0`)
 		if err == nil && len(serving) < shopServers {
-			err = fmt.Errorf("%d of %d services of the shop have served for 25 seconds", len(serving), shopServers)
+			err = fmt.Errorf("%d of %d services of the shop have served for 10 seconds", len(serving), shopServers)
 		}
 		return err
 	})

@@ -73,6 +73,7 @@ func TestStopEndsWhatIsInFlightAndWritesItsResult(t *testing.T) {
 }
 
 func TestRefusedMessageGoesOutSoonAfterTheReceiverIsMended(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, nil)
 	r.sink.reason = v1alpha1.ReasonSecretMissing
 	r.sink.answer = func(notify.Message) notify.Result {

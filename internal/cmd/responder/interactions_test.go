@@ -132,6 +132,7 @@ func TestAPersonActsOnAnIncidentFromSlackWithTwoReplicas(t *testing.T) {
 }
 
 func TestASilenceAskedForByKubectlIsMadeToo(t *testing.T) {
+	t.Parallel()
 	firing := down("checkout", "firing")
 	manager := alertmanager(t, firing.Labels)
 	r := newRig(t, func(c *config.Config) { c.AlertmanagerURL = manager })

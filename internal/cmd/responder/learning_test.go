@@ -82,6 +82,7 @@ func (r *rig) judge() {
 
 // TestJudgementsAreLearnedOnceAndDecide runs two replicas with the rights that are shipped.
 func TestJudgementsAreLearnedOnceAndDecide(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, func(c *config.Config) {
 		c.Routes = []v1alpha1.Route{{Receivers: []string{"oncall"}, Match: v1alpha1.RouteMatch{
 			Severities: []v1alpha1.Severity{v1alpha1.SeverityWarning, v1alpha1.SeverityCritical}}}}

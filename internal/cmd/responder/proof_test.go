@@ -37,6 +37,7 @@ func farEnds(t *testing.T) (url string, sent *atomic.Int64) {
 }
 
 func TestTheReportTellsWhichSignalsFlow(t *testing.T) {
+	t.Parallel()
 	url, sent := farEnds(t)
 	r := newRig(t, func(c *config.Config) {
 		c.LokiURL, c.JaegerURL = url, url

@@ -21,6 +21,7 @@ import (
 
 // Every type of receiver refuses to call the machine and the cluster's API, and does when it is allowed to.
 func TestNoTypeOfReceiverCallsTheMachineItself(t *testing.T) {
+	t.Parallel()
 	var calls atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		calls.Add(1)

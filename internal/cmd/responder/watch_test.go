@@ -1,6 +1,7 @@
 package responder
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
@@ -29,6 +31,9 @@ func (r *rig) deploy(t *testing.T, name string) *corev1.Pod {
 	pod := &corev1.Pod{ObjectMeta: meta(name + "-1-x"), Spec: template.Spec}
 	pod.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))}
 	require.NoError(t, api.Create(t.Context(), pod))
+	t.Cleanup(func() { // the responders of other tests see it too
+		require.NoError(t, client.IgnoreNotFound(api.Delete(context.Background(), pod, client.GracePeriodSeconds(0))))
+	})
 	return pod
 }
 
