@@ -36,6 +36,10 @@ type AlertingSpec struct {
 	// Digest bundles incidents in one message: those that can wait, and those of a storm.
 	// +optional
 	Digest DigestSpec `json:"digest,omitempty"`
+	// PushAfter is how long an incident that is not critical must last before it is first pushed, from 0s, which pushes at
+	// once, to 1h. What is over by then is recorded and never pushed. Critical ones never wait. Default 1m.
+	// +optional
+	PushAfter Duration `json:"pushAfter,omitempty"`
 	// Flapping damps incidents that come back again and again.
 	// +optional
 	Flapping FlappingSpec `json:"flapping,omitempty"`

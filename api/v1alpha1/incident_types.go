@@ -236,6 +236,9 @@ type Decision struct {
 	// EscalatesAt is when further receivers are told unless somebody acknowledges.
 	// +optional
 	EscalatesAt *metav1.Time `json:"escalatesAt,omitempty"`
+	// PushesAt is when it is pushed unless it is over by then.
+	// +optional
+	PushesAt *metav1.Time `json:"pushesAt,omitempty"`
 }
 
 // FlappingStatus tells of an incident that comes back again and again.
@@ -431,7 +434,8 @@ type Delivery struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Text string `json:"text,omitempty"`
-	// At is when the change was recorded; every attempt tells this time, so that a repeat is the same.
+	// At is when the change was recorded, or when the wait for it to last ended; every attempt tells this time, so that a
+	// repeat is the same.
 	// +optional
 	At *metav1.Time `json:"at,omitempty"`
 	// State of the delivery.

@@ -170,6 +170,8 @@ var cases = []struct {
 	{"digest", kubebot("digest", "  alerting: {digest: {interval: 30m, stormAbove: 5}}\n"), ""},
 	{"digest at no interval", kubebot("x", "  alerting: {digest: {interval: often}}\n"), "spec.alerting.digest.interval"},
 	{"every incident in a digest", kubebot("x", "  alerting: {digest: {stormAbove: 0}}\n"), "spec.alerting.digest.stormAbove"},
+	{"warnings are pushed at once", kubebot("at-once", "  alerting: {pushAfter: 0s}\n"), ""},
+	{"warnings wait for no time", kubebot("x", "  alerting: {pushAfter: never}\n"), "spec.alerting.pushAfter"},
 	{"flapping", kubebot("flapping", "  alerting: {quietStart: Disabled, flapping: {times: 5, within: 2h, calm: 30m}}\n"), ""},
 	{"flapping at once", kubebot("x", "  alerting: {flapping: {times: 1}}\n"), "spec.alerting.flapping.times"},
 	{"escalation", kubebot("escalation", receivers+"    routes: [{receivers: [oncall], escalation: {receivers: [oncall], after: 30m}}]\n"), ""},

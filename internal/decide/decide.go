@@ -35,6 +35,10 @@ const (
 	ReasonUnimportant = "Unimportant"
 	// ReasonDigest: the incident is not critical, and by what people taught the next digest is soon enough for it.
 	ReasonDigest = "Digest"
+	// ReasonSettling: the incident is not critical and has not lasted long enough to be pushed; that comes once it has.
+	ReasonSettling = "Settling"
+	// ReasonBrief: the incident was not critical and over before it had lasted long enough to be pushed.
+	ReasonBrief = "Brief"
 	// ReasonImportant: no route takes the incident, and people taught that such ones matter, so every receiver is told.
 	ReasonImportant = "Important"
 	// ReasonStorm: so many incidents are new that its receivers are told of it together with others, at once.
@@ -58,7 +62,7 @@ func Reasons() []v1alpha1.Decision {
 	var list []v1alpha1.Decision
 	for verdict, reasons := range map[v1alpha1.Verdict][]string{
 		v1alpha1.VerdictQuiet: {ReasonNoReceivers, ReasonNotRouted, ReasonRoutedToNobody, ReasonSilenced, ReasonMuted, ReasonDuplicate, ReasonInhibited,
-			ReasonRepeated, ReasonUnimportant},
+			ReasonRepeated, ReasonUnimportant, ReasonSettling, ReasonBrief},
 		v1alpha1.VerdictDigest: {ReasonDigest, ReasonStorm, ReasonQuietStart},
 		v1alpha1.VerdictNotify: {ReasonImportant, ReasonRouted, ReasonCritical, ReasonEscalated, ReasonTeam, ReasonTeamAlone},
 	} {
@@ -84,6 +88,8 @@ type Rules struct {
 	DigestEvery time.Duration
 	// StormAbove is how many new incidents within a minute a receiver is told of one by one; 0 for any number.
 	StormAbove int
+	// PushAfter is how long an incident that is not critical must last before it is first pushed; 0 for at once.
+	PushAfter time.Duration
 	// Teams are the routes that teams have made for their own namespaces.
 	Teams []TeamRoute
 	// NoStorm are receivers that are told of incidents one by one in storms too: programs read them. NoDigest are those
@@ -118,6 +124,12 @@ type Facts struct {
 	Opened, Made, Since time.Time
 	// Began is when the KubeBot began its work; zero for not known.
 	Began time.Time
+	// Fires is since when the incident fires at its severity, and Over when it ended; zero where it has not.
+	Fires, Over time.Time
+	// Told: some receiver was told of it, or was promised that. Flaps: it is kept open because it comes and goes.
+	Told, Flaps bool
+	// Before is the decision before this one, nil for none.
+	Before *v1alpha1.Decision
 	// Attended: somebody acknowledged or silenced the incident.
 	Attended bool
 	// Crowded are the receivers for which more than StormAbove incidents were new within the last minute.
@@ -146,7 +158,8 @@ type Outcome struct {
 
 // Timed tells whether a decision for this reason may change by time or by other incidents alone.
 func Timed(reason string) bool {
-	return reason == ReasonSilenced || reason == ReasonMuted || reason == ReasonTeamAlone || reason == ReasonInhibited || reason == ReasonRepeated
+	return reason == ReasonSilenced || reason == ReasonMuted || reason == ReasonTeamAlone || reason == ReasonInhibited || reason == ReasonRepeated ||
+		reason == ReasonSettling
 }
 
 // question is what the checks look at.
@@ -174,7 +187,7 @@ func Decide(rules Rules, facts Facts, now time.Time) Outcome {
 	}
 	for _, c := range checks {
 		if out, decided := c(q); decided {
-			out = q.bundle(q.withTeams(out))
+			out = q.bundle(q.settle(q.withTeams(out)))
 			out.Message = bound(out.Message, 512)
 			out.Decision.Learned = record(out.Learned)
 			return out

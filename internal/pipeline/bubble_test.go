@@ -33,6 +33,8 @@ type bubble struct {
 	api client.Client
 	// oncall is the KubeBot's receiver, whose digests can be edited.
 	oncall *editor
+	// stop ends the pipeline.
+	stop func()
 }
 
 // editor is a collector whose digests can be edited.
@@ -63,14 +65,31 @@ func inBubble(t *testing.T, change func(*Options), test func(b *bubble)) {
 		if change != nil {
 			change(&o)
 		}
-		b.Pipeline = New(o)
-		ctx, cancel := context.WithCancel(context.Background())
-		var running sync.WaitGroup
-		running.Go(func() { _ = b.Run(ctx) })
-		defer running.Wait()
-		defer cancel()
+		b.run(o)
+		defer func() { b.stop() }()
 		test(b)
 	})
+}
+
+// run starts a pipeline until it is stopped.
+func (b *bubble) run(o Options) {
+	p := New(o)
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { _ = p.Run(ctx) })
+	b.Pipeline, b.stop = p, func() { cancel(); running.Wait() }
+}
+
+// restart stops the pipeline and starts another one, which knows what the watch shows.
+func (b *bubble) restart() {
+	b.t.Helper()
+	b.stop()
+	b.run(b.Options)
+	var list v1alpha1.IncidentList
+	require.NoError(b.t, b.api.List(b.t.Context(), &list))
+	for i := range list.Items {
+		b.Observe(&list.Items[i])
+	}
 }
 
 // failing makes an alert of a workload of the namespace shop.

@@ -22,7 +22,7 @@ func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time
 	rules := p.withTeams(p.Rules)
 	rules.Learned = p.learned(inc, changed)
 	facts := p.facts(before, inc, rules.Learned != nil, now)
-	facts.PartOf, facts.PartTold = p.partOf(inc)
+	facts.PartOf, facts.PartTold = p.partOf(inc, now)
 	return decide.Decide(rules, facts, now)
 }
 
@@ -62,6 +62,8 @@ func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now tim
 		facts.Opened = inc.Status.StartedAt.Time
 	}
 	facts.Made = inc.CreationTimestamp.Time
+	facts.Fires, facts.Over = lasting(inc, now)
+	facts.Told, facts.Flaps, facts.Before = len(inc.Status.Deliveries) > 0, flaps(inc), inc.Status.Decision
 	facts.Attended = inc.Spec.Acknowledge != nil || inc.Spec.Silence != nil && inc.Spec.Silence.Until.After(now) || !standing(inc)
 	p.age(inc, &facts)
 	if facts.Severity != v1alpha1.SeverityCritical {

@@ -67,7 +67,7 @@ func about(inc *v1alpha1.Incident) string {
 }
 
 // partOf says of which other Incident one is part, and who is told of that one if it is as severe; empty for none.
-func (p *Pipeline) partOf(inc *v1alpha1.Incident) (text string, told []string) {
+func (p *Pipeline) partOf(inc *v1alpha1.Incident, now time.Time) (text string, told []string) {
 	name := inc.Status.DuplicateOf
 	if name == "" {
 		return "", nil
@@ -77,6 +77,7 @@ func (p *Pipeline) partOf(inc *v1alpha1.Incident) (text string, told []string) {
 		return "It is part of " + name, nil
 	}
 	if alert.Rank(main.Status.Severity) >= alert.Rank(inc.Status.Severity) {
+		told = p.promised(main, now)
 		for _, d := range main.Status.Deliveries {
 			if counts(d) {
 				told = append(told, d.Receiver)
@@ -236,7 +237,9 @@ func (p *Pipeline) isCause(subject, own v1alpha1.Subject, c v1alpha1.Cause) bool
 
 // covers tells whether nobody misses anything when an Incident is told of as part of main.
 func (p *Pipeline) covers(main, before, inc *v1alpha1.Incident, now time.Time) bool {
-	out := decide.Decide(p.Rules, p.facts(before, inc, false, now), now)
+	rules := p.Rules
+	rules.PushAfter = 0 // who is told once it has lasted
+	out := decide.Decide(rules, p.facts(before, inc, false, now), now)
 	missing := slices.DeleteFunc(slices.Concat(out.Receivers, out.Bundle), func(receiver string) bool {
 		told, _ := history(inc, receiver)
 		return told
@@ -244,8 +247,9 @@ func (p *Pipeline) covers(main, before, inc *v1alpha1.Incident, now time.Time) b
 	if len(missing) == 0 {
 		return true
 	}
+	promised := p.promised(main, now)
 	return alert.Rank(main.Status.Severity) >= alert.Rank(inc.Status.Severity) && !slices.ContainsFunc(missing, func(receiver string) bool {
-		return !slices.ContainsFunc(main.Status.Deliveries, func(d v1alpha1.Delivery) bool {
+		return !slices.Contains(promised, receiver) && !slices.ContainsFunc(main.Status.Deliveries, func(d v1alpha1.Delivery) bool {
 			return d.Receiver == receiver && counts(d)
 		})
 	})

@@ -300,7 +300,11 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 	}
 	out.Status.Decision = &decision
 	names := p.configured()
+	planned := len(out.Status.Deliveries)
 	plan(out, outcome, names, first, p.ends(out, now))
+	if settledNow(inc.Status.Decision, &decision) {
+		restamp(out.Status.Deliveries[planned:], now)
+	}
 	p.rush.see(out, now)
 	expire(out, names, now)
 	claims := p.claim(out, outcome, now)

@@ -68,7 +68,8 @@ func load(path string) (config.Config, decide.Rules, []string, error) {
 func rulesOf(c config.Config) (decide.Rules, []string) {
 	rules := decide.Rules{
 		Routes: c.Routes, Mutes: map[string]decide.Mute{}, DigestEvery: time.Duration(c.DigestSeconds) * time.Second, StormAbove: c.StormAbove,
-		NoStorm: map[string]bool{}, NoDigest: map[string]bool{}, QuietStart: c.QuietStart == v1alpha1.SwitchEnabled,
+		PushAfter: time.Duration(c.PushAfterSeconds) * time.Second,
+		NoStorm:   map[string]bool{}, NoDigest: map[string]bool{}, QuietStart: c.QuietStart == v1alpha1.SwitchEnabled,
 	}
 	var problems []string
 	for _, r := range c.Receivers {

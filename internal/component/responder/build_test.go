@@ -28,6 +28,7 @@ func TestBuildRefusesWhatTheSchemaCannot(t *testing.T) {
 		"spec.alerting.receivers[0].webhook.signingSecret.key": webhook(v1alpha1.WebhookReceiver{URL: "https://hooks.example.com", SigningSecret: &v1alpha1.SecretKeyRef{Name: "a", Key: ".."}}),
 		"spec.alerting.muteTimes[0].timeZone":                  {MuteTimes: []v1alpha1.MuteTime{{Name: "a", TimeZone: "Mars/Olympus"}}},
 		"spec.alerting.digest.interval":                        {Digest: v1alpha1.DigestSpec{Interval: "30s"}},
+		"spec.alerting.pushAfter":                              {PushAfter: "2h"},
 		"spec.alerting.flapping.calm":                          {Flapping: v1alpha1.FlappingSpec{Calm: "2d"}},
 		"spec.alerting.flapping.within":                        {Flapping: v1alpha1.FlappingSpec{Within: "1s"}},
 		"spec.alerting.routes[0].escalation.after":             {Routes: []v1alpha1.Route{{Escalation: &v1alpha1.Escalation{After: "10s"}}}},

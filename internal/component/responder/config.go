@@ -33,6 +33,10 @@ func newConfig(in component.Input) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
+	after, err := pushAfterOf(a)
+	if err != nil {
+		return config.Config{}, err
+	}
 	flapping, err := flappingOf(a)
 	if err != nil {
 		return config.Config{}, err
@@ -47,31 +51,32 @@ func newConfig(in component.Input) (config.Config, error) {
 		}
 	}
 	return config.Config{
-		KubeBot:         kb.Name,
-		Namespace:       kb.Namespace,
-		UID:             string(kb.UID),
-		ServiceAccount:  pods.ServiceAccount(in, name),
-		TeamSecretRole:  in.Install.ServiceAccountPrefix + "-team-secret",
-		ClusterName:     in.ClusterName,
-		PrometheusURL:   endpoints.Prometheus(kb),
-		AlertmanagerURL: endpoints.Alertmanager(kb),
-		LokiURL:         endpoints.Loki(kb),
-		LokiTenant:      lokiTenant(kb),
-		JaegerURL:       endpoints.Jaeger(kb),
-		RootCause:       kb.Spec.Analysis.RootCause,
-		Learning:        kb.Spec.Analysis.Learning,
-		Severities:      a.Severities,
-		Receivers:       a.Receivers,
-		Routes:          a.Routes,
-		MuteTimes:       a.MuteTimes,
-		DigestSeconds:   int64(every / time.Second),
-		StormAbove:      stormAbove(a),
-		Flapping:        flapping,
-		QuietStart:      cmp.Or(a.QuietStart, v1alpha1.SwitchEnabled),
-		Heartbeat:       a.Heartbeat,
-		GrafanaURL:      public,
-		DashboardPrefix: prefix,
-		Proof:           proof.Config(kb),
+		KubeBot:          kb.Name,
+		Namespace:        kb.Namespace,
+		UID:              string(kb.UID),
+		ServiceAccount:   pods.ServiceAccount(in, name),
+		TeamSecretRole:   in.Install.ServiceAccountPrefix + "-team-secret",
+		ClusterName:      in.ClusterName,
+		PrometheusURL:    endpoints.Prometheus(kb),
+		AlertmanagerURL:  endpoints.Alertmanager(kb),
+		LokiURL:          endpoints.Loki(kb),
+		LokiTenant:       lokiTenant(kb),
+		JaegerURL:        endpoints.Jaeger(kb),
+		RootCause:        kb.Spec.Analysis.RootCause,
+		Learning:         kb.Spec.Analysis.Learning,
+		Severities:       a.Severities,
+		Receivers:        a.Receivers,
+		Routes:           a.Routes,
+		MuteTimes:        a.MuteTimes,
+		DigestSeconds:    int64(every / time.Second),
+		StormAbove:       stormAbove(a),
+		PushAfterSeconds: int64(after / time.Second),
+		Flapping:         flapping,
+		QuietStart:       cmp.Or(a.QuietStart, v1alpha1.SwitchEnabled),
+		Heartbeat:        a.Heartbeat,
+		GrafanaURL:       public,
+		DashboardPrefix:  prefix,
+		Proof:            proof.Config(kb),
 	}, nil
 }
 

@@ -18,6 +18,10 @@ const (
 	// third of what Slack takes in a channel (one message a second).
 	defaultStormAbove = 20
 
+	// pushAfter lets most of what heals itself, such as a pod that is restarted once, be over before anybody is told.
+	pushAfter    = "1m"
+	maxPushAfter = time.Hour
+
 	// An incident that came back three times within an hour is kept open until it was quiet for as long as a resolved one
 	// may reopen.
 	flappingTimes  = 3
@@ -51,6 +55,14 @@ func stormAbove(a v1alpha1.AlertingSpec) int {
 		return int(*n)
 	}
 	return defaultStormAbove
+}
+
+// pushAfterOf returns how long an incident that is not critical must last before it is first pushed; 0s means at once.
+func pushAfterOf(a v1alpha1.AlertingSpec) (time.Duration, error) {
+	if d, err := model.ParseDuration(string(a.PushAfter)); err == nil && d == 0 {
+		return 0, nil
+	}
+	return between(alertingField+".pushAfter", a.PushAfter, pushAfter, time.Second, maxPushAfter)
 }
 
 // flappingOf returns when an incident that comes back is kept open.

@@ -54,6 +54,8 @@ type Config struct {
 	// one by one; 0 for no digest, and for any number.
 	DigestSeconds int64 `json:"digestSeconds,omitempty"`
 	StormAbove    int   `json:"stormAbove,omitempty"`
+	// PushAfterSeconds is how long an incident that is not critical must last before it is first pushed; 0 for at once.
+	PushAfterSeconds int64 `json:"pushAfterSeconds,omitempty"`
 	// Flapping says when an incident that comes back is kept open.
 	Flapping Flapping `json:"flapping,omitzero"`
 	// QuietStart tells of what is older than the KubeBot in digests if it is Enabled.

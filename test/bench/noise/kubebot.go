@@ -46,6 +46,8 @@ type kubebotOptions struct {
 	week *Week
 	// analyse looks for causes in the week's traces; learn learns from what people say.
 	analyse, learn bool
+	// pushAfter is how long what is not critical must last before it is pushed.
+	pushAfter time.Duration
 	// severities that the route takes.
 	severities []v1alpha1.Severity
 	to         notify.Sink
@@ -88,7 +90,7 @@ func startBot(o kubebotOptions) (b *bot, stop func(), err error) {
 		Client: api, Config: config.Config{KubeBot: kubeBot, Namespace: namespace, UID: "week"},
 		Rules: decide.Rules{
 			Receivers: []string{oncall}, Routes: []v1alpha1.Route{{Match: v1alpha1.RouteMatch{Severities: o.severities}, Receivers: []string{oncall}}},
-			DigestEvery: time.Hour, StormAbove: 20, QuietStart: true,
+			DigestEvery: time.Hour, StormAbove: 20, QuietStart: true, PushAfter: o.pushAfter,
 		},
 		Receivers: []pipeline.Receiver{{Name: oncall, Type: "slack", Sink: o.to}}, Topology: topology{o.week}, Replica: "one", Leader: leader{},
 		Damping: decide.Damping{Times: 3, Within: time.Hour, Calm: 10 * time.Minute},

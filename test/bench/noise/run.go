@@ -29,14 +29,14 @@ var Ways = []string{WayPlain, WayBare, WayAnalyse, WayFull}
 // answered is how often people say of a push whether it mattered.
 const answered = 0.3
 
-// Play lets a week pass through one way. It is to be called in a bubble of testing/synctest, whose clock begins at the
+// Play lets a week pass through one way; with KubeBot, what is not critical is pushed once it has lasted for pushAfter. It is to be called in a bubble of testing/synctest, whose clock begins at the
 // week's start or before: the code under test sees that clock and waits for it as in production.
-func Play(w *Week, way string) (Score, error) {
+func Play(w *Week, way string, pushAfter time.Duration) (Score, error) {
 	time.Sleep(time.Until(w.Start))
 	if way == WayPlain {
 		return playPlain(w)
 	}
-	return playKubeBot(w, way)
+	return playKubeBot(w, way, pushAfter)
 }
 
 // event is the begin or end of an alert.
@@ -87,10 +87,10 @@ func playPlain(w *Week) (Score, error) {
 	return c.finish(w), err
 }
 
-func playKubeBot(w *Week, way string) (Score, error) {
+func playKubeBot(w *Week, way string, pushAfter time.Duration) (Score, error) {
 	c := newCounter(way, w)
 	b, stop, err := startBot(kubebotOptions{
-		week: w, analyse: way != WayBare, learn: way != WayBare, to: c,
+		week: w, analyse: way != WayBare, learn: way != WayBare, to: c, pushAfter: pushAfter,
 		severities: []v1alpha1.Severity{v1alpha1.SeverityCritical, v1alpha1.SeverityWarning},
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 var (
 	out  = flag.String("out", "", "simulate a whole week and write the figures to this file")
 	seed = flag.Uint64("seed", 1, "of the simulated week")
+	wait = flag.Duration("push-after", time.Minute, "how long what is not critical must last before KubeBot pushes it; 1m is the default of the KubeBot's spec")
 	days = flag.Int("days", 0, "of the simulated week; 0 for 7 with -out and 1 without")
 )
 
@@ -31,7 +32,7 @@ func play(t *testing.T, days int, seed uint64) Report {
 			t.Run(way, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					score, err := Play(Simulate(monday, days, seed), way)
+					score, err := Play(Simulate(monday, days, seed), way, *wait)
 					require.NoError(t, err)
 					report.Ways[i] = score
 				})
