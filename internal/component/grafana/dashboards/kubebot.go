@@ -19,6 +19,10 @@ func incidentsBoard() board {
 	delay := graph("Delay of messages, 95th percentile", "Seconds from a change of an incident until its receiver accepted the message. Red from 30 s on: the promise is a message within that.", "s",
 		query{expr: `histogram_quantile(0.95, sum by (receiver_type, le) (increase(kubebot_responder_delivery_seconds_bucket[1h])))`, legend: "{{receiver_type}}"})
 	delay.limits, delay.mayBeEmpty = above(30), receivers
+	decisions := graph("Decisions by reason", "Incidents of the last hour that were pushed (Notify), put into a digest, or held back (Quiet), by what decided; one is counted again when its decision changes. docs/noise.md explains the reasons.", "none",
+		query{expr: `sum by (verdict, reason) (increase(kubebot_responder_decisions_total[1h])) > 0`, legend: "{{verdict}}: {{reason}}"},
+		query{expr: `sum(increase(kubebot_responder_flaps_held_back_total[1h])) > 0`, legend: "Quiet: returns of flapping ones"})
+	decisions.width, decisions.mayBeEmpty = 16, "nothing was decided about an incident in this time"
 	return board{
 		name: "incidents", title: "KubeBot: incidents and deliveries", description: "What came in, what became an incident, and what people were told.",
 		links: []string{Home, "kubebot", "events"},
@@ -30,6 +34,9 @@ func incidentsBoard() board {
 				limits: above(everySeconds), width: 8, height: 8, queries: []query{{expr: `time() - max(kubebot_responder_watchdog_timestamp_seconds)`, legend: "age"}}},
 			graph("Alerts that came in", "Alerts per second by source.", "cps", query{expr: `sum by (source) (rate(kubebot_responder_alerts_ingested_total` + window, legend: "{{source}}"}),
 			deliveries, delay,
+			decisions,
+			{title: "Pushed, in digests, held back", about: "Decisions of the last 24 hours about incidents: Notify was pushed, Digest was told together with others, Quiet was recorded alone.", kind: kindStat, store: Prometheus, unit: "none",
+				width: 8, height: 8, queries: []query{{expr: `round(sum by (verdict) (increase(kubebot_responder_decisions_total[24h])))`, legend: "{{verdict}}"}}},
 			graph("Time to store, 99th percentile", "Seconds from the arrival of alerts until they are stored; Alertmanager is answered after that.", "s",
 				query{expr: `histogram_quantile(0.99, sum by (le) (rate(kubebot_responder_store_seconds_bucket` + window + `)`, legend: "99 %"}),
 			graph("Writes of incidents", "Writes per second by verb and result.", "cps", query{expr: `sum by (verb, result) (rate(kubebot_responder_incident_writes_total` + window, legend: "{{verb}} {{result}}"}),
