@@ -31,7 +31,11 @@ const (
 	callTime = 10 * time.Second
 	// maxAnswer of Alertmanager in bytes.
 	maxAnswer = 32 << 20
+	// maxID of a silence in bytes, as an Incident holds it; Alertmanager's are UUIDs.
+	maxID = 64
 )
+
+var errID = errors.New("the answer names a silence without a usable ID")
 
 // Keeper keeps Alertmanager's silences as the Incidents ask. Every replica may run one: Alertmanager and the Incident
 // hold all state.
@@ -197,6 +201,9 @@ func (k *Keeper) begin(ctx context.Context, inc *v1alpha1.Incident) (string, err
 	if err := k.call(ctx, http.MethodPost, "/api/v2/silences", body, &answer); err != nil {
 		return "", fmt.Errorf("make the silence in Alertmanager: %w", err)
 	}
+	if answer.ID == "" || len(answer.ID) > maxID {
+		return "", fmt.Errorf("make the silence in Alertmanager: %w", errID)
+	}
 	return answer.ID, nil
 }
 
@@ -223,6 +230,9 @@ func (k *Keeper) list(ctx context.Context, inc *v1alpha1.Incident) ([]apiSilence
 	var mine []apiSilence
 	for _, s := range all {
 		if strings.HasPrefix(s.Comment, mark(inc)+",") && s.Status != nil && s.Status.State != "expired" {
+			if s.ID == "" || len(s.ID) > maxID {
+				return nil, fmt.Errorf("ask Alertmanager for its silences: %w", errID)
+			}
 			mine = append(mine, s)
 		}
 	}
