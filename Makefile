@@ -84,6 +84,11 @@ test-unit: setup-tools ## Unit, golden and API tests
 test-e2e: ## End-to-end tests in a local cluster (or CLUSTER=existing KUBECONFIG=...)
 	@test/run e2e
 
+FUZZTIME ?= 1m
+.PHONY: fuzz
+fuzz: setup-tools ## Fuzz every parser of outside input, each for FUZZTIME (1m); FUZZ=Regexp takes some of them
+	@test/fuzz $(FUZZTIME) '$(FUZZ)'
+
 ##@ See it work
 .PHONY: demo demo-down
 demo: ## Set everything up and show the main job on a real local cluster

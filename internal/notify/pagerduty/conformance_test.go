@@ -9,14 +9,17 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/pagerduty"
 )
 
-func TestSinkConforms(t *testing.T) {
-	notifytest.Run(t, notifytest.Kit{
-		New: func(t *testing.T, base string, client *http.Client) notify.Sink {
-			return pagerduty.New(pagerduty.Options{RoutingKey: notifytest.Secret(t, "pd", "key", "planted-key"), APIURL: base + "/", HTTPClient: client})
-		},
-		Message: notifytest.Message(),
-		Secrets: []string{"planted-key"},
-		Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
-		Want:    notifytest.Posting(http.StatusAccepted),
-	})
+// kit describes the sink to the kit of conformance.
+var kit = notifytest.Kit{
+	New: func(t *testing.T, base string, client *http.Client) notify.Sink {
+		return pagerduty.New(pagerduty.Options{RoutingKey: notifytest.Secret(t, "pd", "key", "planted-key"), APIURL: base + "/", HTTPClient: client})
+	},
+	Message: notifytest.Message(),
+	Secrets: []string{"planted-key"},
+	Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
+	Want:    notifytest.Posting(http.StatusAccepted),
 }
+
+func TestSinkConforms(t *testing.T) { notifytest.Run(t, kit) }
+
+func FuzzAnswers(f *testing.F) { notifytest.FuzzAnswers(f, kit) }

@@ -27,16 +27,19 @@ func secret(t *testing.T, key, value string) secretfile.Ref {
 	return secretfile.Ref{File: file, Secret: "hook", Key: key}
 }
 
-func TestSinkConforms(t *testing.T) {
-	notifytest.Run(t, notifytest.Kit{
-		New: func(t *testing.T, base string, client *http.Client) notify.Sink {
-			return webhook.New(webhook.Options{
-				URLSecret: secret(t, "url", base+urlPath), SigningSecret: secret(t, "key", signingKey), HTTPClient: client,
-			})
-		},
-		Message: message(),
-		Secrets: []string{signingKey, "planted-path", "planted-token"},
-		Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
-		Want:    notifytest.Posting(),
-	})
+// kit describes the sink to the kit of conformance.
+var kit = notifytest.Kit{
+	New: func(t *testing.T, base string, client *http.Client) notify.Sink {
+		return webhook.New(webhook.Options{
+			URLSecret: secret(t, "url", base+urlPath), SigningSecret: secret(t, "key", signingKey), HTTPClient: client,
+		})
+	},
+	Message: message(),
+	Secrets: []string{signingKey, "planted-path", "planted-token"},
+	Accept:  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) },
+	Want:    notifytest.Posting(),
 }
+
+func TestSinkConforms(t *testing.T) { notifytest.Run(t, kit) }
+
+func FuzzAnswers(f *testing.F) { notifytest.FuzzAnswers(f, kit) }
