@@ -124,8 +124,10 @@ type Facts struct {
 	Opened, Made, Since time.Time
 	// Began is when the KubeBot began its work; zero for not known.
 	Began time.Time
-	// Fires is since when the incident fires at its severity, and Over when it ended; zero where it has not.
+	// Fires is since when the incident fires at its severity, and Over when that ended; zero where it has not. Lower is the
+	// highest severity that still fires then, empty for none.
 	Fires, Over time.Time
+	Lower       v1alpha1.Severity
 	// Told: some receiver was told of it, or was promised that. Flaps: it is kept open because it comes and goes.
 	Told, Flaps bool
 	// Before is the decision before this one, nil for none.

@@ -18,7 +18,7 @@ func (q question) settle(out Outcome) Outcome {
 		return out
 	}
 	due := q.settled()
-	over := !f.Over.IsZero()
+	over := !f.Over.IsZero() && !q.goesOn()
 	var held Outcome
 	switch {
 	case over && (f.Over.Before(due) || f.Before != nil && f.Before.Reason == ReasonBrief):
@@ -35,6 +35,16 @@ func (q question) settle(out Outcome) Outcome {
 	}
 	held.Learned = out.Learned
 	return held
+}
+
+// goesOn tells whether what still fires at a lower severity is to be told of too.
+func (q question) goesOn() bool {
+	if q.facts.Lower == "" {
+		return false
+	}
+	q.facts.Severity = q.facts.Lower
+	route := firstRoute(q.rules.Routes, q.facts)
+	return route != nil && len(route.Receivers) > 0 || len(q.ofTeams()) > 0
 }
 
 // settled is when the incident has lasted long enough. A time that was said before stands, so that alerts that take turns

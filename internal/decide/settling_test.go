@@ -46,8 +46,12 @@ func TestWhatIsNotCriticalIsPushedOnceItHasLasted(t *testing.T) {
 		"it is over before the time said": {plain, Facts{Before: settling(time.Minute), Fires: noon.Add(-time.Hour), Over: noon.Add(9 * time.Second)}, 10 * time.Second, ReasonRouted, 0},
 		"looked at again it stays brief":  {plain, Facts{Before: brief, Fires: noon.Add(-time.Hour), Over: noon.Add(9 * time.Second)}, 10 * time.Second, ReasonBrief, 0},
 		"what was brief comes back":       {plain, Facts{Before: brief}, time.Second, ReasonSettling, time.Minute},
-		"a digest tells of it":            {with(func(r *Rules) { r.Learned, r.DigestEvery = says{action: learn.Digest}, time.Hour }), Facts{Incident: &learn.Incident{Kind: "A"}}, 0, ReasonDigest, 0},
-		"nobody is told of it":            {with(func(r *Rules) { r.Routes = nil }), Facts{}, 0, ReasonNotRouted, 0},
+		"what still fires is not told of": {plain, Facts{Over: noon.Add(9 * time.Second), Lower: v1alpha1.SeverityInfo}, 10 * time.Second, ReasonBrief, 0},
+		"what still fires is told of too": {with(func(r *Rules) {
+			r.Routes = []v1alpha1.Route{{Match: v1alpha1.RouteMatch{Severities: append(both, v1alpha1.SeverityInfo)}, Receivers: []string{"a"}}}
+		}), Facts{Over: noon.Add(9 * time.Second), Lower: v1alpha1.SeverityInfo}, 10 * time.Second, ReasonSettling, time.Minute},
+		"a digest tells of it": {with(func(r *Rules) { r.Learned, r.DigestEvery = says{action: learn.Digest}, time.Hour }), Facts{Incident: &learn.Incident{Kind: "A"}}, 0, ReasonDigest, 0},
+		"nobody is told of it": {with(func(r *Rules) { r.Routes = nil }), Facts{}, 0, ReasonNotRouted, 0},
 		"a team alone is told of it": {with(func(r *Rules) {
 			r.Routes, r.Teams = nil, []TeamRoute{{Namespace: "shop", Match: v1alpha1.AlertRouteMatch{Severities: both}, Receivers: []string{"shop/r/a"}}}
 		}), Facts{Namespace: "shop"}, 0, ReasonSettling, time.Minute},

@@ -13,7 +13,7 @@ import (
 // for the first time, because its rules may be new. Else the stored one is kept: while a change of the rules is rolled
 // out, replicas with the old and the new ones must not undo each other's decisions.
 func (p *Pipeline) decide(before, inc *v1alpha1.Incident, changed bool, now time.Time) decide.Outcome {
-	if d := inc.Status.Decision; d != nil && !decide.Timed(d.Reason) {
+	if d := inc.Status.Decision; d != nil && !looksAgain(inc, d) {
 		escalates := d.EscalatesAt != nil && standing(inc) && !now.Before(d.EscalatesAt.Time)
 		if !changed && !p.firstSight(inc) && !escalates || inc.Status.State == v1alpha1.IncidentClosed {
 			return kept(*d)
@@ -62,7 +62,7 @@ func (p *Pipeline) facts(before, inc *v1alpha1.Incident, described bool, now tim
 		facts.Opened = inc.Status.StartedAt.Time
 	}
 	facts.Made = inc.CreationTimestamp.Time
-	facts.Fires, facts.Over = lasting(inc, now)
+	facts.Fires, facts.Over, facts.Lower = lasting(inc, now)
 	facts.Told, facts.Flaps, facts.Before = len(inc.Status.Deliveries) > 0, flaps(inc), inc.Status.Decision
 	facts.Attended = inc.Spec.Acknowledge != nil || inc.Spec.Silence != nil && inc.Spec.Silence.Until.After(now) || !standing(inc)
 	p.age(inc, &facts)

@@ -293,7 +293,8 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 	}
 	p.relate(inc, out, now)
 	first := out.Status.Decision == nil
-	outcome := p.decide(inc, out, first || sequenceOf(out) != sequenceOf(inc), now)
+	changed := sequenceOf(out) != sequenceOf(inc) || out.Status.Severity != inc.Status.Severity
+	outcome := p.decide(inc, out, first || changed, now)
 	decision := outcome.Decision
 	if d := out.Status.Decision; decision.Reason == decide.ReasonEscalated && (d == nil || d.Reason != decision.Reason) {
 		tellMore(out, sequenceOf(inc), decision.Message, now)

@@ -5,45 +5,64 @@ import (
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/decide"
 )
 
 // What is not critical is first pushed when it has lasted for a while (Rules.PushAfter). When that is stands in the Incident's
 // decision and follows from its alerts, so that a replica that starts goes on waiting.
 
-// lasting returns since when an Incident fires at its severity, and when it ended, zero where it has not.
-func lasting(inc *v1alpha1.Incident, now time.Time) (fires, over time.Time) {
+// lasting returns since when an Incident fires at its severity, when that ended, zero where it has not, and the highest
+// severity that still fires then.
+func lasting(inc *v1alpha1.Incident, now time.Time) (fires, over time.Time, lower v1alpha1.Severity) {
 	s := &inc.Status
-	for _, firingOnly := range []bool{true, false} {
-		for i := range s.Alerts {
-			r := &s.Alerts[i]
-			if r.Severity == s.Severity && (!firingOnly || r.State == v1alpha1.AlertFiring) && (fires.IsZero() || r.StartsAt.Time.Before(fires)) {
-				fires = r.StartsAt.Time
+	var first, last time.Time
+	for i := range s.Alerts {
+		r := &s.Alerts[i]
+		switch {
+		case r.Severity != s.Severity:
+			if r.State == v1alpha1.AlertFiring && alert.Rank(r.Severity) > alert.Rank(lower) {
+				lower = r.Severity
+			}
+		case r.State == v1alpha1.AlertFiring:
+			fires = earlier(fires, r.StartsAt.Time)
+		default:
+			first = earlier(first, r.StartsAt.Time)
+			if r.EndsAt != nil && r.EndsAt.After(last) {
+				last = r.EndsAt.Time
 			}
 		}
-		if !fires.IsZero() {
-			break
-		}
 	}
-	if standing(inc) {
-		return fires, time.Time{}
+	if !fires.IsZero() && standing(inc) {
+		return fires, time.Time{}, ""
 	}
 	if over = now; s.ResolvedAt != nil {
 		over = s.ResolvedAt.Time
 	}
-	if firing(inc) > 0 {
-		return fires, over // a person closed it
-	}
-	var last time.Time
-	for i := range s.Alerts {
-		if end := s.Alerts[i].EndsAt; end != nil && end.After(last) {
-			last = end.Time
+	if fires.IsZero() { // else a person closed it
+		fires = first
+		if !last.IsZero() {
+			over = earlier(over, last)
 		}
 	}
-	if !last.IsZero() && last.Before(over) {
-		over = last
+	if !standing(inc) {
+		lower = ""
 	}
-	return fires, over
+	return fires, over, lower
+}
+
+// earlier returns the earlier of two times of which the first may be zero.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// looksAgain tells whether a decision that is stored may change without news of its Incident. One that was brief stands while
+// something of lower severity fires, and what comes back then is no news.
+func looksAgain(inc *v1alpha1.Incident, d *v1alpha1.Decision) bool {
+	return decide.Timed(d.Reason) || d.Reason == decide.ReasonBrief && standing(inc)
 }
 
 // promised returns who will be told of an Incident once it has lasted; none where it does not wait for that.

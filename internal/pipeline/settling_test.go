@@ -61,6 +61,27 @@ func TestABlipIsRecordedAndNeverPushed(t *testing.T) {
 	})
 }
 
+func TestABlipOfAnIncidentThatNobodyIsToldOfIsNotPushed(t *testing.T) {
+	inBubble(t, warns, func(b *bubble) {
+		hint, blip := failing("a", v1alpha1.SeverityInfo), failing("a", v1alpha1.SeverityWarning)
+		b.take(hint)
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, decide.ReasonNotRouted, b.incident("a").Status.Decision.Reason)
+		b.take(blip)
+		time.Sleep(20 * time.Second)
+		b.end(blip)
+		time.Sleep(10 * time.Minute)
+		assert.Equal(t, v1alpha1.IncidentOpen, b.incident("a").Status.State)
+		assert.Equal(t, decide.ReasonBrief, b.incident("a").Status.Decision.Reason)
+		assert.Empty(t, b.oncall.messages())
+		b.take(failing("a", v1alpha1.SeverityWarning))
+		time.Sleep(59 * time.Second)
+		assert.Empty(t, b.oncall.messages())
+		time.Sleep(3 * time.Second)
+		assert.Equal(t, []string{"a"}, b.oncall.told(), "this time it lasts")
+	})
+}
+
 func TestWhatIsOrBecomesCriticalDoesNotWait(t *testing.T) {
 	inBubble(t, warns, func(b *bubble) {
 		b.take(failing("a", v1alpha1.SeverityCritical), failing("b", v1alpha1.SeverityWarning))
