@@ -63,10 +63,10 @@ func TestABlipIsRecordedAndNeverPushed(t *testing.T) {
 
 func TestABlipOfAnIncidentThatNobodyIsToldOfIsNotPushed(t *testing.T) {
 	inBubble(t, warns, func(b *bubble) {
-		hint, blip := failing("a", v1alpha1.SeverityInfo), failing("a", v1alpha1.SeverityWarning)
-		b.take(hint)
+		b.take(failing("a", v1alpha1.SeverityInfo))
 		time.Sleep(10 * time.Minute)
 		assert.Equal(t, decide.ReasonNotRouted, b.incident("a").Status.Decision.Reason)
+		blip := failing("a", v1alpha1.SeverityWarning)
 		b.take(blip)
 		time.Sleep(20 * time.Second)
 		b.end(blip)

@@ -2,6 +2,7 @@ package grafana
 
 import (
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -10,6 +11,7 @@ import (
 )
 
 func FuzzHealthSurvivesEveryReport(f *testing.F) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	f.Add([]byte(`{"configHash":"x","looked":"2026-01-02T03:04:00Z","dataSources":4,"dashboards":10}`), 200)
 	f.Add([]byte(`{"trouble":"nonsense","message":"\u0000","problems":["a",""]}`), 200)
 	f.Add([]byte(`[]`), 500)

@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -75,7 +76,7 @@ func judge(in component.Input, seen component.Observed) component.Health {
 	case r.ConfigHash != hash && r.Trouble == "":
 		return observe.NotReady(v1alpha1.ReasonProgressing, "Grafana runs; the latest settings have not reached what keeps its dashboards yet")
 	case r.Trouble != "":
-		return observe.NotReady(reasons[r.Trouble], with(r.Message, r.Problems))
+		return observe.NotReady(cmp.Or(reasons[r.Trouble], v1alpha1.ReasonNotAnswering), with(cmp.Or(r.Message, "what keeps the dashboards says "+string(r.Trouble)), r.Problems))
 	case seen.Now.Sub(r.Looked) > config.Patience:
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "what keeps the dashboards has stopped looking at Grafana")
 	}
