@@ -13,6 +13,7 @@ import (
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/stretchr/testify/require"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/pipeline"
 )
 
@@ -38,9 +39,10 @@ func FuzzAlertmanagerAnswers(f *testing.F) {
 	f.Add(`[{"labels":null,"receivers":[null],"startsAt":"9999-12-31T23:59:59Z"}]`, `{}`)
 	f.Add(`null`, `null`)
 	f.Fuzz(func(t *testing.T, alerts, status string) {
-		k := &kept{}
+		k, gone := &kept{}, stored("Gone", "0123456789abcdef", map[string]string{"a": "b"})
+		gone.Severity = v1alpha1.SeverityWarning
 		compare := &Comparison{URL: "http://alertmanager.invalid", HTTP: &http.Client{Transport: canned{"/alerts": alerts, "/status": status}}, Store: k.store,
-			Index: holding(stored("Gone", "0123456789abcdef", map[string]string{"a": "b"})), Receiver: func() string { return "kubebot" },
+			Index: holding(gone), Receiver: func() string { return "kubebot" },
 			Now: func() time.Time { return noon }, Log: logr.Discard()}
 		for range 2 {
 			if err := compare.Compare(t.Context()); err != nil && len(k.alerts) > 0 {
