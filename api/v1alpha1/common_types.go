@@ -75,6 +75,17 @@ type SecretKeyRef struct {
 	Key string `json:"key"`
 }
 
+// SecretVariable is a variable of a program's environment whose value is in a Secret of the KubeBot's namespace.
+type SecretVariable struct {
+	// Name of the variable.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",message="name must be that of a variable: letters, digits and underscores, not beginning with a digit, such as VENDOR_TOKEN"
+	Name string `json:"name"`
+	// ValueSecret holds the value. KubeBot never reads it: the kubelet gives it to the program.
+	ValueSecret SecretKeyRef `json:"valueSecret"`
+}
+
 // PodSettings size and place the pods of a component. Every field left out has a default of KubeBot's release.
 type PodSettings struct {
 	// Image replaces the component's image, registry included.

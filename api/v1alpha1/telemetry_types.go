@@ -107,6 +107,7 @@ type TracesSpec struct {
 }
 
 // CollectorSpec configures the OpenTelemetry collector: receivers, and behind them the pods that sample and export.
+// +kubebuilder:validation:XValidation:rule="!has(self.extraEnv) || size(self.extraEnv) == 0 || (has(self.extraConfig) && size(self.extraConfig) > 0)",message="extraEnv are variables of extraConfig: set extraConfig too, or leave extraEnv out"
 type CollectorSpec struct {
 	PodSettings `json:",inline"`
 	// Mode says whether KubeBot runs the collector. Without it there are no traces, and no logs and events in Loki.
@@ -131,6 +132,15 @@ type CollectorSpec struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	ExtraConfig string `json:"extraConfig,omitempty"`
+	// ExtraEnv are variables with values from Secrets, such as a token, that extraConfig names as ${env:VENDOR_TOKEN}. Until
+	// each Secret is there, the collector runs as it did before, and CollectorReady says which is missing. While extraConfig is
+	// tried, stand-ins are in their place. A Secret that goes later leaves an empty variable in pods that start.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:XValidation:rule="self.all(v, !(v.name in ['POD_IP', 'POD_NAME', 'GOMEMLIMIT']))",message="POD_IP, POD_NAME and GOMEMLIMIT are set by KubeBot: take other names"
+	ExtraEnv []SecretVariable `json:"extraEnv,omitempty"`
 }
 
 // SamplingSpec says which traces are kept. Traces with an error and slow ones always are.

@@ -50,6 +50,11 @@ spec:
 // one is the spec of a KubeBot with one receiver of a kind.
 func one(kind string) string { return "  alerting: {receivers: [{name: a, " + kind + "}]}\n" }
 
+// collectorEnv is the spec of a KubeBot whose user adds a variable to the collector.
+func collectorEnv(name string) string {
+	return "  traces: {collector: {extraConfig: 'exporters: {}', extraEnv: [{name: " + name + ", valueSecret: {name: vendor, key: token}}]}}\n"
+}
+
 // alertRoute is an AlertRoute with one receiver of a kind.
 func alertRoute(name, kind string) string {
 	return "apiVersion: kubebot.io/v1alpha1\nkind: AlertRoute\nmetadata: {namespace: default, name: " + name + "}\nspec:\n  match: {severities: [critical, warning], labels: {team: shop}}\n  receivers: [{name: a, " + kind + "}]\n"
@@ -160,6 +165,11 @@ var cases = []struct {
 	{"version of the weights that is none", kubebot("x", "  analysis: {weights: {version: v3}}\n"), "version must be BuiltIn or the number"},
 	{"External Jaeger", kubebot("x", "  traces: {jaeger: {mode: External, external: {url: 'http://jaeger.tracing.svc:16686', otlpEndpoint: 'jaeger.tracing.svc:4317'}}}\n"), ""},
 	{"External Jaeger without address", kubebot("x", "  traces: {jaeger: {mode: External}}\n"), "external belongs to mode External"},
+	{"a variable of the user's configuration", kubebot("x", collectorEnv("VENDOR_TOKEN")), ""},
+	{"a variable that begins with a digit", kubebot("x", collectorEnv("1TOKEN")), "name must be that of a variable"},
+	{"a variable that KubeBot sets", kubebot("x", collectorEnv("POD_IP")), "POD_IP, POD_NAME and GOMEMLIMIT are set by KubeBot"},
+	{"a variable of no configuration", kubebot("x", "  traces: {collector: {extraEnv: [{name: A, valueSecret: {name: vendor, key: token}}]}}\n"), "extraEnv are variables of extraConfig"},
+
 	{"two Jaegers with the embedded store", kubebot("x", "  traces: {jaeger: {replicas: 2}}\n"), "Jaeger's embedded store has one writer"},
 	{"two Jaegers with Elasticsearch", kubebot("x", "  traces: {jaeger: {replicas: 2, elasticsearch: {url: 'https://es.example.com'}}}\n"), ""},
 	{"External Grafana", kubebot("x", "  dashboards: {grafana: {mode: External, external: {url: 'https://grafana.example.com', tokenSecret: {name: s, key: k}}}}\n"), ""},

@@ -82,6 +82,8 @@ const (
 	RunRefused RunState = "Refused"
 	// RunHindered: the program can't be asked.
 	RunHindered RunState = "Hindered"
+	// RunMissing: the program is not asked before a Secret is there that the configuration takes a variable from.
+	RunMissing RunState = "Missing"
 )
 
 // Install is how KubeBot was installed, from the manager's flags.

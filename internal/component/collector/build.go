@@ -182,6 +182,7 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 		return nil, err
 	}
 	pod.Containers[0].Image = decision.Image
+	pod.Containers[0].Env = append(pod.Containers[0].Env, decision.Env()...)
 	pod.Volumes = append(pod.Volumes, volume.Volumes...)
 	template, err := podTemplate(kb, samplerName, pod, text)
 	if err != nil {

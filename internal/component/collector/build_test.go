@@ -2,6 +2,8 @@ package collector
 
 import (
 	"errors"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -155,5 +157,35 @@ func TestPortsAreThoseOfTheConfiguration(t *testing.T) {
 				t.Errorf("%s has the ports %v, want %v", o.GetName(), names, want[o.GetName()])
 			}
 		}
+	}
+}
+
+// The API refuses variables of a user's that would hide KubeBot's own.
+func TestTheAPIRefusesTheVariablesThatSamplersHave(t *testing.T) {
+	objects, err := Component{}.Build(input(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	crd, err := os.ReadFile("../../../config/crd/bases/kubebot.io_kubebots.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := regexp.MustCompile(`self\.all\(v, !\(v\.name in \[(.+?)\]`).FindSubmatch(crd)
+	if refused == nil {
+		t.Fatal("the CRD has no rule about the names of variables")
+	}
+	checked := 0
+	for _, o := range objects {
+		if set, ok := o.(*appsv1.StatefulSet); ok {
+			for _, v := range set.Spec.Template.Spec.Containers[0].Env {
+				checked++
+				if !strings.Contains(string(refused[1]), "'"+v.Name+"'") {
+					t.Errorf("the API lets users set %s, which KubeBot sets", v.Name)
+				}
+			}
+		}
+	}
+	if checked < 3 {
+		t.Errorf("%d variables", checked)
 	}
 }

@@ -7,7 +7,10 @@ import (
 	"github.com/kubebot/kubebot/internal/component/trial"
 )
 
-const extraField = field + ".extraConfig"
+const (
+	extraField    = field + ".extraConfig"
+	extraEnvField = field + ".extraEnv"
+)
 
 // decide says which configuration the samplers run: the user's part gets into it when the collector takes it.
 func decide(in component.Input) (trial.Decision, error) {
@@ -23,6 +26,7 @@ func decide(in component.Input) (trial.Decision, error) {
 		Variables: map[string]string{
 			otelcol.VariablePodIP: "127.0.0.1", otelcol.VariablePodName: samplerName + "-0",
 		},
+		Secrets: s.ExtraEnv, SecretsField: extraEnvField, Idle: []string{"--version"},
 	})
 }
 

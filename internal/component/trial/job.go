@@ -29,6 +29,8 @@ const (
 	// without an answer is removed, so that it is made anew.
 	deadline = 300
 	again    = 300
+	// patience is the deadline of a trial that may wait for a Secret: it goes on as soon as the Secret is there.
+	patience = 24 * 3600
 
 	cpu, memory, memoryLimit = "10m", "64Mi", "512Mi"
 )
@@ -68,12 +70,16 @@ func (s Subject) job(in component.Input, c Candidate, hash string) (string, []cl
 	}
 	maps.Copy(files.Data, c.Files)
 	maps.Copy(files.Data, c.TrialFiles)
+	most := int64(deadline)
+	if len(c.Secrets) > 0 {
+		most = patience
+	}
 	job := &batchv1.Job{
 		TypeMeta:   metav1.TypeMeta{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "Job"},
 		ObjectMeta: s.meta(kb, name),
 		Spec: batchv1.JobSpec{
 			BackoffLimit:            new(int32(0)),
-			ActiveDeadlineSeconds:   new(int64(deadline)),
+			ActiveDeadlineSeconds:   &most,
 			TTLSecondsAfterFinished: new(int32(again)),
 			// A node that goes says nothing of the configuration.
 			PodFailurePolicy: &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
@@ -88,8 +94,8 @@ func (s Subject) job(in component.Input, c Candidate, hash string) (string, []cl
 	return name, []client.Object{files, job}, nil
 }
 
-// pod runs the program with the candidate's files and with nothing else that it has where it runs: no token, no Secret,
-// no volume of its own. The ConfigMap of the first volume has no name yet.
+// pod runs the program with the candidate's files and with nothing else that it has where it runs: no token, no value of a
+// Secret, no volume of its own. The ConfigMap of the first volume has no name yet.
 func (s Subject) pod(in component.Input, c Candidate) corev1.PodSpec {
 	mounts := []corev1.VolumeMount{{Name: "config", MountPath: s.Dir, ReadOnly: true}}
 	volumes := []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}}}}
@@ -104,9 +110,8 @@ func (s Subject) pod(in component.Input, c Candidate) corev1.PodSpec {
 	for _, variable := range slices.Sorted(maps.Keys(s.Variables)) {
 		env = append(env, corev1.EnvVar{Name: variable, Value: s.Variables[variable]})
 	}
-	var containers []corev1.Container
-	for _, step := range s.Steps {
-		containers = append(containers, corev1.Container{
+	container := func(step Step, env []corev1.EnvVar) corev1.Container {
+		return corev1.Container{
 			Name:                     step.Name,
 			Image:                    c.Image,
 			Command:                  step.Command,
@@ -116,7 +121,21 @@ func (s Subject) pod(in component.Input, c Candidate) corev1.PodSpec {
 			SecurityContext:          pods.ContainerSecurity(),
 			VolumeMounts:             mounts,
 			TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
-		})
+		}
+	}
+	var containers []corev1.Container
+	var needed []corev1.EnvVar
+	for _, secret := range c.Secrets {
+		needed = append(needed, pods.SecretVariable(secret.Name, secret.ValueSecret))
+		env = append(env, corev1.EnvVar{Name: secret.Name, Value: StandIn})
+	}
+	if len(needed) > 0 { // the kubelet starts it once each Secret is there, and says which is missing
+		wait := container(Step{Name: "secrets", Args: s.Idle}, needed)
+		wait.VolumeMounts, wait.TerminationMessagePolicy = nil, corev1.TerminationMessageReadFile
+		containers = append(containers, wait)
+	}
+	for _, step := range s.Steps {
+		containers = append(containers, container(step, env))
 	}
 	last := len(containers) - 1
 	pod := corev1.PodSpec{

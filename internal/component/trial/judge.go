@@ -3,6 +3,7 @@ package trial
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"time"
 
@@ -60,6 +61,9 @@ func judgePod(pod *corev1.Pod) component.Run {
 			return ended(t)
 		}
 		if w := s.State.Waiting; w != nil {
+			if missing := missingSecret(w); missing != "" {
+				return component.Run{State: component.RunMissing, Message: missing}
+			}
 			if why := waiting(w.Reason, s.Image, pod, s.Name); why != "" {
 				return component.Run{State: component.RunHindered, Message: why}
 			}
@@ -88,6 +92,27 @@ func ended(t *corev1.ContainerStateTerminated) component.Run {
 		return component.Run{State: component.RunRefused, Message: fmt.Sprintf("the program crashes with it (exit code %d, signal %d)", t.ExitCode, t.ExitCode-signalled)}
 	}
 	return component.Run{State: component.RunRefused, Message: t.Message}
+}
+
+// How the kubelet says that a variable has no Secret (pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables, and client-go's
+// error of an object that is not found).
+var (
+	noSecret = regexp.MustCompile(`^secrets? "([-.a-z0-9]+)" not found$`)
+	noKey    = regexp.MustCompile(`^couldn't find key ([-._a-zA-Z0-9]+) in Secret [-a-z0-9]+/([-.a-z0-9]+)$`)
+)
+
+// missingSecret says which Secret or key a container waits for, if it is that.
+func missingSecret(w *corev1.ContainerStateWaiting) string {
+	if w.Reason != "CreateContainerConfigError" {
+		return ""
+	}
+	if m := noSecret.FindStringSubmatch(w.Message); m != nil {
+		return "there is no Secret " + m[1] + ": make it with the keys that are named here"
+	}
+	if m := noKey.FindStringSubmatch(w.Message); m != nil {
+		return "the Secret " + m[2] + " has no key " + m[1] + ": add it"
+	}
+	return ""
 }
 
 // waiting says why a container waits, if it is not just about to start.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/naming"
 )
 
@@ -27,11 +29,29 @@ type Candidate struct {
 	Files map[string]string `json:"files"`
 	// TrialFiles are further files that only the trial needs.
 	TrialFiles map[string]string `json:"-"`
+	// Secrets are the user's variables.
+	Secrets []v1alpha1.SecretVariable `json:"secrets,omitempty"`
+}
+
+// Env are the user's variables in the program's environment. They are optional: when a Secret goes after its trial, a pod
+// that starts has an empty variable, and what does not need it goes on.
+func (c Candidate) Env() []corev1.EnvVar {
+	var env []corev1.EnvVar
+	for _, s := range c.Secrets {
+		v := pods.SecretVariable(s.Name, s.ValueSecret)
+		v.ValueFrom.SecretKeyRef.Optional = new(true)
+		env = append(env, v)
+	}
+	return env
 }
 
 // hash tells candidates apart: two of one hash get the same answer from the program.
 func (c Candidate) hash() (string, error) {
-	return naming.Hash([]any{c.Image, c.Files, c.TrialFiles})
+	parts := []any{c.Image, c.Files, c.TrialFiles}
+	if len(c.Secrets) > 0 {
+		parts = append(parts, c.Secrets)
+	}
+	return naming.Hash(parts)
 }
 
 // Subject is a program's configuration to which a user adds.
@@ -54,9 +74,21 @@ type Subject struct {
 	// Dir is where the files are, and Folders are empty and can be written.
 	Dir     string
 	Folders []string
-	// Variables stand in for those that the program has where it runs: a trial gets no Secret.
+	// Variables stand in for those that the program has where it runs.
 	Variables map[string]string
+	// Secrets are variables that the user's part may name, and SecretsField their path in the KubeBot. A trial waits until the
+	// Secrets are there, and goes on with StandIn in place of their values: what the program says of its configuration is told
+	// to people, and must hold no secret.
+	Secrets      []v1alpha1.SecretVariable
+	SecretsField string
+	// Idle are arguments by which the program ends at once without a look at its configuration or environment. The step that
+	// waits for the Secrets runs it.
+	Idle []string
 }
+
+// StandIn is in place of a Secret's value while a configuration is tried. It has the form of an address, which is taken for
+// a password, a token or part of a header too.
+const StandIn = "https://secret.invalid:443"
 
 // Step is one run of the program, which fails when the program refuses the configuration.
 type Step struct {
@@ -94,7 +126,7 @@ func Decide(in component.Input, s Subject) (Decision, error) {
 		return Decision{Candidate: base}, err
 	}
 	d := decider{in: in, subject: s, record: readRecord(in.Trials[s.Component].Record)}
-	wanted, err := d.look(s.Input)
+	wanted, err := d.look(s.Input, s.Secrets)
 	if err != nil {
 		return Decision{}, err
 	}
@@ -121,7 +153,7 @@ type decider struct {
 type outcome struct {
 	candidate Candidate
 	hash      string
-	// state is Accepted, Refused, Hindered or, while nothing is known, empty. Invalid says why the candidate could not even
+	// state is Accepted, Refused, Hindered, Missing or, while nothing is known, empty. Invalid says why the candidate could not even
 	// be made, and comes with Refused.
 	state   component.RunState
 	invalid error
@@ -129,8 +161,9 @@ type outcome struct {
 }
 
 // look finds out what is known of a user's part, and wants a trial when that is nothing.
-func (d *decider) look(input string) (outcome, error) {
+func (d *decider) look(input string, secrets []v1alpha1.SecretVariable) (outcome, error) {
 	c, err := d.subject.Render(input)
+	c.Secrets = secrets
 	var invalid *component.InvalidError
 	if errors.As(err, &invalid) && invalid.Field == d.subject.Field {
 		return outcome{state: component.RunRefused, invalid: err}, nil
@@ -180,8 +213,9 @@ func (d *decider) choose(base Candidate, wanted outcome) (Decision, error) {
 	if before == nil {
 		return Decision{Candidate: base}, nil
 	}
-	if before.Input != d.subject.Input && wanted.state != "" {
-		again, err := d.look(before.Input)
+	changed := before.Input != d.subject.Input || !slices.Equal(before.Secrets, d.subject.Secrets)
+	if changed && wanted.state != "" {
+		again, err := d.look(before.Input, before.Secrets)
 		if err != nil {
 			return Decision{}, err
 		}
@@ -207,6 +241,8 @@ func (d *decider) tell(wanted outcome) (reason, message string) {
 		return v1alpha1.ReasonInvalidSpec, wanted.invalid.Error() + "; until then " + until
 	case wanted.state == component.RunRefused:
 		return v1alpha1.ReasonConfigRefused, fmt.Sprintf("%s: %s refuses it: %s; until it is mended, %s", field, d.subject.Program, wanted.said, until)
+	case wanted.state == component.RunMissing:
+		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("%s: %s; until then %s", d.subject.SecretsField, wanted.said, until)
 	case wanted.state == component.RunHindered:
 		return v1alpha1.ReasonConfigUntried, fmt.Sprintf("%s: %s can't be asked whether it takes it: %s; until then %s", field, d.subject.Program, wanted.said, until)
 	}

@@ -22,6 +22,8 @@ type world struct {
 	image string
 	base  string
 	known component.Trial
+	// secrets are the variables of the user's part.
+	secrets []v1alpha1.SecretVariable
 }
 
 func newWorld(t *testing.T) *world {
@@ -44,6 +46,7 @@ func (w *world) pass(input string) Decision {
 		Explain: func(_, said string) string { return "line 1: " + said },
 		Steps:   []Step{{Name: "check", Args: []string{"check"}}},
 		Dir:     "/etc/program",
+		Secrets: w.secrets, SecretsField: "spec.part.env", Idle: []string{"--version"},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -211,6 +214,11 @@ func TestJudge(t *testing.T) {
 			Waiting: &corev1.ContainerStateWaiting{Reason: reason},
 		}}}})
 	}
+	lacks := func(said string) []corev1.Pod {
+		return pod(corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{Name: "secrets", State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: said},
+		}}}})
+	}
 	for name, c := range map[string]struct {
 		job   *batchv1.Job
 		pods  []corev1.Pod
@@ -228,6 +236,9 @@ func TestJudge(t *testing.T) {
 		"no such program":          {job(time.Minute), ended(128, "StartError", "exec: not found"), component.RunHindered, "StartError"},
 		"the image can't be had":   {job(time.Minute), waits("ImagePullBackOff"), component.RunHindered, "image program:1 can't be pulled"},
 		"the container can't be":   {job(time.Minute), waits("CreateContainerConfigError"), component.RunHindered, "CreateContainerConfigError"},
+		"a Secret is missing":      {job(time.Hour), lacks(`secret "vendor" not found`), component.RunMissing, "there is no Secret vendor"},
+		"a key is missing":         {job(time.Hour), lacks("couldn't find key token in Secret kubebot/vendor"), component.RunMissing, "the Secret vendor has no key token"},
+		"a Secret can't be read":   {job(time.Hour), lacks("failed to sync secret cache: timed out"), component.RunHindered, "CreateContainerConfigError"},
 		"no pod is made":           {job(time.Minute), nil, component.RunHindered, "quota"},
 		"no time is left":          {job(time.Minute, is(batchv1.JobFailed, batchv1.JobReasonDeadlineExceeded)), nil, component.RunHindered, "did not end in time"},
 		"the pod is gone":          {job(time.Minute, is(batchv1.JobFailed, "BackoffLimitExceeded")), nil, component.RunHindered, "gone before it was heard"},
