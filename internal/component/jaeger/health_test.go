@@ -91,10 +91,10 @@ func FuzzUnansweredSurvivesEveryAnswer(f *testing.F) {
 func TestARealJaegerKeepsWhatItTookWhenItIsKilled(t *testing.T) {
 	program := golden.Program(t, "jaeger")
 	dir := t.TempDir()
-	first := startJaeger(t, program, dir)
+	first := startJaeger(t, program, dir, v1alpha1.JaegerSpec{})
 	send(t, first.otlp)
 	first.kill()
-	second := startJaeger(t, program, dir)
+	second := startJaeger(t, program, dir, v1alpha1.JaegerSpec{})
 
 	in := input(v1alpha1.JaegerSpec{})
 	path := strings.TrimPrefix(Component{}.Questions(in)[0].URL, "http://main-jaeger.kubebot.svc:"+strconv.Itoa(endpoints.JaegerQueryPort))

@@ -16,7 +16,7 @@ import (
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
-// server is a running Jaeger with the default configuration on free ports.
+// server is a running Jaeger on free ports.
 type server struct {
 	query, otlp, metrics string
 	// kill ends it as a lost node would.
@@ -24,9 +24,9 @@ type server struct {
 }
 
 // startJaeger runs the program on the files of a folder until the test or kill ends it.
-func startJaeger(t *testing.T, program, dir string) server {
+func startJaeger(t *testing.T, program, dir string, s v1alpha1.JaegerSpec) server {
 	t.Helper()
-	c, err := newConfig(v1alpha1.JaegerSpec{})
+	c, err := newConfig(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +39,7 @@ func startJaeger(t *testing.T, program, dir string) server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(written(t, strings.ReplaceAll(data, dataDir, dir)), configFile)
+	file := filepath.Join(written(t, strings.NewReplacer(dataDir, dir, secretDir, dir).Replace(data)), configFile)
 	cmd := exec.CommandContext(t.Context(), program, "--config="+file)
 	cmd.Dir = dir
 	for _, v := range environment(nil) {

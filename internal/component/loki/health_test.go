@@ -72,7 +72,7 @@ func TestOnlyAnEmptyDirIsCalledEphemeral(t *testing.T) {
 // The manager's question is answered by the real program, which takes OTLP and finds it by the labels that queries use.
 func TestARealLokiIsReadyAndFindsWhatItTookByOTLP(t *testing.T) {
 	program := golden.Program(t, "loki")
-	base := startLoki(t, program)
+	base := startLoki(t, program, v1alpha1.LokiSpec{})
 	in := input(v1alpha1.LokiSpec{})
 	path := strings.TrimPrefix(Component{}.Questions(in)[0].URL, "http://main-loki.kubebot.svc:3100")
 	h := Component{}.Health(in, component.Observed{Objects: live(1), Answers: map[string]component.Answer{keyReady: golden.Ask(t, base+path)}})

@@ -23,12 +23,12 @@ import (
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
-// startLoki runs the program with the default configuration, on free ports and in a folder of its own.
-func startLoki(t *testing.T, program string) string {
+// startLoki runs the program with the configuration of a spec, on free ports and in a folder of its own.
+func startLoki(t *testing.T, program string, s v1alpha1.LokiSpec) string {
 	t.Helper()
 	dir := t.TempDir()
 	return golden.Start(t, dir, program, "/ready", func(address string) []string {
-		c, err := newConfig(v1alpha1.LokiSpec{})
+		c, err := newConfig(s)
 		if err != nil {
 			t.Fatal(err)
 		}
