@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -83,6 +84,50 @@ func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
 			}
 		}
 		return nil
+	}))
+}
+
+// A variable whose Secret is not there keeps what a user adds out, and nothing else; once it is there, both get in.
+func TestSnippetWaitsForItsSecret(t *testing.T) {
+	ctx := contextOf(t, 12*time.Minute)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: stack.Namespace, Name: "vendor-of-the-test"}, StringData: map[string]string{"token": "hunter22"}}
+	t.Cleanup(func() {
+		ctx := contextOf(t, 9*time.Minute)
+		patchMain(t, ctx, `{"spec":{"traces":{"collector":{"extraConfig":null,"extraEnv":null}}}}`)
+		must(t, client.IgnoreNotFound(cluster.Client.Delete(ctx, secret)))
+		ready(t, ctx)
+	})
+	before := samplerPods(t, ctx)
+	text, err := json.Marshal("processors:\n  transform/mine:\n    trace_statements: ['set(resource.attributes[\"mine\"], \"${env:MY_TOKEN}\")']\nservice:\n  pipelines:\n    traces/mine:\n" +
+		"      receivers: [otlp]\n      processors: [transform/mine]\n      exporters: [nop]\nexporters:\n  nop:\n")
+	must(t, err)
+	patchMain(t, ctx, `{"spec":{"traces":{"collector":{"extraEnv":[{"name":"MY_TOKEN","valueSecret":{"name":"vendor-of-the-test","key":"token"}}],"extraConfig":`+string(text)+`}}}}`)
+	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
+		kb, err := cluster.KubeBot(ctx, "main")
+		if err != nil {
+			return err
+		}
+		c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionCollectorReady)
+		if c == nil || c.Reason != v1alpha1.ReasonSecretMissing || !strings.Contains(c.Message, "no Secret vendor-of-the-test") {
+			return fmt.Errorf("CollectorReady does not name the missing Secret: %+v", c)
+		}
+		return nil
+	}))
+	if after := samplerPods(t, ctx); after != before {
+		t.Errorf("the samplers were replaced: %s, then %s", before, after)
+	}
+	must(t, cluster.Client.Create(ctx, secret))
+	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
+		var set appsv1.StatefulSet
+		if err := cluster.Client.Get(ctx, key(stack.Namespace, "main-collector-sampler"), &set); err != nil {
+			return err
+		}
+		for _, v := range set.Spec.Template.Spec.Containers[0].Env {
+			if v.Name == "MY_TOKEN" && v.ValueFrom != nil && v.ValueFrom.SecretKeyRef != nil && v.ValueFrom.SecretKeyRef.Name == secret.Name {
+				return nil
+			}
+		}
+		return fmt.Errorf("the samplers have no variable from the Secret")
 	}))
 }
 
