@@ -67,3 +67,10 @@ func TestLinksOfLinesAreThePanels(t *testing.T) {
 		}
 	}
 }
+
+// All is a choice of lists alone: a dashboard of one namespace would ask for one of that name.
+func TestAllIsNotHandedToADashboardOfOne(t *testing.T) {
+	if eventsBoard().hands(namespaceBoard()) || !namespaceBoard().hands(eventsBoard()) || !logsBoard().hands(eventsBoard()) {
+		t.Error("the choice of all namespaces goes where it is none, or one does not go along")
+	}
+}

@@ -93,12 +93,19 @@ func (b board) navigation(o Options) []*sdk.DashboardLinkBuilder {
 		i := slices.IndexFunc(boards(), func(other board) bool { return other.name == name })
 		if other := boards()[i]; len(other.shown(o)) > 0 {
 			links = append(links, sdk.NewDashboardLinkBuilder(other.title).Type(sdk.DashboardLinkTypeLink).Icon("dashboard").
-				Url("/d/"+o.UID(name)).IncludeVars(true).KeepTime(true))
+				Url("/d/"+o.UID(name)).IncludeVars(b.hands(other)).KeepTime(true))
 		}
 	}
 	return append(links,
 		sdk.NewDashboardLinkBuilder("Dashboards").Type(sdk.DashboardLinkTypeDashboards).Tags([]string{Tag}).AsDropdown(true).KeepTime(true),
 		sdk.NewDashboardLinkBuilder("Clusters").Type(sdk.DashboardLinkTypeDashboards).Tags([]string{TagHome}).AsDropdown(true).KeepTime(true))
+}
+
+// hands tells whether another dashboard can take the choices of this one: where one namespace must be chosen, All is none.
+func (b board) hands(other board) bool {
+	return !slices.ContainsFunc(b.variables, func(v variable) bool {
+		return v.all && slices.ContainsFunc(other.variables, func(o variable) bool { return o.name == v.name && !o.all })
+	})
 }
 
 func (p panel) render(o Options, at *sdk.GridPos) sdk.Panel {
