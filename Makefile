@@ -10,6 +10,7 @@ export PATH := $(KUBEBOT_CACHE)/bin:$(PATH)
 BIN := $(CURDIR)/bin
 LDFLAGS := -s -w -X github.com/kubebot/kubebot/internal/cmd.Version=$(VERSION)
 KUBE_VERSION := 1.36.3
+OPERATOR_API := github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring
 MODULES := . test/cluster test/shop test/bench/noise
 
 .PHONY: help
@@ -45,7 +46,8 @@ generate: ## Write the deep-copy functions
 
 manifests: ## Write CRDs, the chart's copies of them and config/
 	controller-gen crd paths=./api/... output:crd:dir=config/crd/bases
-	@dir=$$(go list -m -f '{{.Dir}}' github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring); \
+	@go mod download $(OPERATOR_API)
+	@dir=$$(go list -m -f '{{.Dir}}' $(OPERATOR_API)); \
 	  out=$(CURDIR)/config/crd/prometheus-operator; rm -f $$out/monitoring*.yaml; \
 	  cd $$dir && controller-gen crd:maxDescLen=0 paths=./v1/... paths=./v1alpha1/... output:crd:dir=$$out; \
 	  rm $$out/*prometheusagents.yaml $$out/*thanosrulers.yaml
