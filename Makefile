@@ -21,7 +21,8 @@ help: ## Print the targets
 .PHONY: setup-tools setup-cluster
 setup-tools: ## Build the real programs that need no root: checkers, API server, etcd, helm, linters
 	@test/components/apt
-	@test/components/build controller-gen helm golangci-lint kubernetes etcd prometheus alertmanager collector loki jaeger >/dev/null
+	@test/components/build controller-gen helm golangci-lint kubernetes etcd \
+	  prometheus alertmanager prometheus-operator node-exporter collector loki jaeger >/dev/null
 
 setup-cluster: setup-tools ## Build all that the local cluster runs
 	@test/components/build all >/dev/null
