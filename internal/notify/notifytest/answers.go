@@ -41,7 +41,7 @@ func FuzzAnswers(f *testing.F, kit Kit) {
 	f.Fuzz(func(t *testing.T, status int, body, retryAfter string) {
 		status = 200 + (status%400+400)%400
 		if status/100 == 3 {
-			t.Skip("a redirect")
+			return // a redirect, which the client follows or refuses by itself
 		}
 		sink := kit.New(t, base, &http.Client{Transport: answering{status, body, retryAfter}})
 		for _, arrived := range []bool{false, true} {

@@ -44,12 +44,12 @@ func FuzzRequest(f *testing.F) {
 			form, err := url.ParseQuery(body)
 			if err == nil {
 				if _, err := parse([]byte(form.Get("payload"))); err == nil {
-					t.Skip("somebody's press, which needs an Incident")
+					return // somebody's press, which needs an Incident
 				}
 			}
 			r.Header = slacktest.Sign(signing, body, time.Now())
 		case signature == "v0="+sum("v0:"+timestamp+":"+body):
-			t.Skip("signed, for as long as that holds")
+			return // signed, for as long as that holds
 		}
 		w := httptest.NewRecorder()
 		e.ServeHTTP(w, r)
