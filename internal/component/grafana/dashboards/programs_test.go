@@ -133,7 +133,7 @@ func TestLokiFindsTheWorkloadOfAnEvent(t *testing.T) {
 		} `json:"data"`
 	}
 	query := base + "/loki/api/v1/query_range?limit=100&query=" + url.QueryEscape("{"+eventStream+"}"+ofWhat)
-	if err := json.Unmarshal([]byte(golden.Ask(t, query).Body), &out); err != nil {
+	if err := json.Unmarshal(golden.Ask(t, query).Body, &out); err != nil {
 		t.Fatal(err)
 	}
 	if len(out.Data.Result) != len(want) {
