@@ -29,8 +29,9 @@ var Ways = []string{WayPlain, WayBare, WayAnalyse, WayFull}
 // answered is how often people say of a push whether it mattered.
 const answered = 0.3
 
-// Play lets a week pass through one way; with KubeBot, what is not critical is pushed once it has lasted for pushAfter. It is to be called in a bubble of testing/synctest, whose clock begins at the
-// week's start or before: the code under test sees that clock and waits for it as in production.
+// Play lets a week pass through one way; with KubeBot, what is not critical is pushed once it has lasted for pushAfter. It
+// is to be called in a bubble of testing/synctest, whose clock begins at the week's start or before: the code under test
+// sees that clock and waits for it as in production.
 func Play(w *Week, way string, pushAfter time.Duration) (Score, error) {
 	time.Sleep(time.Until(w.Start))
 	if way == WayPlain {
