@@ -286,3 +286,16 @@ func pauseAPIServer(ctx context.Context, args []string) error {
 	pause := time.Duration(*seconds * float64(time.Second))
 	return cluster.PauseAPIServer(ctx, cluster.DefaultBase(), *name, pause, os.Stderr)
 }
+
+func kubelet(ctx context.Context, args []string) error {
+	flags, name := flagsOf("kubelet")
+	soft := flags.String("eviction-soft", "", "threshold below which the node is under pressure; pods are evicted an hour later (default none)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	threshold, err := cluster.ParseThreshold(*soft)
+	if err != nil {
+		return fmt.Errorf("--eviction-soft: %w", err)
+	}
+	return cluster.RestartKubelet(ctx, cluster.DefaultBase(), *name, threshold, os.Stderr)
+}

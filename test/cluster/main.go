@@ -20,7 +20,7 @@ type subcommand struct {
 }
 
 // order is that of the usage text; internal commands are not in it.
-var order = []string{"up", "down", "status", "kubeconfig", "exec", "load", "load-components", "image", "pause-apiserver"}
+var order = []string{"up", "down", "status", "kubeconfig", "exec", "load", "load-components", "image", "pause-apiserver", "kubelet"}
 
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
@@ -33,6 +33,7 @@ func subcommands() map[string]subcommand {
 		"load-components": {"[--name N] [--kubebot FILE] [--shop FILE] [--only a,b]", "assemble and load the images that KubeBot's manifests use", loadComponents},
 		"image":           {"build --ref REF --binary FILE [...] -o FILE | list", "make an image tarball without a container engine", imageCommand},
 		"pause-apiserver": {"[--name N] [--seconds 30]", "kill the API server and start it again after a while", pauseAPIServer},
+		"kubelet":         {"[--name N] [--eviction-soft 'memory.available<X']", "start the kubelet again, with a soft eviction threshold or as usual", kubelet},
 	}
 }
 

@@ -283,26 +283,14 @@ func PauseAPIServer(ctx context.Context, base, name string, pause time.Duration,
 		return err
 	}
 	defer release()
-	state, err := Load(base, name)
+	s, err := attach(base, name, out)
 	if err != nil {
 		return err
 	}
-	s := &starter{base: base, out: out, begin: time.Now(), state: state, plan: state.Plan(base)}
-	if s.api, err = newClient(s.plan, state.HostPort); err != nil {
-		return err
-	}
 	const daemon = "kube-apiserver"
-	d, ok := state.Daemons[daemon]
-	if !ok {
-		return fmt.Errorf("cluster %s has no API server: run up again", name)
-	}
-	if err := host.KillAll(func() []int {
-		if d.Alive() {
-			return []int{d.PID}
-		}
-		return nil
-	}, 10*time.Second); err != nil {
-		return fmt.Errorf("stop the API server: %w", err)
+	d, err := s.kill(daemon)
+	if err != nil {
+		return err
 	}
 	s.say("API server killed, pausing %s", pause)
 	var interrupted error
@@ -312,7 +300,7 @@ func PauseAPIServer(ctx context.Context, base, name string, pause time.Duration,
 		interrupted = ctx.Err()
 	case <-time.After(pause):
 	}
-	if err := state.spawn(base, daemon, d.Run, d.Args); err != nil {
+	if err := s.state.spawn(base, daemon, d.Run, d.Args); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
