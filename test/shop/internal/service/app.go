@@ -30,6 +30,7 @@ const (
 type part struct {
 	routes  map[string]operation            // by pattern of http.ServeMux
 	rpc     func(grpc.ServiceRegistrar)     // registers the gRPC service
+	server  []grpc.ServerOption             // of the gRPC server
 	work    func(ctx context.Context) error // runs until ctx ends
 	release func() error                    // closes connections to dependencies
 }
@@ -185,7 +186,7 @@ func (a *App) listen() error {
 		return fmt.Errorf("open a port: %w", err)
 	}
 	a.GRPC = l.Addr().String()
-	a.servers = append(a.servers, a.grpcServer(l))
+	a.servers = append(a.servers, a.grpcServer(l, a.part.server...))
 	return nil
 }
 

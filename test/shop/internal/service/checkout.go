@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/kubebot/kubebot/test/shop/shoppb"
 )
 
@@ -39,11 +41,15 @@ type checkout struct {
 }
 
 func newCheckout(a *App) (part, error) {
-	cart, err := a.grpcDependency("cart", a.config.cartAddr)
+	transport, err := clientCredentials(a.config.paymentCA)
 	if err != nil {
 		return part{}, err
 	}
-	payment, err := a.grpcDependency("payment", a.config.paymentAddr)
+	cart, err := a.grpcDependency("cart", a.config.cartAddr, insecure.NewCredentials())
+	if err != nil {
+		return part{}, err
+	}
+	payment, err := a.grpcDependency("payment", a.config.paymentAddr, transport)
 	if err != nil {
 		return part{}, errors.Join(err, cart.Close())
 	}

@@ -16,6 +16,10 @@ type config struct {
 	catalogURL, checkoutURL, frontendURL string // base URLs without a slash at the end
 	cartAddr, paymentAddr                string // gRPC targets
 
+	tlsDir        string        // of the payment, holds tls.crt and tls.key; plain without them
+	connectionAge time.Duration // at which the payment ends a connection that is not plain
+	paymentCA     string        // of the checkout, the authority of the payment's certificate; plain without it
+
 	priceFormat string // of the catalog, see price.ParseFormat
 	currency    string // of the checkout, ISO 4217
 	dataDir     string // of the checkout, holds its journal of orders
@@ -50,6 +54,8 @@ func readConfig(getenv func(string) string) (config, error) {
 		currency:    env("CURRENCY", "USD"),
 		dataDir:     getenv("DATA_DIR"),
 		instance:    getenv("HOSTNAME"),
+		tlsDir:      env("TLS_DIR", "/etc/shop/tls"),
+		paymentCA:   env("PAYMENT_CA", "/etc/shop/payment-ca/ca.crt"),
 	}
 	if err := c.logLevel.UnmarshalText([]byte(env("LOG_LEVEL", "INFO"))); err != nil {
 		return config{}, fmt.Errorf("read LOG_LEVEL: %w", err)
@@ -57,6 +63,9 @@ func readConfig(getenv func(string) string) (config, error) {
 	var err error
 	if c.drain, err = time.ParseDuration(env("DRAIN", "3s")); err != nil {
 		return config{}, fmt.Errorf("read DRAIN: %w", err)
+	}
+	if c.connectionAge, err = time.ParseDuration(env("CONNECTION_AGE", "30s")); err != nil || c.connectionAge <= 0 {
+		return config{}, fmt.Errorf("read CONNECTION_AGE %q: want a time above 0", getenv("CONNECTION_AGE"))
 	}
 	if c.loadRate, err = strconv.ParseFloat(env("LOAD_RPS", "5"), 64); err != nil || !(c.loadRate > 0 && c.loadRate <= 1000) {
 		return config{}, fmt.Errorf("read LOAD_RPS %q: want a number above 0, at most 1000", getenv("LOAD_RPS"))

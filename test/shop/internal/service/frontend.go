@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"google.golang.org/grpc/credentials/insecure"
+
 	"github.com/kubebot/kubebot/test/shop/shoppb"
 )
 
@@ -28,7 +30,7 @@ type frontend struct {
 }
 
 func newFrontend(a *App) (part, error) {
-	cart, err := a.grpcDependency("cart", a.config.cartAddr)
+	cart, err := a.grpcDependency("cart", a.config.cartAddr, insecure.NewCredentials())
 	if err != nil {
 		return part{}, err
 	}

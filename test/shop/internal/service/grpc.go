@@ -11,14 +11,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 )
 
-func (a *App) grpcServer(l net.Listener) server {
-	s := grpc.NewServer(
+// grpcServer takes what else than telemetry the service's server has.
+func (a *App) grpcServer(l net.Listener, own ...grpc.ServerOption) server {
+	s := grpc.NewServer(append(own,
 		grpc.StatsHandler(otelgrpc.NewServerHandler(a.otelgrpcOptions()...)),
-		grpc.UnaryInterceptor(a.answerCall))
+		grpc.UnaryInterceptor(a.answerCall))...)
 	a.part.rpc(s)
 	return server{
 		listener: l,
@@ -68,12 +69,12 @@ func (a *App) otelgrpcOptions() []otelgrpc.Option {
 }
 
 // grpcDependency connects when it is first used, and again within seconds when the connection was lost.
-func (a *App) grpcDependency(name, target string) (*grpc.ClientConn, error) {
+func (a *App) grpcDependency(name, target string, transport credentials.TransportCredentials) (*grpc.ClientConn, error) {
 	dial := a.faults.Dialer(name)
 	retry := backoff.DefaultConfig
 	retry.MaxDelay = 3 * time.Second
 	conn, err := grpc.NewClient(target,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(transport),
 		grpc.WithStatsHandler(otelgrpc.NewClientHandler(a.otelgrpcOptions()...)),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: callTimeout}),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {

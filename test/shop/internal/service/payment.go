@@ -19,7 +19,11 @@ type payment struct {
 }
 
 func newPayment(a *App) (part, error) {
-	return part{rpc: func(r grpc.ServiceRegistrar) { shoppb.RegisterPaymentServer(r, payment{App: a}) }}, nil
+	options, err := serverCredentials(a.config.tlsDir, a.config.connectionAge)
+	if err != nil {
+		return part{}, err
+	}
+	return part{server: options, rpc: func(r grpc.ServiceRegistrar) { shoppb.RegisterPaymentServer(r, payment{App: a}) }}, nil
 }
 
 // Charge implements shoppb.PaymentServer.
