@@ -182,6 +182,9 @@ type Analysis struct {
 	// FinishedAt is when the last analysis came to its end.
 	// +optional
 	FinishedAt *metav1.MicroTime `json:"finishedAt,omitempty"`
+	// Since is when what was looked at began: the first of the most severe alerts that fired, or a little before.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
 	// Sources tell what was read, and what was not and why.
 	// +optional
 	// +listType=map

@@ -113,7 +113,8 @@ type PodSettings struct {
 // StorageSpec says where a component keeps its data. Without size the data are in an emptyDir and go with the pod.
 // +kubebuilder:validation:XValidation:rule="has(self.size) || !has(self.storageClassName)",message="storageClassName needs size: set storage.size to ask for a volume claim, or leave storageClassName out"
 type StorageSpec struct {
-	// Size of the volume claim of each replica, such as 50Gi.
+	// Size of the volume claim of each replica, such as 50Gi. A larger one enlarges the claims, where their storage class
+	// allows that; a smaller one does not make them smaller.
 	// +optional
 	Size *resource.Quantity `json:"size,omitempty"`
 	// StorageClassName of the volume claim; the cluster's default when left out.

@@ -52,6 +52,9 @@ const (
 	ConditionUserRulesRefused = "UserRulesRefused"
 	// ConditionStorageEphemeral is true while a component keeps its data in an emptyDir; it does not affect Ready.
 	ConditionStorageEphemeral = "StorageEphemeral"
+	// ConditionVolumeSmallerThanSpec is there, and true, while the volume of a component is smaller than its storage.size; it
+	// does not affect Ready.
+	ConditionVolumeSmallerThanSpec = "VolumeSmallerThanSpec"
 )
 
 // Condition reasons of a KubeBot.
@@ -109,6 +112,8 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonApplyFailed: an object could not be applied; the message says which and why.
 	ReasonApplyFailed = "ApplyFailed"
+	// ReasonNameTaken: an object of the name that KubeBot needs belongs to somebody else; the message says which and to whom.
+	ReasonNameTaken = "NameTaken"
 	// ReasonPruneFailed: an object that is no longer wanted could not be removed.
 	ReasonPruneFailed = "PruneFailed"
 	// ReasonCRDsMissing: the Prometheus Operator's resources are not in the cluster.
@@ -126,6 +131,10 @@ const (
 	ReasonWeightsUnusable = "WeightsUnusable"
 	// ReasonEmptyDir: data are in an emptyDir and go with the pod.
 	ReasonEmptyDir = "EmptyDir"
+	// ReasonExpanding: the volume is being enlarged.
+	ReasonExpanding = "Expanding"
+	// ReasonNotExpandable: the API server refuses to enlarge the volume claim, mostly because of its storage class.
+	ReasonNotExpandable = "NotExpandable"
 	// ReasonDeleting: the KubeBot is being deleted.
 	ReasonDeleting = "Deleting"
 )

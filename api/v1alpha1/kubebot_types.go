@@ -99,7 +99,8 @@ type KubeBotSpec struct {
 // ImagesSpec says where images are pulled from.
 type ImagesSpec struct {
 	// Registry replaces the registry host of every image, for air-gapped clusters: with mirror.corp/k8s,
-	// quay.io/prometheus/prometheus becomes mirror.corp/k8s/prometheus/prometheus.
+	// quay.io/prometheus/prometheus becomes mirror.corp/k8s/prometheus/prometheus. KubeBot's own image is where the chart's
+	// value image.repository says.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-.a-z0-9]*[a-z0-9])?(:[0-9]+)?(/[-._a-z0-9]+)*$`
@@ -277,6 +278,13 @@ type KubeBotStatus struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	Endpoints []Endpoint `json:"endpoints,omitempty"`
+	// InstrumentedLanguages are those for which the OpenTelemetry Operator instruments the pods whose label
+	// kubebot.io/instrumentation asks for one.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=63
+	InstrumentedLanguages []string `json:"instrumentedLanguages,omitempty"`
 	// OmittedRules are default rules that are left out, and why.
 	// +optional
 	// +listType=map

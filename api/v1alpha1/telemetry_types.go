@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -34,7 +35,6 @@ type FluentBitSpec struct {
 
 // LokiSpec configures Loki, the store of logs and events.
 // +kubebuilder:validation:XValidation:rule="(has(self.mode) && self.mode == 'External') == has(self.external)",message="external belongs to mode External: set mode: External together with external.url, or leave both out"
-// +kubebuilder:validation:XValidation:rule="!(has(self.objectStorage) && has(self.storage) && has(self.storage.size))",message="set objectStorage or storage.size, not both: with objectStorage the logs are in the bucket"
 type LokiSpec struct {
 	PodSettings `json:",inline"`
 	// Mode says who runs Loki.
@@ -47,7 +47,7 @@ type LokiSpec struct {
 	// Retention is how long logs and events are kept. Default 7d, at least 24h.
 	// +optional
 	Retention Duration `json:"retention,omitempty"`
-	// Storage says where logs are kept while there is no objectStorage.
+	// Storage says where logs are kept; with objectStorage, the last hours of them that are not in the bucket yet.
 	// +optional
 	Storage StorageSpec `json:"storage,omitempty"`
 	// ObjectStorage keeps the logs in a bucket.
@@ -105,6 +105,9 @@ type TracesSpec struct {
 	// +optional
 	Jaeger JaegerSpec `json:"jaeger,omitempty"`
 }
+
+// DefaultSamplers is how many samplers the collector has where the spec does not say.
+const DefaultSamplers = 2
 
 // CollectorSpec configures the OpenTelemetry collector: receivers, and behind them the pods that sample and export.
 // +kubebuilder:validation:XValidation:rule="!has(self.extraEnv) || size(self.extraEnv) == 0 || (has(self.extraConfig) && size(self.extraConfig) > 0)",message="extraEnv are variables of extraConfig: set extraConfig too, or leave extraEnv out"
@@ -205,6 +208,10 @@ type EventsSpec struct {
 	// Collection keeps every event of the cluster in Loki. Default Enabled.
 	// +optional
 	Collection Switch `json:"collection,omitempty"`
+	// Resources replaces the requests and limits of the watcher of events, which holds all events of the cluster at once
+	// when it starts. Default limit 1Gi of memory.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 }
 
 // DashboardsSpec configures Grafana and its dashboards.

@@ -155,8 +155,10 @@ var cases = []struct {
 
 	{"External Loki", kubebot("x", "  logs: {loki: {mode: External, external: {url: 'http://loki.logging.svc:3100', tenant: a}}}\n"), ""},
 	{"External Loki without address", kubebot("x", "  logs: {loki: {mode: External}}\n"), "external belongs to mode External"},
-	{"Loki on a volume and in a bucket", kubebot("x", "  logs: {loki: {storage: {size: 1Gi}, objectStorage: {bucket: logs}}}\n"), "with objectStorage the logs are in the bucket"},
 	{"Loki in a bucket", kubebot("x", "  logs: {loki: {objectStorage: {bucket: logs, accessKeySecret: {name: s, key: a}, secretKeySecret: {name: s, key: b}}}}\n"), ""},
+	{"Loki in a bucket and what is not there yet on a volume", kubebot("x", "  logs: {loki: {storage: {size: 1Gi}, objectStorage: {bucket: logs}}}\n"), ""},
+	{"memory of the watcher of events", kubebot("x", "  events: {resources: {limits: {memory: 2Gi}}}\n"), ""},
+	{"no memory of the watcher of events", kubebot("x", "  events: {resources: {limits: {memory: much}}}\n"), "spec.events.resources.limits"},
 	{"bucket with half a key", kubebot("x", "  logs: {loki: {objectStorage: {bucket: logs, accessKeySecret: {name: s, key: a}}}}\n"), "set accessKeySecret and secretKeySecret together"},
 	{"archive on a volume and in a bucket", kubebot("x", "  analysis: {archive: {storage: {size: 1Gi}, objectStorage: {bucket: archive}}}\n"), "with objectStorage the archive is in the bucket"},
 	{"training", kubebot("x", "  analysis: {training: {schedule: '*/30 2-4 * * MON'}, weights: {version: '3'}}\n"), ""},

@@ -36,7 +36,7 @@ var (
 	port     = regexp.MustCompile(`^\d{1,5}[/?#]`)
 	// header is an HTTP authorization.
 	header = regexp.MustCompile(`(?i)\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:bearer|basic|token|digest)?\s*|bearer\s+)([A-Za-z0-9._~+/=-]{6,})`)
-	// pair is a key that names a secret and its value: password=x, "apiKey": "x", --token x is not one.
+	// pair is a key that names a secret and its value: password=x, "apiKey": "x"; Words knows --token x.
 	pair = regexp.MustCompile(`(?i)([\w.-]*` + keyWords + `["']?\s*(?:=|:=|:)\s*)("(?:[^"\\]|\\.)*"|'[^']*'|\\"[^"]*\\"|[^\s,;&}'"]+)`)
 
 	secretName = regexp.MustCompile(`(?i)` + keyWords + `\b|` + keyWords + `_|_(?:key|dsn)$|^(?:pass|key)$|_pass$`)
@@ -48,7 +48,11 @@ func Text(text string) string {
 	text = tokens.ReplaceAllString(text, Hidden)
 	text = userinfo.ReplaceAllStringFunc(text, hidePassword)
 	text = header.ReplaceAllString(text, "${1}"+Hidden)
-	return pair.ReplaceAllStringFunc(text, hidePair)
+	text = pair.ReplaceAllStringFunc(text, hidePair)
+	if command.MatchString(text) {
+		text = script(text)
+	}
+	return text
 }
 
 // hidePassword keeps a URL whose colon begins a port: http://cart:8080/?mail=a@b.

@@ -111,15 +111,29 @@ func NewPatcher(writer client.StatusClient, kb *v1alpha1.KubeBot) *Patcher {
 // Patch writes kb's status if it differs from what was written last, and tells whether it wrote. A KubeBot that is
 // gone is no error.
 func (p *Patcher) Patch(ctx context.Context, kb *v1alpha1.KubeBot) (bool, error) {
+	return p.patch(ctx, kb, client.MergeFrom(p.base))
+}
+
+// PatchFresh does what Patch does, but if the KubeBot was changed since it was read, it writes nothing and gives a
+// conflict: for a status that repeats what was read.
+func (p *Patcher) PatchFresh(ctx context.Context, kb *v1alpha1.KubeBot) (bool, error) {
+	return p.patch(ctx, kb, client.MergeFromWithOptions(p.base, client.MergeFromWithOptimisticLock{}))
+}
+
+// Moved takes the version of the KubeBot that an own write of something else has made.
+func (p *Patcher) Moved(resourceVersion string) { p.base.ResourceVersion = resourceVersion }
+
+func (p *Patcher) patch(ctx context.Context, kb *v1alpha1.KubeBot, patch client.Patch) (bool, error) {
 	if equality.Semantic.DeepEqual(p.base.Status, kb.Status) {
 		return false, nil
 	}
 	wanted := p.base.DeepCopy()
 	kb.Status.DeepCopyInto(&wanted.Status)
-	err := p.writer.Status().Patch(ctx, wanted, client.MergeFrom(p.base))
+	err := p.writer.Status().Patch(ctx, wanted, patch)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("patch status of KubeBot %s/%s: %w", kb.Namespace, kb.Name, err)
 	}
 	kb.Status.DeepCopyInto(&p.base.Status)
+	p.base.ResourceVersion = wanted.ResourceVersion
 	return err == nil, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,6 +53,40 @@ func TestPatcherWritesOnlyWhatChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	step(false, func() { kb.Status.ClusterName = "two" })
+}
+
+func TestAStatusThatRepeatsWhatWasReadOverwritesNoNewerOne(t *testing.T) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	kb := &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b"}}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(kb).WithStatusSubresource(kb).Build()
+	get := func() *v1alpha1.KubeBot {
+		live := &v1alpha1.KubeBot{}
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(kb), live); err != nil {
+			t.Fatal(err)
+		}
+		return live
+	}
+	before, stale := get(), get()
+	newer := status.NewPatcher(c, before)
+	before.Status.ClusterName = "one"
+	if _, err := newer.Patch(t.Context(), before); err != nil {
+		t.Fatal(err)
+	}
+	old := status.NewPatcher(c, stale)
+	stale.Status.ObservedGeneration = 3
+	if wrote, err := old.PatchFresh(t.Context(), stale); wrote || !apierrors.IsConflict(err) {
+		t.Errorf("wrote %v (%v), want a conflict", wrote, err)
+	}
+	before.Status.ObservedGeneration = 4
+	if wrote, err := newer.PatchFresh(t.Context(), before); !wrote || err != nil {
+		t.Errorf("wrote %v (%v) after a write of its own", wrote, err)
+	}
+	if live := get(); live.Status.ClusterName != "one" || live.Status.ObservedGeneration != 4 {
+		t.Errorf("status %+v", live.Status)
+	}
 }
 
 func TestErrorsKeepTheirMeaningWhenWrapped(t *testing.T) {

@@ -2,24 +2,32 @@
 package apitest
 
 import (
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
 
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 )
 
-// Main runs the tests of a package with an API server that has the CRDs of the given folders under config/crd, and
-// calls use with its configuration before. Without the programs it skips all of them, except in CI, where that fails.
-// Build them with test/components/build kubernetes etcd.
+// OpenTelemetryOperator is the folder of what KubeBot uses of the OpenTelemetry Operator's CRD, which it does not ship.
+const OpenTelemetryOperator = "opentelemetry-operator"
+
+// Main runs the tests of a package with an API server that has the CRDs of the given folders, and calls use with its
+// configuration before. Without the programs it skips all of them, except in CI, where that fails. Build them with
+// test/components/build kubernetes etcd.
 func Main(m *testing.M, use func(*rest.Config), crds ...string) int {
-	bin := binaries()
+	if fuzzing() {
+		return m.Run()
+	}
+	bin := filepath.Join(tree.Cache(), "bin")
 	for _, program := range []string{"kube-apiserver", "etcd"} {
 		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
 			fmt.Fprintf(os.Stderr, "SKIP: %s is not in %s: run test/components/build kubernetes etcd\n", program, bin)
@@ -48,22 +56,29 @@ func Main(m *testing.M, use func(*rest.Config), crds ...string) int {
 	return m.Run()
 }
 
-// CRDs returns a folder under config/crd.
-func CRDs(folder string) string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..", "config", "crd", folder)
+// fuzzing tells whether the process runs a fuzz test alone, as test/fuzz has it, or is a worker of one: fuzz tests are of
+// parsers, and a worker that is ended would leave its API server behind.
+func fuzzing() bool {
+	flag.Parse()
+	value := func(name string) string {
+		if f := flag.Lookup(name); f != nil {
+			return f.Value.String()
+		}
+		return ""
+	}
+	return value("test.fuzzworker") == "true" || value("test.fuzz") != "" && value("test.run") == "^$"
 }
 
-func binaries() string {
-	cache := os.Getenv("KUBEBOT_CACHE")
-	if cache == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return ""
-		}
-		cache = filepath.Join(home, ".cache", "kubebot")
+// CRDs returns where a folder of CRDs is: under config/crd, but for OpenTelemetryOperator.
+func CRDs(folder string) string {
+	root, err := tree.Root()
+	if err != nil {
+		panic(err)
 	}
-	return filepath.Join(cache, "bin")
+	if folder == OpenTelemetryOperator {
+		return filepath.Join(root, "internal", "testutil", "apitest", folder)
+	}
+	return filepath.Join(root, "config", "crd", folder)
 }
 
 // Writes records the requests that ask the API server to write, dry runs included, leases and events apart.
