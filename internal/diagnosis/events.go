@@ -38,9 +38,9 @@ func (f *Facts) EventsOf(kind, name, uid string) []corev1.Event {
 }
 
 // PodEvents returns the events of a pod, newest first, of the given reasons (all without any). The pod of a healthy
-// workload keeps its old events, so a pod that is ready has none.
+// workload keeps its old events, so a pod that is ready has none, nor has one that was ended from outside.
 func (f *Facts) PodEvents(p *corev1.Pod, reasons ...string) []corev1.Event {
-	if PodReady(p) || p.DeletionTimestamp != nil {
+	if !Unready(p) || p.DeletionTimestamp != nil {
 		return nil
 	}
 	return withReason(f.EventsOf("Pod", p.Name, string(p.UID)), reasons)

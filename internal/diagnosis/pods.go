@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // PodReady tells whether the pod is ready or has done its work.
@@ -14,6 +15,11 @@ func PodReady(p *corev1.Pod) bool {
 		return true
 	}
 	return PodCondition(p, corev1.PodReady).Status == corev1.ConditionTrue
+}
+
+// Unready tells whether the pod ought to be ready and is not: one that was ended from outside has a successor instead.
+func Unready(p *corev1.Pod) bool {
+	return !PodReady(p) && !EndedFromOutside(p)
 }
 
 // PodCondition returns the condition of a type, or an empty one.
@@ -88,9 +94,9 @@ func (c Container) Ended() *corev1.ContainerStateTerminated {
 const settled = 10 * time.Minute
 
 // Failing tells whether the container is ended by failure now, waits to be restarted, or has been restarted so lately
-// that it may fail again. A container of a pod that was told to end does not fail.
+// that it may fail again. A container of a pod that was told to end, or was ended from outside, does not fail.
 func (c Container) Failing(now time.Time) bool {
-	if c.Status == nil || c.Pod.DeletionTimestamp != nil {
+	if c.Status == nil || c.Pod.DeletionTimestamp != nil || EndedFromOutside(c.Pod) {
 		return false
 	}
 	ended := c.Ended()
@@ -101,6 +107,32 @@ func (c Container) Failing(now time.Time) bool {
 		return now.Sub(ended.FinishedAt.Time) < settled
 	}
 	return true
+}
+
+// EndedFromOutside tells whether the pod was ended for good by an eviction or the shutdown of its node: its owner makes
+// another, and what is left of it stays for days. Had its containers failed, the kubelet would have started them again. A
+// static pod stands for itself.
+func EndedFromOutside(p *corev1.Pod) bool {
+	owner := metav1.GetControllerOfNoCopy(p)
+	return p.Status.Phase == corev1.PodFailed && owner != nil && owner.Kind != "Node" && p.Spec.RestartPolicy != corev1.RestartPolicyNever
+}
+
+// EvictedAt is when a pod was evicted: what the kubelet says of one that its node had no room for, and the end of the last
+// container of one that was over its own limit, of which it says nothing; else when the pod began.
+func EvictedAt(p *corev1.Pod) time.Time {
+	if c := PodCondition(p, corev1.DisruptionTarget); c.Status == corev1.ConditionTrue {
+		return c.LastTransitionTime.Time
+	}
+	var last time.Time
+	for _, c := range p.Status.ContainerStatuses {
+		if t := c.State.Terminated; t != nil && t.FinishedAt.After(last) {
+			last = t.FinishedAt.Time
+		}
+	}
+	if last.IsZero() && p.Status.StartTime != nil {
+		return p.Status.StartTime.Time
+	}
+	return last
 }
 
 // Path is the JSON pointer of the container in its workload.

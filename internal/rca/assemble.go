@@ -7,13 +7,19 @@ import (
 	"sort"
 )
 
-// Snapshot ends the building and gives the result. The Builder can't be used afterwards.
+// Snapshot ends the building and gives the result. The Builder can't be used afterwards. A panic of what the Builder runs
+// beside its caller is one of Snapshot, so that a caller can recover from it.
 func (b *Builder) Snapshot() *Snapshot {
 	for i := range b.shards {
 		b.send(i)
 		close(b.shards[i].in)
 	}
 	b.wait.Wait()
+	for _, v := range b.broken {
+		if v != nil {
+			panic(v)
+		}
+	}
 	s := &Snapshot{
 		Version: SnapshotVersion, Alarm: b.layout.Alarm.UnixNano(), Baseline: b.layout.Baseline, Steps: b.layout.Steps,
 		Target: b.target, Candidates: b.only, Events: b.events, Changes: b.changes, Missing: b.missing, Dropped: b.dropped,

@@ -37,6 +37,7 @@ type Builder struct {
 	shards    [shardCount]*shard
 	batches   [shardCount]*batch
 	wait      sync.WaitGroup
+	broken    [shardCount]any // what shards panicked with
 	dropped   uint64
 	edges     map[[2]string]*edgeState
 	events    []Event
@@ -72,7 +73,16 @@ func NewBuilder(l Layout, o BuilderOptions) *Builder {
 		b.shards[i] = s
 		b.batches[i] = &batch{}
 		b.wait.Add(1)
-		go func() { defer b.wait.Done(); s.run() }()
+		go func() {
+			defer b.wait.Done()
+			defer func() {
+				if b.broken[i] = recover(); b.broken[i] != nil {
+					for range s.in { // nobody must wait for a place in it
+					}
+				}
+			}()
+			s.run()
+		}()
 	}
 	return b
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/pmetric"
 	"go.opentelemetry.io/collector/pdata/ptrace"
 )
@@ -82,6 +83,93 @@ func TestSelfTimeLeavesOutChildren(t *testing.T) {
 			}
 		})
 	}
+}
+
+// logs are one log line of a service for each span.
+func logs(trace byte, rows ...testSpan) plog.Logs {
+	ld := plog.NewLogs()
+	for _, r := range rows {
+		rl := ld.ResourceLogs().AppendEmpty()
+		rl.Resource().Attributes().PutStr("service.name", r.service)
+		l := rl.ScopeLogs().AppendEmpty().LogRecords().AppendEmpty()
+		var id pcommon.SpanID
+		binary.BigEndian.PutUint64(id[:], r.id)
+		l.SetTraceID(pcommon.TraceID{15: trace})
+		l.SetSpanID(id)
+		l.Body().SetStr("served " + r.name)
+		l.SetTimestamp(pcommon.NewTimestampFromTime(alarm.Add(r.start)))
+	}
+	return ld
+}
+
+func TestSpansThatAreEachOthersParentsHaveNoCaller(t *testing.T) {
+	for name, rows := range map[string][]testSpan{
+		"in the service itself":     {{"a", "x", 1, 2, 0, millisecond}, {"a", "y", 2, 1, 0, millisecond}},
+		"in the service that calls": {{"a", "x", 1, 2, 0, millisecond}, {"b", "y", 2, 3, 0, millisecond}, {"b", "z", 3, 2, 0, millisecond}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := NewBuilder(testLayout(), BuilderOptions{})
+			b.AddTraces(spans(1, rows...))
+			b.AddLogs(logs(1, rows[0]))
+			flows := 0
+			for _, w := range b.Snapshot().Workloads {
+				for _, f := range w.Flows {
+					if f.Operation == "x" {
+						flows++
+						if f.Caller != "" {
+							t.Errorf("the caller is %q", f.Caller)
+						}
+					}
+				}
+			}
+			if flows == 0 {
+				t.Error("the log lines were not counted")
+			}
+		})
+	}
+}
+
+// FuzzTrace builds traces whose spans name any other as their parent, themselves too.
+func FuzzTrace(f *testing.F) {
+	f.Add([]byte{1, 2, 0, 2, 1, 0})
+	f.Add([]byte{1, 2, 0, 2, 3, 1, 3, 2, 1, 3, 3, 7})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var rows []testSpan
+		distinct := map[uint64]bool{}
+		for ; len(data) >= 3; data = data[3:] {
+			x := testSpan{[]string{"a", "b"}[data[2]&1], "serve", uint64(data[0]), uint64(data[1]), time.Duration(data[2]) * millisecond, millisecond}
+			rows, distinct[x.id] = append(rows, x), true
+		}
+		b := NewBuilder(testLayout(), BuilderOptions{})
+		b.AddTraces(spans(1, rows...))
+		b.AddLogs(logs(1, rows...))
+		s := b.Snapshot()
+		var calls uint64
+		for _, w := range s.Workloads {
+			for _, o := range w.Operations {
+				for _, slot := range o.Slots {
+					calls += slot.Calls
+				}
+			}
+		}
+		if calls != uint64(len(distinct)) {
+			t.Errorf("%d calls of %d spans", calls, len(distinct))
+		}
+	})
+}
+
+func TestPanicOfAShardIsOneOfTheCaller(t *testing.T) {
+	b := NewBuilder(testLayout(), BuilderOptions{})
+	b.shards[shardOf([16]byte{15: 1})].links = nil // a link can't be noted
+	for range batchSize * (queuedBatches + 2) {
+		b.AddTraces(spans(1, testSpan{"a", "call", 1, 0, 0, millisecond}, testSpan{"b", "serve", 2, 1, 0, millisecond}))
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("Snapshot said nothing of it")
+		}
+	}()
+	b.Snapshot()
 }
 
 func TestGapIsCallerMinusCallee(t *testing.T) {

@@ -407,16 +407,25 @@ func (s *shard) countFlows(t *traceBuffer, c *scratch) {
 	}
 }
 
-// callerOf climbs to the workload that called and gives its first operation in the trace plus one, or 0.
+// maxClimb is how many spans callerOf climbs; real traces are far less deep.
+const maxClimb = 1024
+
+// callerOf climbs to the workload that called and gives its first operation in the trace plus one, or 0. Spans whose
+// parents go round in a circle, which broken propagation makes, have no caller.
 func (c *scratch) callerOf(spans []span, i int32) uint32 {
-	own := spans[i].workload
-	for i >= 0 && spans[i].workload == own {
-		i = c.parent[i]
+	own, left := spans[i].workload, maxClimb
+	for ; i >= 0 && spans[i].workload == own; i = c.parent[i] {
+		if left--; left < 0 {
+			return 0
+		}
 	}
 	if i < 0 {
 		return 0
 	}
 	for p := c.parent[i]; p >= 0 && spans[p].workload == spans[i].workload; p = c.parent[i] {
+		if left--; left < 0 {
+			return 0
+		}
 		i = p
 	}
 	return spans[i].op + 1

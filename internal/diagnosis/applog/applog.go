@@ -116,7 +116,7 @@ func explain(f *diagnosis.Facts, p pattern) diagnosis.Finding {
 		out.Fix = diagnosis.Fix{Explanation: "Ask the same question of the dependency.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}}
 		return out
 	}
-	if field, value, says := exit.Setting(p.c.Spec, p.message); strings.HasPrefix(field, "env[") {
+	if field, value, says := exit.Setting(p.c.Spec, p.message, w.Name, f.NS()); strings.HasPrefix(field, "env[") {
 		out.Kind, out.Score = diagnosis.KindConfig, diagnosis.ScoreStrong
 		out.Field, out.Value = out.Field+"."+field, value
 		out.Sentence += "; " + says

@@ -38,7 +38,7 @@ const (
 func Of(f *diagnosis.Facts, classes ...logline.Class) []Call {
 	found := map[string]*Call{}
 	for _, c := range f.Containers() {
-		failing := c.Failing(f.Now) || !diagnosis.PodReady(c.Pod)
+		failing := c.Failing(f.Now) || diagnosis.Unready(c.Pod)
 		for _, line := range lines(f, c) {
 			class := logline.Classify(line.Text)
 			if !slices.Contains(classes, class) || !line.Time.IsZero() && f.Now.Sub(line.Time) > window {

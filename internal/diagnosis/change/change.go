@@ -36,7 +36,7 @@ func troubled(f *diagnosis.Facts) bool {
 		return true
 	}
 	for _, c := range f.Containers() {
-		if c.Failing(f.Now) || !diagnosis.PodReady(c.Pod) {
+		if c.Failing(f.Now) || diagnosis.Unready(c.Pod) {
 			return true
 		}
 	}
@@ -93,6 +93,10 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s from %s to %s", c.Field, c.Old, c.New)
 }
 
+// ReachesProgram tells whether the program runs with something else since the change. Probes only decide when it is
+// restarted and when it gets traffic.
+func (c Change) ReachesProgram() bool { return !strings.HasSuffix(c.Field, "Probe") }
+
 // Diff compares two pod templates: images first, then environment, then the rest that decides how containers run.
 func Diff(old, now *corev1.PodSpec) []Change {
 	var images, rest []Change
@@ -113,8 +117,8 @@ func Diff(old, now *corev1.PodSpec) []Change {
 				rest = append(rest, Change{at + field, as, bs})
 			}
 		}
-		add("command", o.Command, n.Command, mask.Text(strings.Join(o.Command, " ")), mask.Text(strings.Join(n.Command, " ")))
-		add("args", o.Args, n.Args, mask.Text(strings.Join(o.Args, " ")), mask.Text(strings.Join(n.Args, " ")))
+		add("command", o.Command, n.Command, words(o.Command), words(n.Command))
+		add("args", o.Args, n.Args, words(o.Args), words(n.Args))
 		add("resources", o.Resources, n.Resources, amounts(o), amounts(n))
 		add("readinessProbe", o.ReadinessProbe, n.ReadinessProbe, probe(o.ReadinessProbe), probe(n.ReadinessProbe))
 		add("livenessProbe", o.LivenessProbe, n.LivenessProbe, probe(o.LivenessProbe), probe(n.LivenessProbe))
@@ -147,6 +151,8 @@ func environment(at string, old, now []corev1.EnvVar) []Change {
 	}
 	return out
 }
+
+func words(command []string) string { return strings.Join(mask.Words(command), " ") }
 
 func amounts(c *corev1.Container) string {
 	var out []string

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,8 +22,45 @@ var Detector = diagnosis.Detector{Name: "dependency", Doc: "calls that are refus
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range calls.Of(f, logline.ClassRefused, logline.ClassTimeout) {
-		if c.Endpoint.Host != "" {
+		if c.Endpoint.Host != "" && !over(f, c) {
 			out = append(out, explain(f, c))
+		}
+	}
+	return out
+}
+
+// follows is how long after a pod is ready calls may still be refused: endpoints and the nodes' rules follow within seconds.
+const follows = 5 * time.Second
+
+// over tells whether the other end came up after the last such call, all of it is well, and so is the caller: they were
+// starting together. What crashes again and again comes up each time, too.
+func over(f *diagnosis.Facts, c calls.Call) bool {
+	s := calls.Service(f, c.Endpoint.Host)
+	if c.Failing || c.Last.IsZero() || s == nil {
+		return false
+	}
+	pods := behind(f, s)
+	if slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return diagnosis.Unready(p) || restarted(p, f.Now) }) {
+		return false
+	}
+	return slices.ContainsFunc(pods, func(p *corev1.Pod) bool {
+		return diagnosis.PodReady(p) && diagnosis.PodCondition(p, corev1.PodReady).LastTransitionTime.Add(follows).After(c.Last)
+	})
+}
+
+// restarted tells whether a container of the pod failed lately.
+func restarted(p *corev1.Pod, now time.Time) bool {
+	return slices.ContainsFunc(diagnosis.ContainersOf(p), func(c diagnosis.Container) bool { return c.Failing(now) })
+}
+
+// behind are the pods of a Service.
+func behind(f *diagnosis.Facts, s *corev1.Service) []*corev1.Pod {
+	var out []*corev1.Pod
+	for _, list := range [][]corev1.Pod{f.Neighbours, f.Pods} {
+		for i := range list {
+			if service.Matches(s, list[i].Labels) {
+				out = append(out, &list[i])
+			}
 		}
 	}
 	return out
@@ -70,28 +108,19 @@ func otherEnd(f *diagnosis.Facts, out diagnosis.Finding, c calls.Call, s *corev1
 		out.Fix.Explanation = "Call a port that the Service has."
 		return out
 	}
-	var pods, ready int
-	for _, list := range [][]corev1.Pod{f.Neighbours, f.Pods} {
-		for i := range list {
-			if service.Matches(s, list[i].Labels) {
-				pods++
-				if diagnosis.PodReady(&list[i]) {
-					ready++
-				}
-			}
-		}
-	}
-	if ready > 0 || !f.Knows("Pod") || len(s.Spec.Selector) == 0 {
+	pods := behind(f, s)
+	ready := slices.ContainsFunc(pods, diagnosis.PodReady)
+	if ready || !f.Knows("Pod") || len(s.Spec.Selector) == 0 {
 		return out
 	}
 	out.Object, out.Field, out.Value, out.Score = service.Object(s), "endpoints", "0", diagnosis.ScoreStrong
-	switch pods {
+	switch len(pods) {
 	case 0:
 		out.Sentence += fmt.Sprintf(": Service %s has no pod behind it", s.Name)
 	case 1:
 		out.Sentence += fmt.Sprintf(": the only pod behind Service %s is not ready", s.Name)
 	default:
-		out.Sentence += fmt.Sprintf(": none of the %s behind Service %s is ready", diagnosis.Plural(pods, "pod"), s.Name)
+		out.Sentence += fmt.Sprintf(": none of the %s behind Service %s is ready", diagnosis.Plural(len(pods), "pod"), s.Name)
 	}
 	out.Fix = diagnosis.Fix{Explanation: "Ask the same question of the dependency.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}}
 	return out

@@ -4,7 +4,6 @@ package exit
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -75,7 +74,7 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	if line.Line != "" {
 		out.Evidence = append(out.Evidence, "log: "+diagnosis.Shorten(line.Line, 400))
 	}
-	if field, value, says := Setting(c.Spec, line.Message); field != "" {
+	if field, value, says := Setting(c.Spec, line.Message, owner.Name, f.NS()); field != "" {
 		out.Field, out.Value = out.Field+"."+field, value
 		out.Sentence += "; " + says
 		if out.Kind == diagnosis.KindCode {
@@ -162,56 +161,6 @@ func silent(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Finding, wh
 
 // readBefore is the advice for lines that speak of nothing known.
 const readBefore = "Read the lines before the one above; it says where the program stopped."
-
-// Setting finds the environment variable or argument whose value the message names, and says it in words.
-func Setting(c *corev1.Container, message string) (field, value, says string) {
-	for _, e := range c.Env {
-		port := ""
-		if i := strings.LastIndexByte(e.Value, ':'); i > 0 {
-			port = e.Value[i+1:]
-		}
-		if e.Value != "" && (names(message, e.Value) || names(message, e.Name)) || len(port) > 3 && names(message, port) {
-			value = mask.Value(e.Name, e.Value)
-			return "env[" + e.Name + "]", value, fmt.Sprintf("its environment variable %s is %q", e.Name, value)
-		}
-	}
-	for _, arg := range slices.Backward(c.Args) {
-		_, v, _ := strings.Cut(arg, "=")
-		if names(message, arg) || names(message, v) {
-			value = mask.Text(arg)
-			return "args", value, fmt.Sprintf("its argument is %q", value)
-		}
-	}
-	return "", "", ""
-}
-
-// names tells whether a message names a value: as a word of its own, and not one that any message may have.
-func names(message, value string) bool {
-	if len(value) < 3 || value == "true" || value == "false" || value == "info" {
-		return false
-	}
-	for rest := message; ; {
-		i := strings.Index(rest, value)
-		if i < 0 {
-			return false
-		}
-		before, after := byte(' '), byte(' ')
-		if i > 0 {
-			before = rest[i-1]
-		}
-		if end := i + len(value); end < len(rest) {
-			after = rest[end]
-		}
-		if !wordByte(before) && !wordByte(after) {
-			return true
-		}
-		rest = rest[i+1:]
-	}
-}
-
-func wordByte(b byte) bool {
-	return b == '_' || b == '-' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
-}
 
 var advice = map[logline.Class]string{
 	logline.ClassDNS:         "The name that the program looks up does not resolve; correct the name, or make the Service that it stands for.",

@@ -175,10 +175,13 @@ func rank(p *corev1.Pod, now time.Time) int {
 			return 0
 		}
 	}
-	if !diagnosis.PodReady(p) {
+	switch {
+	case diagnosis.Unready(p):
 		return 1
+	case diagnosis.PodReady(p):
+		return 2
 	}
-	return 2
+	return 3
 }
 
 func (r *reader) log(p *corev1.Pod, container string, previous bool) source {

@@ -90,7 +90,13 @@ func (r *reader) all(ctx context.Context, sources []source) {
 		wg.Add(1)
 		slots <- struct{}{}
 		go func() {
-			defer func() { <-slots; wg.Done() }()
+			defer func() {
+				if v := recover(); v != nil {
+					r.unread(s.kind, s.name, fmt.Errorf("it could not be read (%T)", v))
+				}
+				<-slots
+				wg.Done()
+			}()
 			ctx, cancel := context.WithTimeout(ctx, r.timeout)
 			defer cancel()
 			if err := s.read(ctx); err != nil && !apierrors.IsNotFound(err) {

@@ -24,20 +24,13 @@ import (
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/detectors"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 )
 
 // start runs a real API server.
 func start(t *testing.T) *rest.Config {
 	t.Helper()
-	dir := os.Getenv("KUBEBOT_CACHE")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "kubebot")
-	}
-	bin := filepath.Join(dir, "bin")
+	bin := filepath.Join(tree.Cache(), "bin")
 	if _, err := os.Stat(filepath.Join(bin, "kube-apiserver")); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("kube-apiserver is missing: run test/components/build cluster: %v", err)
@@ -241,6 +234,17 @@ func TestASourceThatFailsIsNamedAndTheRestAnswers(t *testing.T) {
 		t.Errorf("got %v", reasons)
 	}
 	top(t, f, "ConfigMap web-config does not exist in namespace shop; Deployment web mounts it as volume config")
+}
+
+func TestASourceThatPanicsIsNamedAndTheRestAnswers(t *testing.T) {
+	client := fake.NewClientset(deployment())
+	client.PrependReactor("list", "events", func(clienttesting.Action) (bool, runtime.Object, error) { panic("bad answer") })
+	f, err := Facts(t.Context(), client, diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}, Options{})
+	must(t, err)
+	want := diagnosis.Unread{Kind: "Event", Namespace: "shop", Reason: "it could not be read (string)"}
+	if !slices.Contains(f.Unread, want) || !f.Workload.Exists() {
+		t.Errorf("unread: %+v", f.Unread)
+	}
 }
 
 func TestKindKnowsWhatKubectlKnows(t *testing.T) {

@@ -21,7 +21,7 @@ const patience = 3 * time.Minute
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
-		if !c.Init || c.Status == nil || diagnosis.PodReady(c.Pod) || sidecar(c.Spec) {
+		if !c.Init || c.Status == nil || !diagnosis.Unready(c.Pod) || sidecar(c.Spec) {
 			continue
 		}
 		run := c.Status.State.Running

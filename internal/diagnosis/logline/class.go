@@ -32,7 +32,7 @@ var classes = []struct {
 	class   Class
 	pattern *regexp.Regexp
 }{
-	{ClassCertificate, regexp.MustCompile(`x509: |certificate has expired|certificate is not yet valid|CERTIFICATE_VERIFY_FAILED|CERT_HAS_EXPIRED|PKIX path|CertificateExpiredException|SSLHandshakeException|self[- ]signed certificate|tls: (?:bad|expired|unknown) certificate|UNABLE_TO_VERIFY_LEAF|DEPTH_ZERO_SELF_SIGNED`)},
+	{ClassCertificate, regexp.MustCompile(`x509: |certificate has expired|certificate is not yet valid|CERTIFICATE_VERIFY_FAILED|CERT_HAS_EXPIRED|PKIX path|CertificateExpiredException|SSLHandshakeException|self[- ]signed certificate|tls: (?:bad|expired|unknown) certificate|alert (?:bad certificate|certificate (?:expired|unknown)|unknown ca)|certificate verify failed|invalid peer certificate|remote certificate (?:is invalid|was rejected)|UNABLE_TO_VERIFY_LEAF|DEPTH_ZERO_SELF_SIGNED`)},
 	{ClassDNS, regexp.MustCompile(`no such host|lookup \S+(?: on \S+)?: |(?i:name resolution|name or service not known|could not resolve host|nodename nor servname|UnknownHostException|ENOTFOUND|EAI_AGAIN|server misbehaving|failed to resolve|could not translate host name|produced zero addresses)`)},
 	{ClassForbidden, regexp.MustCompile(`is forbidden: User "|(?:cannot (?:get|list|watch|create|update|patch|delete) resource)`)},
 	{ClassDisk, regexp.MustCompile(`(?i)no space left on device|ENOSPC|disk quota exceeded`)},
@@ -87,11 +87,16 @@ var (
 		regexp.MustCompile(`\b((?:\d{1,3}\.){3}\d{1,3}):(\d{1,5})\b`),
 		regexp.MustCompile(`\b([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*):(\d{2,5})\b`),
 	}
+	// incoming is how servers name the client of a connection that failed, which is nothing that they called.
+	incoming = regexp.MustCompile(`handshake (?:error|failed|failure) (?:from|with) |\bhandshak\w+, client: `)
 	postgres = regexp.MustCompile(`server at "([^"]+)".*port (\d{1,5})`)
 )
 
 // EndpointOf finds what a line says a call went to: the name in a URL rather than the address that it was resolved to.
 func EndpointOf(text string) (Endpoint, bool) {
+	if incoming.MatchString(text) {
+		return Endpoint{}, false
+	}
 	var named Endpoint
 	for _, raw := range urls.FindAllString(text, 4) {
 		if u, err := url.Parse(raw); err == nil && u.Hostname() != "" {

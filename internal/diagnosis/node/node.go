@@ -41,7 +41,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		}
 		if limit, own := ownLimit(p.Status.Message); !own {
 			out = append(out, evicted(f, p))
-		} else if !f.Workload.Satisfied() || f.Now.Sub(endOf(p)) < lately {
+		} else if !f.Workload.Satisfied() || f.Now.Sub(diagnosis.EvictedAt(p)) < lately {
 			out = append(out, overLimit(f, p, limit))
 		}
 	}
@@ -147,25 +147,6 @@ func ownLimit(message string) (limit, bool) {
 // lately is for how long an eviction is still trouble of now when other pods have taken over: alerts look at up to 5
 // minutes, and are up to 5 minutes old when they are explained again.
 const lately = 10 * time.Minute
-
-// endOf is when a pod was evicted, or, where nothing says so, when it began.
-func endOf(p *corev1.Pod) time.Time {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue {
-			return c.LastTransitionTime.Time
-		}
-	}
-	var last time.Time
-	for _, c := range p.Status.ContainerStatuses {
-		if t := c.State.Terminated; t != nil && t.FinishedAt.After(last) {
-			last = t.FinishedAt.Time
-		}
-	}
-	if last.IsZero() && p.Status.StartTime != nil {
-		return p.Status.StartTime.Time
-	}
-	return last
-}
 
 // overLimit is an eviction that the pod's own limit asked for.
 func overLimit(f *diagnosis.Facts, p *corev1.Pod, l limit) diagnosis.Finding {

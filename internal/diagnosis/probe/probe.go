@@ -4,6 +4,7 @@ package probe
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/mask"
 )
 
 // Detector finds failing probes.
@@ -36,7 +38,7 @@ var (
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
-		if c.Init || c.Status == nil {
+		if c.Init || c.Status == nil || diagnosis.EndedFromOutside(c.Pod) {
 			continue
 		}
 		killed := c.Failing(f.Now) && f.KilledByProbe(c) != nil
@@ -115,10 +117,14 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 	case strings.Contains(x.message, "deadline exceeded"), strings.Contains(x.message, "Timeout"), strings.Contains(x.message, "timed out"), strings.Contains(x.message, "timeout"):
 		x.slow(&out, who, effect)
 	case x.probe.Exec != nil:
-		out.Score, out.Value = diagnosis.ScoreLikely, strings.Join(x.probe.Exec.Command, " ")
+		command := mask.Words(x.probe.Exec.Command)
+		out.Score, out.Value = diagnosis.ScoreLikely, strings.Join(command, " ")
 		out.Sentence = fmt.Sprintf("%s runs %q, which fails: %s; %s", who, out.Value, diagnosis.Shorten(x.message, 160), effect)
 		out.Fix = diagnosis.Fix{Explanation: "Run the command in the container to see why; correct it, or what it checks.", Commands: []string{
-			diagnosis.Kubectl(f.NS(), append([]string{"exec", x.c.Pod.Name, "-c", x.c.Spec.Name, "--"}, x.probe.Exec.Command...)...)}}
+			diagnosis.Kubectl(f.NS(), append([]string{"exec", x.c.Pod.Name, "-c", x.c.Spec.Name, "--"}, command...)...)}}
+		if !slices.Equal(command, x.probe.Exec.Command) {
+			out.Fix.Explanation += " " + mask.Hidden + " stands for a secret."
+		}
 	default:
 		out.Score = diagnosis.ScoreLikely
 		out.Sentence = fmt.Sprintf("%s fails: %s; %s", who, diagnosis.Shorten(x.message, 160), effect)

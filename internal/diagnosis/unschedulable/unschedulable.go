@@ -6,8 +6,10 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -47,8 +49,9 @@ func gated(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 	}
 }
 
-// reason is one of the scheduler's, with the number of nodes it holds for.
-var counted = regexp.MustCompile(`(\d+) ((?:Insufficient|node\(s\)|Too many|node has)[^,.]*(?:\{[^}]*\})?[^,.]*)`)
+// counted is one of the scheduler's reasons, with the number of nodes it holds for. Keys of taints and names of resources
+// have dots, with which a reason else ends.
+var counted = regexp.MustCompile(`(\d+) (node\(s\)[^,.{]*\{[^}]*\}|Insufficient [^\s,]+|(?:node\(s\)|Too many|node has)[^,.]*)`)
 
 func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Finding {
 	said, _, _ := strings.Cut(message, "preemption:")
@@ -58,8 +61,18 @@ func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Find
 		Evidence: []string{fmt.Sprintf("pod %s is not scheduled: %s", p.Name, diagnosis.Shorten(message, 400))},
 	}
 	var out []diagnosis.Finding
-	for _, m := range counted.FindAllStringSubmatch(said, -1) {
-		out = append(out, one(f, p, owner, base, m[1], strings.TrimSpace(m[2])))
+	all := counted.FindAllStringSubmatch(said, -1)
+	most := 0
+	for _, m := range all {
+		n, _ := strconv.Atoi(m[1])
+		most = max(most, n)
+	}
+	for _, m := range all {
+		x := one(f, p, owner, base, m[1], strings.TrimRight(m[2], " ."))
+		if n, _ := strconv.Atoi(m[1]); x.Field == tolerations && x.Kind != diagnosis.KindNode && len(all) > 1 {
+			x.Score = besides(x, n < most)
+		}
+		out = append(out, x)
 	}
 	if len(out) > 0 {
 		return out
@@ -79,6 +92,18 @@ func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Find
 	return []diagnosis.Finding{base}
 }
 
+// besides is the score of a taint that a person set, where there are other reasons: such a taint says what the node is for,
+// so that what keeps the pods off the other nodes is likelier to be wrong.
+func besides(x diagnosis.Finding, fewer bool) float64 {
+	switch {
+	case strings.HasPrefix(x.Value, roles):
+		return diagnosis.ScorePossible
+	case fewer:
+		return diagnosis.ScoreLikely
+	}
+	return x.Score
+}
+
 func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagnosis.Finding, nodes, why string) diagnosis.Finding {
 	on := "on " + nodeCount(nodes)
 	spec := &owner.Template.Spec
@@ -92,7 +117,7 @@ func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagno
 	case strings.Contains(why, "node affinity/selector"), strings.Contains(why, "node selector"):
 		return selector(f, owner, out, on)
 	case strings.Contains(why, "taint"):
-		return taint(f, owner, out, why, on)
+		return taint(f, p, owner, out, why, on)
 	case strings.Contains(why, "anti-affinity"):
 		out.Field = "affinity.podAntiAffinity"
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their anti-affinity (affinity.podAntiAffinity) forbids the pods that run there", owner.Object, on)
@@ -239,41 +264,65 @@ func selector(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Findin
 // escape writes a key as part of a JSON pointer.
 func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
 
+const (
+	tolerations = "tolerations"
+	// conditions and roles begin the keys of taints that say a node's trouble, and what a node is for.
+	conditions = "node.kubernetes.io/"
+	roles      = "node-role.kubernetes.io/"
+)
+
 var braces = regexp.MustCompile(`\{([^:}]+): ?([^}]*)\}`)
 
-func taint(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, why, on string) diagnosis.Finding {
-	m := braces.FindStringSubmatch(why)
-	if m == nil {
-		// The message may name no taint: then it is one that the nodes have.
-		for _, n := range f.Nodes {
-			for _, t := range n.Spec.Taints {
-				if t.Effect != corev1.TaintEffectPreferNoSchedule && m == nil {
-					m = []string{"", t.Key, t.Value}
-				}
-			}
-		}
+func taint(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagnosis.Finding, why, on string) diagnosis.Finding {
+	out.Field = tolerations
+	out.Fix = diagnosis.Fix{Explanation: "Remove the taint if it is not meant for these pods, or let them tolerate it.", Commands: []string{diagnosis.Kubectl("", "describe", "nodes")}}
+	t, ok := named(f, p, why)
+	if !ok {
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s with taints that they do not tolerate (tolerations)", owner.Object, on)
+		return out
 	}
-	if m == nil {
-		m = []string{"", "unknown", ""}
-	}
-	key, value := m[1], m[2]
-	shown := strings.TrimSuffix(key+"="+value, "=")
-	out.Field, out.Value = "tolerations", shown
-	if strings.HasPrefix(key, "node.kubernetes.io/") {
+	out.Value = strings.TrimSuffix(t.Key+"="+t.Value, "=")
+	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s with the taint %s, which they do not tolerate (tolerations)", owner.Object, on, out.Value)
+	switch {
+	case strings.HasPrefix(t.Key, conditions):
 		out.Kind = diagnosis.KindNode
+		out.Fix.Explanation = "Bring the nodes back: the taint goes with the trouble that it stands for."
+		return out
+	case strings.HasPrefix(t.Key, roles):
+		out.Fix = diagnosis.Fix{Explanation: "The nodes of that role are kept free of other pods. Add a node for these, or bring those back that can't take them.", Commands: []string{diagnosis.Kubectl("", "get", "nodes")}}
+		return out
 	}
-	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s with the taint %s, which they do not tolerate (tolerations)", owner.Object, on, shown)
-	out.Fix = diagnosis.Fix{Explanation: "Remove the taint if it is not meant for these pods, or let them tolerate it."}
 	for _, n := range f.Nodes {
-		for _, t := range n.Spec.Taints {
-			if t.Key == key && !strings.HasPrefix(key, "node.kubernetes.io/") {
-				out.Fix.Commands = []string{diagnosis.Kubectl("", "taint", "node", n.Name, key+":"+string(t.Effect)+"-")}
+		for _, has := range n.Spec.Taints {
+			if has.Key == t.Key && has.Value == t.Value {
+				out.Fix.Commands = []string{diagnosis.Kubectl("", "taint", "node", n.Name, t.Key+":"+string(has.Effect)+"-")}
 				return out
 			}
 		}
 	}
-	out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "nodes")}
 	return out
+}
+
+// named is the taint that the message names. One that names none can only mean a taint that the pod does not tolerate: it
+// is known where the nodes have just one.
+func named(f *diagnosis.Facts, p *corev1.Pod, why string) (corev1.Taint, bool) {
+	if m := braces.FindStringSubmatch(why); m != nil {
+		return corev1.Taint{Key: m[1], Value: m[2]}, true
+	}
+	var found []corev1.Taint
+	for _, n := range f.Nodes {
+		for _, t := range n.Spec.Taints {
+			tolerated := slices.ContainsFunc(p.Spec.Tolerations, func(x corev1.Toleration) bool { return x.ToleratesTaint(logr.Discard(), &t, true) })
+			known := slices.ContainsFunc(found, func(x corev1.Taint) bool { return x.Key == t.Key && x.Value == t.Value })
+			if t.Effect != corev1.TaintEffectPreferNoSchedule && !tolerated && !known {
+				found = append(found, t)
+			}
+		}
+	}
+	if len(found) != 1 {
+		return corev1.Taint{}, false
+	}
+	return found[0], true
 }
 
 func cordoned(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, on string) diagnosis.Finding {

@@ -24,6 +24,8 @@ const (
 	interval = 10 * time.Second
 	// callTime is the deadline of one look.
 	callTime = 8 * time.Second
+	// maxSkew is how far the clock of who judged may be ahead. What is dated later is learned when that time has come.
+	maxSkew = 5 * time.Minute
 )
 
 // Keeper holds the model of the newest state that was read.
@@ -33,6 +35,7 @@ type Keeper struct {
 	Holder store.Holder
 	// Incidents are those of the KubeBot.
 	Incidents func() []*v1alpha1.Incident
+	Now       func() time.Time
 	Log       logr.Logger
 
 	mu      sync.RWMutex
@@ -125,6 +128,9 @@ func (k *Keeper) news(state learn.State) []learn.Feedback {
 	var news []learn.Feedback
 	for _, inc := range incidents {
 		for _, f := range judged.Feedback(inc, judged.Recurrence(inc, byKey[inc.Spec.GroupKey])) {
+			if f.At.After(k.Now().Add(maxSkew)) {
+				continue // all others would count for nothing beside one of years to come
+			}
 			next, changed := state.Learn(f)
 			if changed {
 				state, news = next, append(news, f)

@@ -49,7 +49,8 @@ func noise(n int) func() []*v1alpha1.Incident {
 
 // replica returns a keeper on a store that others may share.
 func replica(api client.Client, holder bool, incidents func() []*v1alpha1.Incident) *Keeper {
-	return &Keeper{Store: store.Store{Client: api, Namespace: "kubebot", KubeBot: "main"}, Holder: holds(holder), Incidents: incidents, Log: logr.Discard()}
+	return &Keeper{Store: store.Store{Client: api, Namespace: "kubebot", KubeBot: "main"}, Holder: holds(holder), Incidents: incidents,
+		Now: func() time.Time { return made.Add(time.Hour) }, Log: logr.Discard()}
 }
 
 func TestTheHolderLearnsEachJudgementOnceAndOthersRead(t *testing.T) {
@@ -68,6 +69,15 @@ func TestTheHolderLearnsEachJudgementOnceAndOthersRead(t *testing.T) {
 	assert.Len(t, state.Cells[0].Judgements, 3)
 	assert.Equal(t, 250, state.Cells[0].Judgements[0].Permille, "how likely the push was, is kept with the judgement")
 	assert.Empty(t, reader.Problem())
+}
+
+func TestAJudgementOfTheFutureWaits(t *testing.T) {
+	judged := noise(2)()
+	judged[1].Spec.Feedback[0].At = metav1.NewTime(made.AddDate(70, 0, 0))
+	k := replica(fake.NewClientBuilder().Build(), true, func() []*v1alpha1.Incident { return judged })
+	require.NoError(t, k.Sync(t.Context()))
+	require.Len(t, k.model.State().Cells, 1)
+	assert.Len(t, k.model.State().Cells[0].Judgements, 1)
 }
 
 func TestADocumentThatCannotBeReadLeavesThePlainRules(t *testing.T) {

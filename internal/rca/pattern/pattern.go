@@ -109,10 +109,13 @@ func (t *Table) add(place, severity string, tokens []string) *template {
 	return p
 }
 
-// similar gives the share of positions with equal tokens.
+// similar gives the share of positions with equal tokens. Lines without any are alike.
 func (p *template) similar(tokens []string) float64 {
-	if len(p.tokens) != len(tokens) || len(tokens) == 0 {
+	if len(p.tokens) != len(tokens) {
 		return 0
+	}
+	if len(tokens) == 0 {
+		return 1
 	}
 	eq := 0
 	for i, tok := range tokens {
