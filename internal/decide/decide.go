@@ -152,6 +152,8 @@ type Outcome struct {
 	// Bundle are the receivers to tell of it in the digest that is due at Digest.
 	Bundle []string
 	Digest time.Time
+	// Later are the receivers of an escalation that is still to come.
+	Later []string
 	// Again is when to decide again because of time alone; zero for never.
 	Again time.Time
 	// Learned is the advice that was followed, or that left the decision as it is; nil where none was asked.

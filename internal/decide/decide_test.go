@@ -73,6 +73,10 @@ func TestDecide(t *testing.T) {
 func TestMute(t *testing.T) {
 	weekend := v1alpha1.MuteTime{Weekdays: []v1alpha1.Weekday{"Saturday", "Sunday"}, TimeZone: "Europe/Berlin"}
 	night := v1alpha1.MuteTime{Start: "22:00", End: "06:00", TimeZone: "Europe/Berlin"}
+	// In Santiago the clock goes from Saturday, 5 September 2026, 24:00 (-04:00) to Sunday, 01:00 (-03:00).
+	santiago := func(start, end string, days ...v1alpha1.Weekday) v1alpha1.MuteTime {
+		return v1alpha1.MuteTime{Weekdays: days, Start: start, End: end, TimeZone: "America/Santiago"}
+	}
 	fridayNight := v1alpha1.MuteTime{Start: "22:00", End: "06:00", Weekdays: []v1alpha1.Weekday{"Friday"}}
 	for name, c := range map[string]struct {
 		mute  v1alpha1.MuteTime
@@ -89,6 +93,14 @@ func TestMute(t *testing.T) {
 		"the zone counts":                        {weekend, "2026-01-09T23:30:00Z", "2026-01-12T00:00:00+01:00"},
 		"a weekday is that of the start":         {fridayNight, "2026-01-10T05:00:00Z", "2026-01-10T06:00:00Z"},
 		"not the morning of that day":            {fridayNight, "2026-01-09T05:00:00Z", ""},
+		"a weekend without a midnight":           {santiago("", "", "Saturday", "Sunday"), "2026-09-05T12:00:00-04:00", "2026-09-07T00:00:00-03:00"},
+		"the day that begins at one":             {santiago("", "", "Sunday"), "2026-09-06T01:00:00-03:00", "2026-09-07T00:00:00-03:00"},
+		"the hour before that day":               {santiago("", "", "Sunday"), "2026-09-05T23:30:00-04:00", ""},
+		"the last hour of the day before":        {santiago("", "", "Saturday"), "2026-09-05T23:30:00-04:00", "2026-09-06T01:00:00-03:00"},
+		"the night after that day":               {santiago("22:00", "06:00", "Sunday"), "2026-09-06T22:30:00-03:00", "2026-09-07T06:00:00-03:00"},
+		"the night into that day":                {santiago("22:00", "06:00", "Saturday"), "2026-09-06T05:00:00-03:00", "2026-09-06T06:00:00-03:00"},
+		"a start that the clock leaves out":      {santiago("00:30", "06:00", "Sunday"), "2026-09-06T01:15:00-03:00", ""},
+		"a start left out in the east":           {v1alpha1.MuteTime{Start: "02:30", End: "06:00", TimeZone: "Europe/Berlin"}, "2026-03-29T03:15:00+02:00", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			at, err := time.Parse(time.RFC3339, c.at)

@@ -45,7 +45,8 @@ func (q question) bundle(out Outcome) Outcome {
 	if old {
 		reason, message = ReasonQuietStart, "It is older than this KubeBot, so it is told together with others"
 	}
-	if len(push) > 0 || out.Reason == ReasonTeamAlone { // whose receivers follow when the mute time ends
+	// Of a team the other receivers follow when the mute time ends; an escalation stays one, however it is told.
+	if len(push) > 0 || out.Reason == ReasonTeamAlone || out.Reason == ReasonEscalated {
 		out.Message += ". " + message + " at " + strings.Join(out.Bundle, ", ")
 		return out
 	}

@@ -41,6 +41,12 @@ func TestStormIsToldInDigests(t *testing.T) {
 	assert.Equal(t, ReasonStorm, out.Reason)
 	assert.Equal(t, v1alpha1.VerdictDigest, out.Verdict)
 	assert.Contains(t, out.Message, "More than 3 incidents")
+	rules.Routes = []v1alpha1.Route{{Receivers: []string{"a"}, Escalation: &v1alpha1.Escalation{Receivers: []string{"b"}}}}
+	everywhere.Made, everywhere.Before = noon.Add(-time.Hour), &v1alpha1.Decision{Reason: ReasonEscalated}
+	out = Decide(rules, everywhere, noon)
+	assert.Equal(t, ReasonEscalated, out.Reason, "an escalation stays one, so that it is not due again")
+	assert.Equal(t, []string{"a", "b"}, out.Bundle)
+	assert.Nil(t, out.EscalatesAt)
 }
 
 func TestWhatCanWaitIsNotToldWhereNoDigestIsTaken(t *testing.T) {

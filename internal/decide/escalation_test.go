@@ -28,7 +28,8 @@ func TestEscalation(t *testing.T) {
 		"a warning":             {time.Hour, false, v1alpha1.SeverityWarning, ReasonRouted, []string{"a"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out := Decide(rules, Facts{Severity: c.severity, Made: noon, Attended: c.attended}, noon.Add(c.after))
+			first := Decide(rules, Facts{Severity: c.severity, Made: noon.Add(-time.Hour)}, noon)
+			out := Decide(rules, Facts{Severity: c.severity, Made: noon.Add(-time.Hour), Attended: c.attended, Before: &first.Decision}, noon.Add(c.after))
 			assert.Equal(t, c.reason, out.Reason)
 			assert.Equal(t, c.told, out.Receivers)
 			assert.Equal(t, c.waits, out.EscalatesAt != nil)
@@ -37,6 +38,8 @@ func TestEscalation(t *testing.T) {
 			}
 		})
 	}
+	escalated := Decide(rules, Facts{Severity: v1alpha1.SeverityCritical, Made: noon, Before: &v1alpha1.Decision{Reason: ReasonEscalated}}, noon)
+	assert.Equal(t, ReasonEscalated, escalated.Reason, "it stays so")
 	assert.Equal(t, []string{"a"}, rules.Routes[0].Receivers, "the route is not changed")
 	assert.Equal(t, DefaultEscalation, EscalatesAfter(v1alpha1.Escalation{}))
 	assert.Equal(t, 24*time.Hour, EscalatesAfter(v1alpha1.Escalation{After: "1d"}))

@@ -66,7 +66,8 @@ func (m Mute) ActiveUntil(t time.Time) (time.Time, bool) {
 func (m Mute) windowAt(t time.Time) (time.Time, bool) {
 	local := t.In(m.location)
 	for _, back := range []int{0, 1} {
-		day := time.Date(local.Year(), local.Month(), local.Day()-back, 0, 0, 0, 0, m.location)
+		// Noon says the date and the weekday: where the clock is put forward at midnight, a day has no midnight.
+		day := time.Date(local.Year(), local.Month(), local.Day()-back, 12, 0, 0, 0, m.location)
 		if len(m.weekdays) > 0 && !slices.Contains(m.weekdays, day.Weekday()) {
 			continue
 		}
@@ -78,9 +79,16 @@ func (m Mute) windowAt(t time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// onClock returns the time at which the clock shows d after midnight of a day.
+// onClock returns the time at which the clock shows d after midnight of a day. A time that the clock leaves out is the one
+// at which it would have shown it had it not been put forward; time.Date puts it an hour earlier in zones west of
+// Greenwich.
 func onClock(day time.Time, d time.Duration) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day(), 0, int(d/time.Minute), 0, 0, day.Location())
+	year, month, date := day.Date()
+	minute := int(d / time.Minute)
+	t := time.Date(year, month, date, 0, minute, 0, 0, day.Location())
+	_, offset := t.Zone()
+	shown := t.Add(time.Duration(offset) * time.Second)
+	return t.Add(max(0, time.Date(year, month, date, 0, minute, 0, 0, time.UTC).Sub(shown)))
 }
 
 func clock(s string) (time.Duration, error) {

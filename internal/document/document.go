@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -28,6 +29,8 @@ type Document struct {
 	At time.Time `json:"at"`
 	// Text says the change in a sentence.
 	Text string `json:"text"`
+	// Details are what the change holds besides: BecameCritical, Acknowledged; left out while there are none.
+	Details []v1alpha1.TransitionDetail `json:"details,omitempty"`
 	// Incident as of the change. Of a digest it is a summary that is no Incident in the cluster.
 	Incident Incident `json:"incident"`
 	// Incidents are those of a digest, the worst first, each with a few of its alerts; left out otherwise.
@@ -113,6 +116,8 @@ type Change struct {
 	Transition v1alpha1.TransitionKind
 	Sequence   int64
 	Text       string
+	// Details are what the change holds besides.
+	Details []v1alpha1.TransitionDetail
 	// Incident as it stands.
 	Incident *v1alpha1.Incident
 	// Digest are the incidents that are told of together, the worst first; nil for a change of one.
@@ -137,6 +142,7 @@ func New(c Change) Document {
 		Sequence:   c.Sequence,
 		At:         c.At.UTC().Truncate(time.Second),
 		Text:       c.Text,
+		Details:    c.Details,
 		Incident:   incident(inc, cluster, c.At, c.Transition == v1alpha1.TransitionResolved),
 	}
 	for _, one := range c.Digest {
@@ -178,6 +184,16 @@ func incident(inc *v1alpha1.Incident, cluster string, at time.Time, over bool) I
 		}
 	}
 	return out
+}
+
+// Stated is the cause that the incident states, nil if no analysis found that: a cause may be of an alert's own words, and
+// the likeliest of an analysis is stated only where it stands out. The score and the fix are told of a stated one alone.
+func Stated(inc *v1alpha1.Incident) *v1alpha1.Cause {
+	// The sentence is cut to what status.cause may hold.
+	if c := inc.Status.Causes; len(c) > 0 && inc.Status.Cause != "" && strings.HasPrefix(c[0].Sentence, inc.Status.Cause) {
+		return &c[0]
+	}
+	return nil
 }
 
 // causes are those of the incident.

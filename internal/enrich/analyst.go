@@ -1,6 +1,7 @@
 package enrich
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -82,7 +83,11 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 	var err error
 	var readings []reading
 	var wg sync.WaitGroup
-	wg.Go(func() { diagnoses, objects, err = a.diagnose(ctx, q, limit) })
+	wg.Go(func() {
+		if broken := guard(func() { diagnoses, objects, err = a.diagnose(ctx, q, limit) }); broken != nil {
+			objects, err = v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourceMissing, Message: broken.Error()}, broken
+		}
+	})
 	wg.Go(func() { readings = readAll(ctx, a.Sources, q, limit) })
 	wg.Wait()
 	out := Answer{Sources: []v1alpha1.AnalysisSource{objects}, Weights: a.Weights, Err: err}
@@ -101,13 +106,29 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 		t.know(out.Snapshot)
 		if r, err := a.Engine.Analyse(out.Snapshot); err == nil {
 			result = r
-			diagnoses = append(diagnoses, a.suspects(ctx, q, t, r, diagnoses, limit)...)
+			more, broken := a.suspects(ctx, q, t, r, diagnoses, limit)
+			diagnoses = append(diagnoses, more...)
+			if broken != nil {
+				objects := &out.Sources[0]
+				objects.State, objects.Message = v1alpha1.SourcePartial, strings.TrimPrefix(objects.Message+"; "+broken.Error(), "; ")
+			}
 		}
 	}
 	out.Diagnoses = diagnoses
 	out.Causes = rank(q, diagnoses, result, t)
 	out.conclude()
 	return out
+}
+
+// guard runs what looks at objects in a goroutine of its own, where a panic would end the process, and gives it as an error.
+func guard(look func()) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("the state of objects could not be looked at (%T)", v)
+		}
+	}()
+	look()
+	return nil
 }
 
 // conclude says whether a cause stands out.
@@ -218,8 +239,9 @@ func unread(report *v1alpha1.AnalysisSource, f *diagnosis.Facts) {
 	}
 }
 
-// suspects diagnoses the workloads that telemetry blames and that were not looked at yet.
-func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration) []Diagnosis {
+// suspects diagnoses the workloads that telemetry blames and that were not looked at yet. The error tells of one that could
+// not be looked at by an error of ours.
+func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration) ([]Diagnosis, error) {
 	var objects []diagnosis.Object
 	var paths [][]string
 	for _, c := range r.Causes {
@@ -230,12 +252,15 @@ func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.
 		objects, paths = append(objects, o), append(paths, c.Path)
 	}
 	found := make([]*Diagnosis, len(objects))
+	broken := make([]error, len(objects))
 	var wg sync.WaitGroup
 	for i, o := range objects {
 		wg.Go(func() {
-			if f, err := a.facts(ctx, o, limit, q.Troubled); err == nil {
-				found[i] = &Diagnosis{Facts: f, Findings: diagnosis.Run(f, detectors.All()), Path: paths[i]}
-			}
+			broken[i] = guard(func() {
+				if f, err := a.facts(ctx, o, limit, q.Troubled); err == nil {
+					found[i] = &Diagnosis{Facts: f, Findings: diagnosis.Run(f, detectors.All()), Path: paths[i]}
+				}
+			})
 		})
 	}
 	wg.Wait()
@@ -245,7 +270,7 @@ func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.
 			out = append(out, *d)
 		}
 	}
-	return out
+	return out, cmp.Or(broken...)
 }
 
 func looked(known []Diagnosis, o diagnosis.Object) bool {

@@ -125,6 +125,14 @@ func read(ctx context.Context, s Source, q Question, limit time.Duration) readin
 	return r
 }
 
+// Recover makes an error of a panic over what a store answered. It is to be deferred where a goroutine begins: a panic there
+// would end the process.
+func Recover(err *error) {
+	if v := recover(); v != nil {
+		*err = fmt.Errorf("the answer could not be read (%T)", v)
+	}
+}
+
 func noAnswer(limit time.Duration) string { return fmt.Sprintf("no answer within %s", limit) }
 
 // Explain says why a source was not read, without addresses or what the source itself wrote.

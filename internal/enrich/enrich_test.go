@@ -14,7 +14,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -108,6 +110,11 @@ func TestRank(t *testing.T) {
 	again.ReplicaSets[1].Annotations[revisionHistory] = "1"
 	again.Events = []corev1.Event{{Reason: "ScalingReplicaSet", Message: "Scaled up replica set catalog-2 from 0 to 1", LastTimestamp: metav1.NewTime(noon.Add(-time.Minute)),
 		InvolvedObject: corev1.ObjectReference{Kind: "Deployment", Name: "catalog"}}}
+	probed := facts(noon.Add(-2 * time.Minute))
+	for i, path := range []string{"/status", "/readyz"} {
+		probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path}}}
+		probed.ReplicaSets[i].Spec.Template.Spec.Containers = []corev1.Container{{Name: "app", ReadinessProbe: probe}}
+	}
 	symptom := diagnosis.Finding{Detector: "rollout", Kind: diagnosis.KindUnknown, Object: catalog, Score: diagnosis.ScoreSymptom, Symptom: true, Sentence: "0 of 1 pods ready"}
 	cart := diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "cart"}
 	blamed := diagnosis.Finding{Detector: "dependency", Kind: diagnosis.KindDependency, Object: cart, Score: diagnosis.ScoreStrong, Sentence: "catalog calls cart"}
@@ -136,6 +143,11 @@ func TestRank(t *testing.T) {
 		"one that went back to what fails is": {
 			[]Diagnosis{{Facts: again, Findings: []diagnosis.Finding{logged(0.9), rollout()}}}, nil,
 			[]string{"97 config Revision 2 of Deployment catalog changed PRICE; since then: Container app logs an error again and again | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
+		},
+		"what the program says does not come of another probe": {
+			[]Diagnosis{{Facts: probed, Findings: []diagnosis.Finding{logged(0.9), rollout()}}}, nil,
+			[]string{"90 code Container app logs an error again and again | kubectl -n shop logs deployment/catalog",
+				"50 config Revision 2 of Deployment catalog changed PRICE | kubectl -n shop rollout undo deployment/catalog --to-revision=1"},
 		},
 		"what names by itself what is wrong leads": {
 			[]Diagnosis{{Facts: near, Findings: []diagnosis.Finding{{Detector: "missingref", Kind: diagnosis.KindConfig, Object: catalog, Score: 0.5,
@@ -182,6 +194,11 @@ func TestRank(t *testing.T) {
 			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{blamed}, Path: []string{"catalog"}}}, telemetryOf(rca.KindCode, 0.98),
 			[]string{"90 dependency catalog calls cart | ",
 				"35 code Deployment catalog in namespace shop itself is slow or fails, in its own code or settings: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog"},
+		},
+		"telemetry is no witness of a refusal that the program lives with": {
+			[]Diagnosis{{Facts: old, Findings: []diagnosis.Finding{{Detector: "forbidden", Kind: diagnosis.KindConfig, Object: catalog, Score: 0.3, Sentence: "ServiceAccount catalog may not list pods"}}}}, telemetryOf(rca.KindCode, 0.8),
+			[]string{"80 code Deployment catalog in namespace shop itself is slow or fails, in its own code or settings: CPU use rose from 10 % to 95 % of the limit | kubectl kubebot why -n shop deployment/catalog",
+				"30 config ServiceAccount catalog may not list pods | "},
 		},
 		"telemetry is no witness of a rollout that went back": {
 			[]Diagnosis{{Facts: back, Findings: []diagnosis.Finding{rollout()}}}, telemetryOf(rca.KindCode, 0.5),
@@ -267,6 +284,43 @@ func TestQuestionOfAnIncident(t *testing.T) {
 	}
 }
 
+func TestTheTroubleOfNowBeganWithItsMostSevereAlerts(t *testing.T) {
+	type alert struct {
+		severity v1alpha1.Severity
+		before   time.Duration
+		over     bool
+	}
+	warn, crit := v1alpha1.SeverityWarning, v1alpha1.SeverityCritical
+	for name, c := range map[string]struct {
+		alerts []alert
+		alarm  time.Duration
+	}{
+		"a warning that fires for days, and what broke now": {[]alert{{warn, 48 * time.Hour, false}, {crit, time.Minute, false}}, time.Minute},
+		"what was over before":                              {[]alert{{crit, 48 * time.Hour, true}, {crit, 2 * time.Minute, false}, {crit, time.Minute, false}}, 2 * time.Minute},
+		"a rule that waits longer":                          {[]alert{{warn, 15 * time.Minute, false}, {crit, 5 * time.Minute, false}}, 15 * time.Minute},
+		"only warnings":                                     {[]alert{{warn, 48 * time.Hour, false}, {warn, time.Minute, false}}, 48 * time.Hour},
+		"nothing fires any more":                            {[]alert{{warn, 48 * time.Hour, true}, {crit, time.Minute, true}}, 48 * time.Hour},
+	} {
+		inc := &v1alpha1.Incident{}
+		for _, a := range c.alerts {
+			at := metav1.NewTime(noon.Add(-a.before))
+			state := v1alpha1.AlertFiring
+			if a.over {
+				state = v1alpha1.AlertResolved
+			}
+			inc.Status.Alerts = append(inc.Status.Alerts, v1alpha1.IncidentAlert{Severity: a.severity, StartsAt: at, State: state})
+			if inc.Status.StartedAt == nil || at.Before(inc.Status.StartedAt) {
+				inc.Status.StartedAt = &at
+			}
+		}
+		assert.Equal(t, noon.Add(-c.alarm), QuestionOf(inc, noon).Alarm, name)
+		if !c.alerts[0].over {
+			status := (&Analyst{}).Explain(t.Context(), inc)
+			assert.Equal(t, noon.Add(-c.alarm), status.Analysis.Since.Time, name)
+		}
+	}
+}
+
 func engine(t *testing.T) *rca.Engine {
 	t.Helper()
 	m, err := weights.Default()
@@ -332,4 +386,20 @@ func TestSameInputGivesTheSameCauses(t *testing.T) {
 	for range 20 {
 		assert.Equal(t, want, a.Analyse(t.Context(), asked).Status())
 	}
+}
+
+func TestAPanicOverObjectsLeavesTheRestOfTheAnswer(t *testing.T) {
+	client := fake.NewClientset()
+	client.PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) { panic("bad object") })
+	well := store{"loki", func(context.Context) (Telemetry, error) { return oneSpan(), nil }}
+	a := &Analyst{Kube: client, Sources: []Source{well}, Engine: engine(t)}
+	answer := a.Analyse(t.Context(), asked)
+	require.Error(t, answer.Err)
+	assert.Equal(t, []v1alpha1.AnalysisSource{
+		{Name: SourceKubernetes, State: v1alpha1.SourceMissing, Message: "the state of objects could not be looked at (string)"},
+		{Name: "loki", State: v1alpha1.SourceRead},
+	}, answer.Sources)
+	result := &rca.Result{Causes: []rca.Cause{{Workload: catalog.Name, Score: 0.9}}}
+	_, err := a.suspects(t.Context(), asked, collect(nil), result, nil, time.Second)
+	assert.EqualError(t, err, "the state of objects could not be looked at (string)")
 }

@@ -81,6 +81,12 @@ func Past(inc *v1alpha1.Incident, now time.Time) Question {
 		return q
 	}
 	asked := a.FinishedAt.Time
+	if a.Since != nil {
+		q.Alarm, q.Now = a.Since.Time, now
+		if most := q.Alarm.Add(judgedFor); q.Now.After(most) {
+			q.Now = most
+		}
+	}
 	if least := q.Alarm.Add(time.Minute); asked.Before(least) {
 		asked = least
 	}

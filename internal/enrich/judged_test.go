@@ -71,6 +71,14 @@ func TestThePastIsAskedAsItWasThen(t *testing.T) {
 	}
 }
 
+func TestThePastIsAskedOfWhatWasLookedAtThen(t *testing.T) {
+	inc := &v1alpha1.Incident{Status: v1alpha1.IncidentStatus{StartedAt: &metav1.Time{Time: noon.Add(-48 * time.Hour)}}}
+	inc.Status.Analysis = &v1alpha1.Analysis{Since: &metav1.Time{Time: noon}, FinishedAt: &metav1.MicroTime{Time: noon.Add(3 * time.Minute)}}
+	if q := Past(inc, noon.Add(24*time.Hour)); q.Now != noon.Add(3*time.Minute) || q.Alarm != noon {
+		t.Errorf("alarm %s, until %s", q.Alarm, q.Now)
+	}
+}
+
 func TestARecordingHoldsWhatTheStoresGive(t *testing.T) {
 	a := Analyst{Sources: []Source{store{"well", func(context.Context) (Telemetry, error) { return oneSpan(), nil }}}}
 	if got := a.Record(t.Context(), asked); got.Snapshot == nil || len(got.Sources) != 1 {

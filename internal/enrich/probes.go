@@ -22,7 +22,7 @@ func transient(f *diagnosis.Facts, e *corev1.Event) bool {
 	if stopping(f, e) {
 		return true
 	}
-	if slices.ContainsFunc(slices.Concat(f.Pods, f.Neighbours), func(p corev1.Pod) bool { return p.UID == e.InvolvedObject.UID && !diagnosis.PodReady(&p) }) {
+	if slices.ContainsFunc(slices.Concat(f.Pods, f.Neighbours), func(p corev1.Pod) bool { return p.UID == e.InvolvedObject.UID && diagnosis.Unready(&p) }) {
 		return false
 	}
 	began := diagnosis.EventTime(e)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/change"
 	"github.com/kubebot/kubebot/internal/rca"
 )
 
@@ -61,8 +62,9 @@ type candidate struct {
 	region   []string
 	fix      diagnosis.Fix
 	symptom  bool
-	// near is a rollout near the alarm; stale one that is not, or that went back to what ran before.
-	near, stale bool
+	// near is a rollout near the alarm; stale one that is not, that went back to what ran before, or that is outside the
+	// program: what the program says can't come of it. Stale is a refusal by RBAC too that the program lives with.
+	near, stale, outside bool
 }
 
 // rank combines what the state of objects and telemetry say into one list.
@@ -79,7 +81,7 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 			passOn(list)
 			explained[t.service(workloadIn(d).Name)] = true
 		}
-		if knownBroken(d) {
+		if knownBroken(d) || slices.ContainsFunc(list, func(c candidate) bool { return c.kind == diagnosis.KindCertificate && c.workload != workloadIn(d).Name }) {
 			explained[t.service(workloadIn(d).Name)] = true
 		}
 		all = append(all, list...)
@@ -110,19 +112,22 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 		for _, e := range f.Evidence {
 			c.evidence = append(c.evidence, v1alpha1.CauseEvidence{From: v1alpha1.EvidenceKubernetes, Text: e})
 		}
+		c.stale = f.Detector == "forbidden" && f.Score < diagnosis.ScorePossible
 		if f.Detector == "change" && f.Object.Kind != "ConfigMap" {
-			present, _ := d.Facts.Revisions()
+			present, before := d.Facts.Revisions()
 			at := rolledOut(d.Facts, present)
+			back := present.Annotations[revisionHistory] != ""
 			c.near = at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter))
-			c.stale = !c.near || present.Annotations[revisionHistory] != ""
+			c.outside = outside(before, present)
+			c.stale = !c.near || back || c.outside
 			switch {
-			case present.Annotations[revisionHistory] != "":
+			case back:
 				c.score = returned
-			case c.near:
+			case c.near && !c.outside:
 				c.score = nearRollout
 			}
 		}
-		out = append(out, c)
+		out = append(out, t.present(q, d, f, c))
 	}
 	return explainByRollout(out)
 }
@@ -132,6 +137,12 @@ func workloadIn(d Diagnosis) diagnosis.Object {
 		return d.Facts.Workload.Object
 	}
 	return d.Facts.Subject
+}
+
+// outside tells whether all that a revision changed leaves alone what the program runs with.
+func outside(before, present *appsv1.ReplicaSet) bool {
+	changes := change.Diff(&before.Spec.Template.Spec, &present.Spec.Template.Spec)
+	return len(changes) > 0 && !slices.ContainsFunc(changes, change.Change.ReachesProgram)
 }
 
 // rolledOut is when a revision was rolled out: when its ReplicaSet was made, or, for an earlier revision that was gone
@@ -156,7 +167,8 @@ func explainByRollout(list []candidate) []candidate {
 	}
 	roll := list[at]
 	i := slices.IndexFunc(list, func(c candidate) bool {
-		return c.detector != "change" && !c.symptom && c.object == roll.object && (c.kind == diagnosis.KindConfig || c.kind == diagnosis.KindImage || c.kind == diagnosis.KindCode)
+		explained := c.kind == diagnosis.KindConfig || c.kind == diagnosis.KindImage || c.kind == diagnosis.KindCode
+		return explained && c.detector != "change" && !c.symptom && (c.detector != "applog" || !roll.outside) && c.object == roll.object
 	})
 	if i < 0 {
 		return list
@@ -257,18 +269,19 @@ func agree(x candidate, kind diagnosis.Kind) bool {
 
 // phrases say a kind of cause about a workload whose objects show nothing.
 var phrases = map[rca.Kind]string{
-	rca.KindCPU:        "%s is short of CPU",
-	rca.KindMemory:     "%s runs short of memory",
-	rca.KindDisk:       "a volume of %s fills up",
-	rca.KindNetwork:    "calls to or from %s are slow or lost on the network",
-	rca.KindDependency: "%s, on which others depend, is slow or fails",
-	rca.KindCode:       "%s itself is slow or fails, in its own code or settings",
-	rca.KindConfig:     "%s was changed shortly before",
-	rca.KindImage:      "the image of %s can't be pulled or run",
-	rca.KindScheduling: "pods of %s find no node",
-	rca.KindQuota:      "a quota keeps pods of %s away",
-	rca.KindDNS:        "names do not resolve for %s",
-	rca.KindNode:       "the node of %s is in trouble",
+	rca.KindCPU:         "%s is short of CPU",
+	rca.KindMemory:      "%s runs short of memory",
+	rca.KindDisk:        "a volume of %s fills up",
+	rca.KindNetwork:     "calls to or from %s are slow or lost on the network",
+	rca.KindDependency:  "%s, on which others depend, is slow or fails",
+	rca.KindCode:        "%s itself is slow or fails, in its own code or settings",
+	rca.KindConfig:      "%s was changed shortly before",
+	rca.KindImage:       "the image of %s can't be pulled or run",
+	rca.KindScheduling:  "pods of %s find no node",
+	rca.KindQuota:       "a quota keeps pods of %s away",
+	rca.KindCertificate: "a certificate of %s is not accepted",
+	rca.KindDNS:         "names do not resolve for %s",
+	rca.KindNode:        "the node of %s is in trouble",
 }
 
 // ofNodes are the kinds of cause by which a workload can trouble the node that it runs on.

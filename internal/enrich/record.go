@@ -8,7 +8,10 @@ import (
 	"time"
 	"unicode/utf8"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/mask"
 	"github.com/kubebot/kubebot/internal/rca"
@@ -31,17 +34,14 @@ var (
 func QuestionOf(inc *v1alpha1.Incident, now time.Time) Question {
 	s := inc.Spec.Subject
 	q := Question{Subject: diagnosis.Object{APIVersion: s.APIVersion, Kind: s.Kind, Namespace: s.Namespace, Name: s.Name}, Now: now, Alarm: now, Troubled: true}
-	switch {
-	case inc.Status.StartedAt != nil:
-		q.Alarm = inc.Status.StartedAt.Time
-	case !inc.CreationTimestamp.IsZero():
-		q.Alarm = inc.CreationTimestamp.Time
+	if at := began(inc); !at.IsZero() {
+		q.Alarm = at
 	}
 	if q.Alarm.After(now) {
 		q.Alarm = now
 	}
-	// What goes on for long is judged by its beginning and by the last half hour at most.
-	if most := q.Alarm.Add(30 * time.Minute); q.Now.After(most) {
+	// What goes on for long is judged by its beginning.
+	if most := q.Alarm.Add(judgedFor); q.Now.After(most) {
 		q.Now = most
 	}
 	alerts := inc.Status.Alerts
@@ -59,15 +59,52 @@ func QuestionOf(inc *v1alpha1.Incident, now time.Time) Question {
 	return q
 }
 
+// judgedFor is how much of the trouble is looked at.
+const judgedFor = 30 * time.Minute
+
+// began returns when what an Incident tells of now began: the first of the most severe alerts that fire, or one that began
+// at most half an hour before it and fires too, because rules wait for different times. A warning of days ago is not when
+// what became critical today began. Where nothing fires it is the start of the Incident; zero where that is not known.
+func began(inc *v1alpha1.Incident) time.Time {
+	var worst v1alpha1.Severity
+	var first time.Time
+	for _, a := range inc.Status.Alerts {
+		if a.State != v1alpha1.AlertFiring || a.StartsAt.IsZero() {
+			continue
+		}
+		rank := alert.Rank(a.Severity) - alert.Rank(worst)
+		if rank > 0 || rank == 0 && a.StartsAt.Time.Before(first) {
+			worst, first = a.Severity, a.StartsAt.Time
+		}
+	}
+	at := first
+	for _, a := range inc.Status.Alerts {
+		if a.State == v1alpha1.AlertFiring && a.StartsAt.Time.Before(at) && !a.StartsAt.Time.Before(first.Add(-judgedFor)) {
+			at = a.StartsAt.Time
+		}
+	}
+	switch {
+	case !at.IsZero():
+		return at
+	case inc.Status.StartedAt != nil:
+		return inc.Status.StartedAt.Time
+	}
+	return inc.CreationTimestamp.Time
+}
+
 // Explain looks for the cause of an Incident and returns it as the Incident's status holds it: bounded, with secrets
 // masked once more.
 func (a *Analyst) Explain(ctx context.Context, inc *v1alpha1.Incident) v1alpha1.IncidentStatus {
 	now := time.Now()
-	answer := a.Analyse(ctx, QuestionOf(inc, now))
+	q := QuestionOf(inc, now)
+	answer := a.Analyse(ctx, q)
 	if earlier, ok := stands(inc, answer.Diagnoses, now); ok {
 		return earlier
 	}
-	return answer.Status()
+	status := answer.Status()
+	since := metav1.NewTime(q.Alarm.UTC().Truncate(time.Second))
+	status.Analysis.Since = &since
+	return status
 }
 
 // Status is the answer as an Incident's status holds it: causes and analysis.

@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
+	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -65,14 +67,37 @@ func FuzzHistoryAnswers(f *testing.F) {
 	f.Add(`{"status":"error","errorType":"bad_data","error":"x"}`)
 	f.Fuzz(func(t *testing.T, answer string) {
 		h := &History{URL: "http://prometheus.invalid", HTTP: &http.Client{Transport: canned{"/query_range": answer}}, Index: pipeline.NewIndex("uid"), Log: logr.Discard()}
-		series, err := h.ask(t.Context(), promv1.Range{Start: noon.Add(-time.Hour), End: noon, Step: historyStep})
+		window := promv1.Range{Start: noon.Add(-time.Hour), End: noon, Step: historyStep}
+		series, err := h.ask(t.Context(), window)
 		if err != nil {
 			return
 		}
-		for _, a := range h.missed(series, historyStep, noon) {
+		for _, a := range h.missed(series, window, map[model.Fingerprint]time.Time{}, silences{}) {
 			if len(a.Fingerprint) != 16 || a.Name() == "" || a.StartsAt.IsZero() || a.EndsAt.IsZero() || a.EndsAt.After(noon) || a.Severity == "" {
 				t.Errorf("an alert that can't be stored came out: %+v", a)
 			}
+		}
+	})
+}
+
+// FuzzSilences checks that what Alertmanager answers about silences never covers an alert that none of them was there for.
+func FuzzSilences(f *testing.F) {
+	f.Add(`[{"matchers":[{"name":"alertname","value":"A","isRegex":false,"isEqual":true}],"startsAt":"2026-03-02T11:00:00Z","endsAt":"2026-03-02T13:00:00Z"}]`)
+	f.Add(`[{"matchers":[{"name":"x","value":"(","isRegex":true}]},{"matchers":null,"startsAt":"0001-01-01T00:00:00Z","endsAt":"9999-01-01T00:00:00Z"}]`)
+	f.Add(`{"x":[]}`)
+	f.Fuzz(func(t *testing.T, answer string) {
+		h := &History{URL: "http://prometheus.invalid", AlertmanagerURL: "http://alertmanager.invalid", Log: logr.Discard(), Now: func() time.Time { return noon },
+			HTTP: &http.Client{Transport: canned{"/silences": answer, "/config": `{"status":"success","data":{"yaml":"global: {external_labels: {cluster: main}}"}}`}}}
+		found, err := h.silences(t.Context())
+		if err != nil && len(found.list) > 0 {
+			t.Errorf("%v, and yet there are %d silences", err, len(found.list))
+		}
+		w := span{start: noon.Add(-time.Hour), end: noon}
+		there := func(s silence) bool {
+			return len(s.Matchers) > 0 && !s.StartsAt.After(w.start) && s.EndsAt.After(w.start)
+		}
+		if found.cover(map[string]string{"alertname": "A"}, w) && !slices.ContainsFunc(found.list, there) {
+			t.Errorf("covered by %s", answer)
 		}
 	})
 }

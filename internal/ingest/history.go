@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -23,14 +24,23 @@ const (
 	historyStep = 15 * time.Second
 	// historyLimit is how far back is looked: what is older is no news.
 	historyLimit = 24 * time.Hour
-	// historyPoints per series that Prometheus answers at most are 11,000; the step grows with the window.
-	historyPoints = 10000
+	// historySlice is how much is asked for at a time. 2,000 alerts that fire for an hour are some 10 MB of samples.
+	historySlice = time.Hour
+	// historyLeast is the shortest slice: of less the answer is mostly labels, however short it is.
+	historyLeast = time.Minute
+	// historyOverlap is how much of what was read is read again: an alert that ended just before was not yet over.
+	historyOverlap = time.Minute
+	// maxHistory of one answer in bytes. It takes some five times as much memory until it is read.
+	maxHistory = 16 << 20
 )
 
 // History finds alerts that fired and ended while no responder answered, in the series ALERTS of Prometheus.
 type History struct {
 	// URL of Prometheus.
-	URL        string
+	URL string
+	// AlertmanagerURL is that of Alertmanager, without a slash at the end; empty when there is none.
+	AlertmanagerURL string
+
 	HTTP       *http.Client
 	Store      Store
 	Index      *pipeline.Index
@@ -38,6 +48,9 @@ type History struct {
 	Severities []v1alpha1.SeverityMapping
 	Now        func() time.Time
 	Log        logr.Logger
+
+	// unanswered is since when Alertmanager has not said what it silenced, zero if it has.
+	unanswered time.Time
 }
 
 // Run looks every minute whether something may have been missed, until the context ends.
@@ -57,41 +70,80 @@ func (h *History) Run(ctx context.Context) error {
 }
 
 // Read asks Prometheus for what fired and ended since the time up to which nothing was missed, if that is long ago, and
-// stores it as resolved.
+// stores it as resolved. It reads the oldest first in slices that fit into memory, and notes how far it came after each.
 func (h *History) Read(ctx context.Context) error {
 	beat, now := h.Heartbeat.Last(), h.Now()
 	if beat.History.IsZero() || now.Sub(beat.History) < heartbeatGap {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
-	defer cancel()
-	from := beat.History.Add(-time.Minute)
-	if now.Sub(from) > historyLimit {
-		from = now.Add(-historyLimit)
+	until, slice := beat.History, historySlice
+	if now.Sub(until) > historyLimit {
+		until = now.Add(-historyLimit)
 	}
-	step := max(historyStep, now.Sub(from)/historyPoints)
-	series, err := h.ask(ctx, promv1.Range{Start: from, End: now, Step: step})
+	silenced, err := h.silences(ctx)
 	if err != nil {
 		return err
 	}
-	missed := h.missed(series, step, now)
-	if len(missed) > 0 {
-		h.Log.Info("Alerts fired and ended while no responder answered", "alerts", len(missed))
-		if err := h.Store(ctx, missed); err != nil {
-			return fmt.Errorf("store what fired and ended: %w", err)
+	begun := map[model.Fingerprint]time.Time{}
+	for until.Before(now) && ctx.Err() == nil {
+		window := promv1.Range{Start: until.Add(-historyOverlap), End: until.Add(slice), Step: historyStep}
+		if window.End.After(now) {
+			window.End = now
 		}
+		series, err := h.ask(ctx, window)
+		if tooMuch(err) && slice/2 >= historyLeast {
+			slice /= 2
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := h.record(ctx, h.missed(series, window, begun, silenced)); err != nil {
+			return err
+		}
+		if err := h.Heartbeat.ReadUntil(ctx, window.End); err != nil {
+			return err
+		}
+		until = window.End
 	}
-	return h.Heartbeat.ReadUntil(ctx, now)
+	return ctx.Err()
+}
+
+// tooMuch tells whether a shorter window may be answered: the answer was too long for the responder, or Prometheus had too
+// many samples to load or too little time. The client tells the latter no better than other errors of a server.
+func tooMuch(err error) bool {
+	var long *http.MaxBytesError
+	var refused *promv1.Error
+	if errors.As(err, &refused) {
+		return refused.Type == promv1.ErrExec || refused.Type == promv1.ErrServer
+	}
+	return errors.As(err, &long) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// record stores what was missed.
+func (h *History) record(ctx context.Context, missed []alert.Alert) error {
+	if len(missed) == 0 {
+		return nil
+	}
+	h.Log.Info("Alerts fired and ended while no responder answered", "alerts", len(missed))
+	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	defer cancel()
+	if err := h.Store(ctx, missed); err != nil {
+		return fmt.Errorf("store what fired and ended: %w", err)
+	}
+	return nil
 }
 
 func (h *History) ask(ctx context.Context, window promv1.Range) (model.Matrix, error) {
-	client, err := api.NewClient(api.Config{Address: h.URL, Client: h.HTTP})
+	ctx, cancel := context.WithTimeout(ctx, 45*time.Second)
+	defer cancel()
+	prometheus, err := h.api()
 	if err != nil {
-		return nil, fmt.Errorf("make a client for Prometheus: %w", err)
+		return nil, err
 	}
-	value, _, _, err := promv1.NewAPI(client).QueryRange(ctx, `ALERTS{alertstate="firing"}`, window)
+	value, _, _, err := prometheus.QueryRange(ctx, `ALERTS{alertstate="firing"}`, window)
 	if err != nil {
-		return nil, fmt.Errorf("ask Prometheus for past alerts: %w", err)
+		return nil, fmt.Errorf("ask Prometheus for past alerts from %s to %s: %w", window.Start.UTC().Format(time.RFC3339), window.End.UTC().Format(time.RFC3339), err)
 	}
 	matrix, ok := value.(model.Matrix)
 	if !ok {
@@ -100,10 +152,39 @@ func (h *History) ask(ctx context.Context, window promv1.Range) (model.Matrix, e
 	return matrix, nil
 }
 
-// missed returns the alerts of the series that are over and that no Incident holds.
-func (h *History) missed(series model.Matrix, step time.Duration, now time.Time) []alert.Alert {
+// api returns a client of Prometheus whose answers are bounded.
+func (h *History) api() (promv1.API, error) {
+	bounded := *h.HTTP
+	bounded.Transport = bound{h.HTTP.Transport}
+	client, err := api.NewClient(api.Config{Address: h.URL, Client: &bounded})
+	if err != nil {
+		return nil, fmt.Errorf("make a client for Prometheus: %w", err)
+	}
+	return promv1.NewAPI(client), nil
+}
+
+// bound ends answers that are longer than maxHistory.
+type bound struct{ inner http.RoundTripper }
+
+// RoundTrip does the request; reading past the bound is a *http.MaxBytesError.
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	inner := b.inner
+	if inner == nil {
+		inner = http.DefaultTransport
+	}
+	response, err := inner.RoundTrip(r)
+	if err == nil {
+		response.Body = http.MaxBytesReader(nil, response.Body, maxHistory)
+	}
+	return response, err
+}
+
+// missed returns the alerts of the series that were over at the end of the window, that no Incident holds and that were
+// not silenced. begun are the starts of those that fired at the end of the window before; it is brought up to date.
+func (h *History) missed(series model.Matrix, window promv1.Range, begun map[model.Fingerprint]time.Time, silenced silences) []alert.Alert {
 	var list []alert.Alert
-	known := h.known()
+	known, before := h.known(), maps.Clone(begun)
+	clear(begun)
 	for _, s := range series {
 		labels := make(map[string]string, len(s.Metric))
 		for name, value := range s.Metric {
@@ -114,17 +195,33 @@ func (h *History) missed(series model.Matrix, step time.Duration, now time.Time)
 		if alert.AboutKubeBot(labels[alert.LabelName]) || labels[alert.LabelName] == "" {
 			continue
 		}
-		for _, w := range windows(s.Values, step) {
-			over := now.Sub(w.end) > 2*step
-			if !over || slices.ContainsFunc(known[labels[alert.LabelName]], func(r v1alpha1.IncidentAlert) bool { return same(r, labels, w) }) {
+		for _, w := range windows(s.Values, window.Step) {
+			if start, ok := before[s.Metric.Fingerprint()]; ok && start.Before(w.start) && w.start.Sub(window.Start) <= historyOverlap {
+				w.start = start
+			}
+			if window.End.Sub(w.end) <= 2*window.Step {
+				begun[s.Metric.Fingerprint()] = w.start
 				continue
 			}
-			a := newAlert(labels, nil, w.start, v1alpha1.AlertSourceHistory, h.Severities, now)
+			told := slices.ContainsFunc(known[labels[alert.LabelName]], func(r v1alpha1.IncidentAlert) bool { return same(r, labels, w) })
+			if told || silenced.cover(labels, w) {
+				continue
+			}
+			a := newAlert(labels, map[string]string{alert.AnnotationDescription: origin(silenced.unknown)}, w.start, v1alpha1.AlertSourceHistory, h.Severities, window.End)
 			a.EndsAt = w.end
 			list = append(list, a)
 		}
 	}
 	return list
+}
+
+// origin says in the Incident where a past alert is from, and what it may lack.
+func origin(silencesUnknown bool) string {
+	text := "It fired and ended while no responder answered and was found in Prometheus afterwards. "
+	if silencesUnknown {
+		text += "Which silences held then could not be found out for certain. "
+	}
+	return text + "If Prometheus or Alertmanager is one of your own, a route or an inhibition may have kept it from KubeBot, or it may be about another cluster."
 }
 
 // known returns the stored alerts by name.

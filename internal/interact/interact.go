@@ -4,6 +4,8 @@
 package interact
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"reflect"
 	"slices"
@@ -102,6 +104,22 @@ type Press struct {
 	By string
 	// At is when the button was pressed.
 	At time.Time
+	// Cause is the CauseKey of the cause that the person saw and judges; empty for the one in the action's place.
+	Cause string
+}
+
+// CauseKey is short and tells causes apart, however they are worded and wherever they stand in the list.
+func CauseKey(c v1alpha1.Cause) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{c.Object.Kind, c.Object.Namespace, c.Object.Name, string(c.Kind), c.Field}, "\n")))
+	return hex.EncodeToString(sum[:6])
+}
+
+// Judges returns the place, from 1, of the cause that an action judges by itself; false for actions about no cause.
+func (a Action) Judges() (int32, bool) {
+	if a == CauseRight || a == CauseWrong {
+		return 1, true
+	}
+	return a.place()
 }
 
 // Outcome is what became of a press.
@@ -255,19 +273,20 @@ func cause(inc *v1alpha1.Incident, p Press) Outcome {
 	if len(inc.Status.Causes) == 0 {
 		return Outcome{Text: "The incident names no cause."}
 	}
-	says, out := v1alpha1.CauseJudgement{Confirm: new(int32(1)), By: p.By}, Outcome{Text: "Recorded: the cause is right."}
-	if place, ok := p.Action.place(); ok {
-		if int(place) > len(inc.Status.Causes) {
-			return Outcome{Text: "The causes have changed since: look at the incident again."}
-		}
-		says.Confirm = &place
-		if place > 1 {
-			out.Text = fmt.Sprintf("Recorded: the right cause is %s %s.", inc.Status.Causes[place-1].Object.Kind, inc.Status.Causes[place-1].Object.Name)
-		}
+	place, _ := p.Action.Judges()
+	if p.Cause != "" {
+		place = 1 + int32(slices.IndexFunc(inc.Status.Causes, func(c v1alpha1.Cause) bool { return CauseKey(c) == p.Cause }))
 	}
-	if p.Action == CauseWrong {
-		says = v1alpha1.CauseJudgement{Reject: new(int32(1)), By: p.By}
+	if place < 1 || int(place) > len(inc.Status.Causes) {
+		return Outcome{Text: "The causes have changed since: look at the incident again."}
+	}
+	says, out := v1alpha1.CauseJudgement{Confirm: &place, By: p.By}, Outcome{Text: "Recorded: the cause is right."}
+	switch {
+	case p.Action == CauseWrong:
+		says.Confirm, says.Reject = nil, &place
 		out = Outcome{Text: "Recorded: the cause is wrong.", Others: len(inc.Status.Causes) > 1}
+	case place > 1:
+		out.Text = fmt.Sprintf("Recorded: the right cause is %s %s.", inc.Status.Causes[place-1].Object.Kind, inc.Status.Causes[place-1].Object.Name)
 	}
 	if have := inc.Spec.Cause; have != nil && have.By == p.By && reflect.DeepEqual([]*int32{have.Confirm, have.Reject}, []*int32{says.Confirm, says.Reject}) {
 		out.Text = "You have said so already. Thank you."

@@ -105,6 +105,17 @@ func TestWhatAPressDoesToAnIncident(t *testing.T) {
 		}, press(interact.CauseRight, anna), "the cause is right", func(s *v1alpha1.IncidentSpec) {
 			s.Cause = &v1alpha1.CauseJudgement{Confirm: new(int32(1)), By: anna}
 		}},
+		"cause right, of a message that is older than the list": {
+			nil, interact.Press{ID: "x", Action: interact.CauseRight, By: anna, At: noon, Cause: interact.CauseKey(v1alpha1.Cause{Object: v1alpha1.CauseObject{Kind: "Node", Name: "n1"}})}, "the right cause is Node n1",
+			func(s *v1alpha1.IncidentSpec) { s.Cause = &v1alpha1.CauseJudgement{Confirm: new(int32(2)), By: anna} },
+		},
+		"cause wrong, of a message that is older than the list": {
+			nil, interact.Press{ID: "x", Action: interact.CauseWrong, By: anna, At: noon, Cause: interact.CauseKey(v1alpha1.Cause{Object: v1alpha1.CauseObject{Kind: "Node", Name: "n1"}})}, "the cause is wrong",
+			func(s *v1alpha1.IncidentSpec) { s.Cause = &v1alpha1.CauseJudgement{Reject: new(int32(2)), By: anna} },
+		},
+		"cause right, of a message whose cause is no longer one": {
+			nil, interact.Press{ID: "x", Action: interact.CauseRight, By: anna, At: noon, Cause: "0123456789ab"}, "The causes have changed since", nil,
+		},
 		"a cause that is gone":  {nil, press("cause-is-3", anna), "The causes have changed since", nil},
 		"right without a cause": {func(i *v1alpha1.Incident) { i.Status.Causes = nil }, press(interact.CauseRight, anna), "names no cause", nil},
 	} {

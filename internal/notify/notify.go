@@ -5,6 +5,7 @@ package notify
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -19,6 +20,8 @@ type Message struct {
 	Transition v1alpha1.TransitionKind
 	Sequence   int64
 	Text       string
+	// Details are what the change holds that a sink may treat in a way of its own.
+	Details []v1alpha1.TransitionDetail
 	// Incident as it stands. Of a digest it is a summary, made up for sinks that know no digest: its title says how many
 	// incidents there are and its cause names the worst.
 	Incident *v1alpha1.Incident
@@ -34,6 +37,17 @@ type Message struct {
 	At time.Time
 	// BodySHA256 is the hash of the body that was sent before under this key, empty at the first attempt.
 	BodySHA256 string
+}
+
+// Tells says whether the change holds a detail.
+func (m Message) Tells(detail v1alpha1.TransitionDetail) bool {
+	return slices.Contains(m.Details, detail)
+}
+
+// Loud tells whether a change of an incident that the receiver knows is to be noticed like a new one: it is back, or it
+// was not critical before.
+func (m Message) Loud() bool {
+	return m.Transition == v1alpha1.TransitionReopened || m.Transition == v1alpha1.TransitionUpdated && m.Tells(v1alpha1.DetailBecameCritical)
 }
 
 // TransitionDigest is the transition of a message that tells of several incidents.
@@ -74,6 +88,8 @@ type Result struct {
 	Word string
 	// Detail says what was wrong and what to do.
 	Detail string
+	// OnlyThis: what was refused is this message; others may be taken. Without it a refusal holds for the receiver.
+	OnlyThis bool
 	// RetryAfter is how long the receiver asked to wait, 0 if it did not.
 	RetryAfter time.Duration
 	// Head is the message as the receiver holds it now.

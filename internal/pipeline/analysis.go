@@ -16,6 +16,8 @@ import (
 const (
 	// analysisTime is the deadline of one analysis.
 	analysisTime = 20 * time.Second
+	// analysisGrace is how long after the deadline an answer is waited for.
+	analysisGrace = 5 * time.Second
 	// analysisClaim is how long a claim of an analysis holds.
 	analysisClaim = analysisTime + 10*time.Second
 	// analysesAtOnce in one replica: each may hold the lists of a namespace in memory.
@@ -141,19 +143,44 @@ func (p *Pipeline) search(inc *v1alpha1.Incident, s *search) {
 	}()
 }
 
-// analyse asks the analyst; one that panics or gives nothing has failed.
-func (p *Pipeline) analyse(ctx context.Context, inc *v1alpha1.Incident) (status v1alpha1.IncidentStatus) {
+// analyse asks the analyst. One that panics, gives nothing or does not come back has failed: its place is for others, and
+// a responder that stops does not wait for it.
+func (p *Pipeline) analyse(ctx context.Context, inc *v1alpha1.Incident) v1alpha1.IncidentStatus {
+	answer := make(chan v1alpha1.IncidentStatus, 1)
+	go func() { answer <- p.ask(ctx, inc) }()
+	select {
+	case status := <-answer:
+		return status
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(analysisGrace)
+	defer grace.Stop()
+	select {
+	case status := <-answer:
+		return status
+	case <-grace.C:
+	}
+	p.Log.Error(ctx.Err(), "The analysis was given up", "incident", ref(inc))
+	return failedAnalysis("the analysis did not come to an end")
+}
+
+// ask returns what the analyst answers, and that it failed if it panics or gives nothing.
+func (p *Pipeline) ask(ctx context.Context, inc *v1alpha1.Incident) (status v1alpha1.IncidentStatus) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.Log.Error(fmt.Errorf("the analysis failed with a %T", v), "Cause was not looked for", "incident", ref(inc))
-			status = v1alpha1.IncidentStatus{Analysis: &v1alpha1.Analysis{State: v1alpha1.AnalysisFailed, Message: "the analysis failed by an error of its own"}}
+			status = failedAnalysis("the analysis failed by an error of its own")
 		}
 	}()
 	status = p.Analyse(ctx, inc)
 	if status.Analysis == nil {
-		status.Analysis = &v1alpha1.Analysis{State: v1alpha1.AnalysisFailed, Message: "the analysis gave no answer"}
+		status = failedAnalysis("the analysis gave no answer")
 	}
 	return status
+}
+
+func failedAnalysis(message string) v1alpha1.IncidentStatus {
+	return v1alpha1.IncidentStatus{Analysis: &v1alpha1.Analysis{State: v1alpha1.AnalysisFailed, Message: message}}
 }
 
 // concludeAnalysis hands in what an analysis found; the group's next pass writes it.
@@ -175,7 +202,7 @@ func explain(inc *v1alpha1.Incident, holder string, f found, before int64, now t
 	}
 	if f.aborted {
 		a.Until = microStamp(now)
-		a.Runs--
+		a.Runs = max(a.Runs-1, 0)
 		return
 	}
 	next := f.status.Analysis.DeepCopy()
@@ -214,7 +241,11 @@ func stood(s *v1alpha1.IncidentStatus) bool {
 
 // sameCause tells whether two lists begin with the same cause, however it is worded: numbers in sentences change.
 func sameCause(a, b []v1alpha1.Cause) bool {
-	return len(a) > 0 && len(b) > 0 && a[0].Object == b[0].Object && a[0].Kind == b[0].Kind && a[0].Field == b[0].Field
+	return len(a) > 0 && len(b) > 0 && alike(a[0], b[0])
+}
+
+func alike(a, b v1alpha1.Cause) bool {
+	return a.Object == b.Object && a.Kind == b.Kind && a.Field == b.Field
 }
 
 // tell says what an analysis found, for the thread: the cause, its evidence, the fix, what else may be, what was missing.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/decide"
 )
 
 func TestAnalysisDue(t *testing.T) {
@@ -47,6 +50,18 @@ func TestAnalysisDue(t *testing.T) {
 			assert.True(t, c.at.Equal(at), "%s, not %s", at, c.at)
 		})
 	}
+}
+
+func TestWhatBecameCriticalIsAnalysedAgainHoweverOftenItWas(t *testing.T) {
+	inc, _ := Apply(opened(fired("A", "1", v1alpha1.SeverityWarning, noon)), nil, decide.Damping{}, noon)
+	inc.Status.Analysis = &v1alpha1.Analysis{FinishedAt: microStamp(noon), Runs: maxRuns, Trigger: 1}
+	if _, due := analysisDue(inc); due {
+		t.Error("it was analysed often enough")
+	}
+	inc, _ = Apply(inc, []alert.Alert{fired("A", "2", v1alpha1.SeverityCritical, noon)}, decide.Damping{}, noon.Add(time.Hour))
+	at, due := analysisDue(inc)
+	assert.True(t, due)
+	assert.Equal(t, noon.Add(rerunAfter), at.UTC())
 }
 
 // outcome is what an analysis says.
@@ -152,4 +167,28 @@ func TestAnalystThatPanicsHasFailed(t *testing.T) {
 	assert.Equal(t, v1alpha1.AnalysisFailed, p.analyse(t.Context(), &v1alpha1.Incident{}).Analysis.State)
 	p.Analyse = func(context.Context, *v1alpha1.Incident) v1alpha1.IncidentStatus { return v1alpha1.IncidentStatus{} }
 	assert.Equal(t, v1alpha1.AnalysisFailed, p.analyse(t.Context(), &v1alpha1.Incident{}).Analysis.State)
+}
+
+func TestAnalystThatDoesNotComeBackIsGivenUp(t *testing.T) {
+	var back chan struct{}
+	hang := func(o *Options) {
+		back = make(chan struct{})
+		o.Analyse = func(context.Context, *v1alpha1.Incident) v1alpha1.IncidentStatus {
+			<-back
+			return v1alpha1.IncidentStatus{}
+		}
+	}
+	inBubble(t, hang, func(b *bubble) {
+		b.t.Cleanup(func() { close(back) }) // after the pipeline stopped
+		for i := range analysesAtOnce + 1 {
+			b.take(failing(fmt.Sprint("w", i), v1alpha1.SeverityCritical))
+		}
+		time.Sleep(2*(analysisTime+analysisGrace) + time.Second)
+		for i := range analysesAtOnce + 1 {
+			a := b.incident(fmt.Sprint("w", i)).Status.Analysis
+			require.NotNil(t, a)
+			assert.Equal(t, v1alpha1.AnalysisFailed, a.State)
+			assert.Equal(t, "the analysis did not come to an end", a.Message)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,8 +18,13 @@ const (
 	callTime = 10 * time.Second
 	// claimTime is how long a claim holds.
 	claimTime = callTime + 15*time.Second
-	// refusedPause is how long a refused delivery waits: a person must change something first.
+	// refusedPause is how long nothing is sent to a receiver that refuses: a person must change something first.
 	refusedPause = time.Minute
+	// refusedYield is how long after that the delivery that was refused lets others go first, so that one that a receiver
+	// refuses as if it refused all of them does not hold up the others for good.
+	refusedYield = 5 * time.Second
+	// maxRefusedPause between attempts of a message that is refused for what is in it.
+	maxRefusedPause = 15 * time.Minute
 	// maxBackoff between attempts.
 	maxBackoff = time.Minute
 	// giveUpAfter is how long after its end an Incident's messages are still tried.
@@ -28,6 +34,10 @@ const (
 	removedAfter = time.Hour
 	// keptDeliveries per receiver that are done; older ones are dropped.
 	keptDeliveries = 3
+	// fullDeliveries is the number up to which those are kept. Above it, only what waits and the last of each receiver is.
+	fullDeliveries = 128
+	// maxDeliveries of an Incident, as its schema has it.
+	maxDeliveries = 256
 	// maxAttempts kept per delivery, and fewer once an Incident has many deliveries.
 	maxAttempts = 5
 	// manyDeliveries is the number from which on one attempt each is kept.
@@ -54,6 +64,7 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 			Transition: kind,
 			Sequence:   t.Sequence,
 			Text:       t.Text,
+			Details:    slices.Clone(t.Details),
 			At:         t.At.DeepCopy(),
 			State:      v1alpha1.DeliveryPending,
 		})
@@ -71,12 +82,20 @@ func plan(inc *v1alpha1.Incident, out decide.Outcome, receivers []string, first 
 		if sequence >= t.Sequence || sequence == 0 && over && !first {
 			continue
 		}
-		supersede(inc, receiver)
+		left := supersede(inc, receiver)
 		kind := t.Kind
 		if !told && kind != v1alpha1.TransitionResolved {
 			kind = v1alpha1.TransitionOpened
 		}
-		add(receiver, kind)
+		d := add(receiver, kind)
+		if told && toldUntil(inc, receiver) < inc.Status.CriticalSequence {
+			left = append(left, v1alpha1.DetailBecameCritical)
+		}
+		for _, detail := range left {
+			if !slices.Contains(d.Details, detail) {
+				d.Details = append(d.Details, detail)
+			}
+		}
 	}
 	for _, receiver := range out.Bundle {
 		if _, sequence := history(inc, receiver); sequence > 0 || over && !first || !slices.Contains(receivers, receiver) {
@@ -129,6 +148,16 @@ func history(inc *v1alpha1.Incident, receiver string) (told bool, sequence int64
 	return told, sequence
 }
 
+// toldUntil returns the last sequence that a receiver was told of, or may have been.
+func toldUntil(inc *v1alpha1.Incident, receiver string) (sequence int64) {
+	for _, d := range inc.Status.Deliveries {
+		if d.Receiver == receiver && mayHold(d) && d.Digest == "" {
+			sequence = max(sequence, d.Sequence)
+		}
+	}
+	return sequence
+}
+
 func mayHold(d v1alpha1.Delivery) bool {
 	switch d.State {
 	case v1alpha1.DeliveryDelivered, v1alpha1.DeliveryUnknown, v1alpha1.DeliveryClaimed:
@@ -137,14 +166,17 @@ func mayHold(d v1alpha1.Delivery) bool {
 	return false
 }
 
-// supersede marks the deliveries of a receiver that surely did not arrive.
-func supersede(inc *v1alpha1.Incident, receiver string) {
+// supersede marks the deliveries of a receiver that surely did not arrive, and returns the details that they had told.
+func supersede(inc *v1alpha1.Incident, receiver string) []v1alpha1.TransitionDetail {
+	var details []v1alpha1.TransitionDetail
 	for i := range inc.Status.Deliveries {
 		d := &inc.Status.Deliveries[i]
 		if d.Receiver == receiver && (d.State == v1alpha1.DeliveryPending || d.State == v1alpha1.DeliveryFailed) {
 			d.State, d.NextAttempt = v1alpha1.DeliverySuperseded, nil
+			details = append(details, d.Details...)
 		}
 	}
+	return details
 }
 
 // due returns when a delivery can be claimed; false for never. A delivery waits for the earlier ones of its receiver; one
@@ -218,6 +250,10 @@ func conclude(inc *v1alpha1.Incident, holder string, r result, backoff time.Dura
 		d.State = notArrived(r, v1alpha1.DeliveryPending)
 		return true
 	}
+	wait := max(backoff, r.RetryAfter)
+	if r.Outcome == notify.Refused {
+		wait = refusedAfter(d.AttemptCount, r.OnlyThis)
+	}
 	d.AttemptCount++
 	d.Attempts = append(d.Attempts, v1alpha1.Attempt{At: *microStamp(r.at), Result: cut(r.Word, 63), Message: cut(r.Detail, 160)})
 	if n := len(d.Attempts); n > maxAttempts {
@@ -234,11 +270,11 @@ func conclude(inc *v1alpha1.Incident, holder string, r result, backoff time.Dura
 		d.State, d.DeliveredAt = v1alpha1.DeliveryDelivered, microStamp(r.at)
 		d.Channel, d.MessageID = cut(r.Head.Channel, 64), cut(r.Head.ID, 64)
 	case notify.Refused:
-		d.State, d.NextAttempt = notArrived(r, v1alpha1.DeliveryFailed), microStamp(r.at.Add(refusedPause))
+		d.State, d.NextAttempt = notArrived(r, v1alpha1.DeliveryFailed), microStamp(r.at.Add(wait))
 	case notify.Retry:
-		d.State, d.NextAttempt = notArrived(r, v1alpha1.DeliveryPending), microStamp(r.at.Add(max(backoff, r.RetryAfter)))
+		d.State, d.NextAttempt = notArrived(r, v1alpha1.DeliveryPending), microStamp(r.at.Add(wait))
 	default:
-		d.State, d.NextAttempt = v1alpha1.DeliveryUnknown, microStamp(r.at.Add(max(backoff, r.RetryAfter)))
+		d.State, d.NextAttempt = v1alpha1.DeliveryUnknown, microStamp(r.at.Add(wait))
 	}
 	return true
 }
@@ -249,6 +285,15 @@ func notArrived(r result, state v1alpha1.DeliveryState) v1alpha1.DeliveryState {
 		return v1alpha1.DeliveryUnknown
 	}
 	return state
+}
+
+// refusedAfter returns the wait of a delivery that was refused after n earlier attempts. One that is refused for what is in
+// it waits a minute, doubled each time up to maxRefusedPause; where the receiver refuses, its gate is closed meanwhile.
+func refusedAfter(n int64, onlyThis bool) time.Duration {
+	if !onlyThis {
+		return refusedPause + refusedYield
+	}
+	return min(refusedPause<<min(max(n, 0), 8), maxRefusedPause)
 }
 
 // backoffAfter returns the wait after n failed attempts: 1 s, doubled each time up to a minute, and scattered by up to
@@ -284,32 +329,68 @@ func expire(inc *v1alpha1.Incident, receivers []string, now time.Time) {
 }
 
 // prune drops old deliveries: per receiver the last ones stay, and always those that wait and the last delivered one,
-// which names the receiver's message.
+// which names the receiver's message. With many receivers nothing else stays but the newest of each, which says what it was
+// told of. Where even that is more than an Incident takes, those of teams go first: a team can't silence others.
 func prune(inc *v1alpha1.Incident) {
 	all := inc.Status.Deliveries
-	done, headKept := map[string]int{}, map[string]bool{}
-	keep := make([]bool, len(all))
+	ranks := rank(all)
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	ofTeam := func(i int) int {
+		if decide.OfTeam(all[i].Receiver) {
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Or(ranks[a]-ranks[b], ofTeam(a)-ofTeam(b), b-a) })
+	kept := order[:0:0]
+	for _, i := range order {
+		if ranks[i] <= rankLast && len(kept) < maxDeliveries || ranks[i] <= keptDeliveries && len(kept) < fullDeliveries {
+			kept = append(kept, i)
+		}
+	}
+	slices.Sort(kept)
+	list := make([]v1alpha1.Delivery, 0, len(kept))
+	for _, i := range kept {
+		d := all[i]
+		if n := len(d.Attempts); n > 1 && len(kept) > manyDeliveries {
+			d.Attempts = slices.Clone(d.Attempts[n-1:])
+		}
+		list = append(list, d)
+	}
+	inc.Status.Deliveries = list
+}
+
+// Ranks of deliveries: those that wait, then of each receiver the newest and the last delivered one. An older one's is its
+// place among those of its receiver that are done.
+const (
+	rankWaits = 0
+	rankLast  = 1
+)
+
+// rank says how much each delivery matters, the least number the most.
+func rank(all []v1alpha1.Delivery) []int {
+	ranks := make([]int, len(all))
+	newer, headKept, done := map[string]bool{}, map[string]bool{}, map[string]int{}
 	for i := len(all) - 1; i >= 0; i-- {
 		d := &all[i]
 		head := d.State == v1alpha1.DeliveryDelivered && !headKept[d.Receiver]
-		keep[i] = waits(d) || head || done[d.Receiver] < keptDeliveries
 		if !waits(d) {
 			done[d.Receiver]++
 		}
-		headKept[d.Receiver] = headKept[d.Receiver] || head
-	}
-	kept := all[:0:0]
-	for i := range all {
-		if keep[i] {
-			kept = append(kept, all[i])
+		switch {
+		case waits(d):
+			ranks[i] = rankWaits
+		case head || !newer[d.Receiver]:
+			ranks[i] = rankLast
+		default:
+			ranks[i] = max(done[d.Receiver], rankLast+1)
 		}
+		newer[d.Receiver], headKept[d.Receiver] = true, headKept[d.Receiver] || head
 	}
-	for i := range kept {
-		if n := len(kept[i].Attempts); n > 1 && len(kept) > manyDeliveries {
-			kept[i].Attempts = slices.Clone(kept[i].Attempts[n-1:])
-		}
-	}
-	inc.Status.Deliveries = kept
+	return ranks
 }
 
 // headOf returns the message that a receiver holds of an Incident, zero for none.

@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +41,15 @@ func TestPlan(t *testing.T) {
 	open, update, resolve := v1alpha1.TransitionOpened, v1alpha1.TransitionUpdated, v1alpha1.TransitionResolved
 	pending, delivered, claimed := v1alpha1.DeliveryPending, v1alpha1.DeliveryDelivered, v1alpha1.DeliveryClaimed
 	superseded := v1alpha1.DeliverySuperseded
+	// critical marks the change by which an incident became critical, and what tells of it.
+	critical := func(inc *v1alpha1.Incident, sequence int64) *v1alpha1.Incident {
+		inc.Status.CriticalSequence = sequence
+		return inc
+	}
+	loud := func(d v1alpha1.Delivery) v1alpha1.Delivery {
+		d.Details = []v1alpha1.TransitionDetail{v1alpha1.DetailBecameCritical}
+		return d
+	}
 	for name, c := range map[string]struct {
 		incident *v1alpha1.Incident
 		outcome  decide.Outcome
@@ -63,6 +74,12 @@ func TestPlan(t *testing.T) {
 		"what is over when it is first seen is told":                {changed(resolve, 2), push, true, []v1alpha1.Delivery{delivery(2, resolve, pending)}},
 		"a receiver added after the end hears nothing of it":        {changed(resolve, 2), push, false, nil},
 		"a change that makes it worth a push is told as an opening": {changed(update, 3), push, false, []v1alpha1.Delivery{delivery(3, open, pending)}},
+		"what became critical in a mute time is told so after it, though more has changed": {critical(changed(update, 3, delivery(1, open, delivered)), 2), push, false,
+			[]v1alpha1.Delivery{delivery(1, open, delivered), loud(delivery(3, update, pending))}},
+		"the news that it became critical is kept when a later change supersedes it": {critical(changed(update, 3, delivery(1, open, delivered), loud(delivery(2, update, pending))), 2), push, false,
+			[]v1alpha1.Delivery{delivery(1, open, delivered), loud(delivery(2, update, superseded)), loud(delivery(3, update, pending))}},
+		"that it became critical is told once": {critical(changed(update, 3, delivery(1, open, delivered), loud(delivery(2, update, delivered))), 2), push, false,
+			[]v1alpha1.Delivery{delivery(1, open, delivered), loud(delivery(2, update, delivered)), delivery(3, update, pending)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan(c.incident, c.outcome, []string{"oncall"}, c.first, noEnds)
@@ -112,9 +129,10 @@ func TestConclude(t *testing.T) {
 		"to be tried again":             {v1alpha1.DeliveryPending, notify.Result{Outcome: notify.Retry}, v1alpha1.DeliveryPending, time.Second},
 		"asked to wait":                 {v1alpha1.DeliveryPending, notify.Result{Outcome: notify.Retry, RetryAfter: 30 * time.Second}, v1alpha1.DeliveryPending, 30 * time.Second},
 		"no answer":                     {v1alpha1.DeliveryPending, notify.Result{Outcome: notify.Unknown}, v1alpha1.DeliveryUnknown, time.Second},
-		"refused":                       {v1alpha1.DeliveryPending, notify.Result{Outcome: notify.Refused}, v1alpha1.DeliveryFailed, refusedPause},
+		"refused":                       {v1alpha1.DeliveryPending, notify.Result{Outcome: notify.Refused}, v1alpha1.DeliveryFailed, refusedPause + refusedYield},
+		"refused for what is in it":     {v1alpha1.DeliveryPending, notify.Result{Outcome: notify.Refused, OnlyThis: true}, v1alpha1.DeliveryFailed, refusedPause},
 		"not taken after a lost answer": {v1alpha1.DeliveryUnknown, notify.Result{Outcome: notify.Retry}, v1alpha1.DeliveryUnknown, time.Second},
-		"not taken after a lost claim":  {v1alpha1.DeliveryClaimed, notify.Result{Outcome: notify.Refused}, v1alpha1.DeliveryUnknown, refusedPause},
+		"not taken after a lost claim":  {v1alpha1.DeliveryClaimed, notify.Result{Outcome: notify.Refused}, v1alpha1.DeliveryUnknown, refusedPause + refusedYield},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inc := changed(v1alpha1.TransitionOpened, 1, delivery(1, v1alpha1.TransitionOpened, c.before))
@@ -165,6 +183,61 @@ func TestOnlyTheLastAttemptsAndDeliveriesAreKept(t *testing.T) {
 	assert.Equal(t, "1.2", headOf(inc, "oncall").ID)
 }
 
+// TestAnIncidentStaysWithinItsSchemaWithEveryReceiverThatThereCanBe tells all of them of change after change.
+func TestAnIncidentStaysWithinItsSchemaWithEveryReceiverThatThereCanBe(t *testing.T) {
+	pending, delivered, unknown := v1alpha1.DeliveryPending, v1alpha1.DeliveryDelivered, v1alpha1.DeliveryUnknown
+	for name, c := range map[string]struct {
+		own, teams int
+		// states are those that the deliveries of one change after the other end in.
+		states []v1alpha1.DeliveryState
+		most   int
+		// lost: the heads of teams don't fit in.
+		lost bool
+	}{
+		"few receivers keep their last ones":       {2, 3, slices.Repeat([]v1alpha1.DeliveryState{delivered}, 6), 5 * keptDeliveries, false},
+		"eight full routes":                        {1, 64, slices.Repeat([]v1alpha1.DeliveryState{delivered}, 6), fullDeliveries, false},
+		"eight full routes, and nobody takes more": {1, 64, []v1alpha1.DeliveryState{delivered, delivered, delivered, pending, pending, pending}, 130, false},
+		"as many of the KubeBot":                   {32, 64, []v1alpha1.DeliveryState{delivered, delivered, delivered, pending, pending}, 192, false},
+		"answers are lost besides":                 {32, 64, []v1alpha1.DeliveryState{delivered, delivered, unknown, pending, pending}, maxDeliveries, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var receivers []string
+			for i := range c.own {
+				receivers = append(receivers, fmt.Sprint("own-", i))
+			}
+			for i := range c.teams {
+				receivers = append(receivers, fmt.Sprintf("shop/route-%d/r-%d", i/8, i%8))
+			}
+			inc := changed(v1alpha1.TransitionOpened, 0)
+			out := decide.Outcome{Decision: push.Decision, Receivers: receivers}
+			for i, state := range c.states {
+				inc.Status.Transition.Sequence++
+				plan(inc, out, receivers, false, noEnds)
+				for j := range inc.Status.Deliveries {
+					if d := &inc.Status.Deliveries[j]; d.Sequence == int64(i+1) {
+						if d.State = state; state == delivered {
+							d.Channel, d.MessageID = "C", fmt.Sprint("head of ", d.Receiver)
+						}
+					}
+				}
+				prune(inc)
+				require.LessOrEqual(t, len(inc.Status.Deliveries), maxDeliveries)
+			}
+			assert.LessOrEqual(t, len(inc.Status.Deliveries), c.most)
+			again := inc.DeepCopy()
+			prune(again)
+			assert.Equal(t, inc, again, "replicas agree")
+			for _, r := range receivers {
+				_, sequence := history(inc, r)
+				assert.EqualValues(t, len(c.states), sequence, "%s is told of the last change once", r)
+				if !c.lost || !decide.OfTeam(r) {
+					assert.Equal(t, "head of "+r, headOf(inc, r).ID)
+				}
+			}
+		})
+	}
+}
+
 func TestWhatCannotBeDeliveredIsGivenUpADayAfterTheEnd(t *testing.T) {
 	end := stamp(noon)
 	inc := changed(v1alpha1.TransitionResolved, 2, delivery(2, v1alpha1.TransitionResolved, v1alpha1.DeliveryPending))
@@ -193,6 +266,8 @@ func TestGate(t *testing.T) {
 	assert.False(t, g.enter("c", noon.Add(19*time.Second)), "the receiver asked to wait")
 	assert.Empty(t, g.tick(noon.Add(19*time.Second)))
 	assert.Equal(t, []string{"c"}, g.tick(noon.Add(20*time.Second)))
+	g.leave(notify.Result{Outcome: notify.Refused, OnlyThis: true}, noon.Add(20*time.Second))
+	assert.True(t, g.enter("c", noon.Add(20*time.Second)), "a message that is refused for what is in it closes nothing")
 	for range 10 {
 		g.failures++
 	}

@@ -193,7 +193,7 @@ func TestStormIsToldOneByOneAtFirstThenInOneDigest(t *testing.T) {
 		one := fired("A", fmt.Sprint(i), v1alpha1.SeverityCritical, time.Now())
 		one.Labels["namespace"], one.Labels["pod"] = "shop", fmt.Sprint("pod-", i)
 		require.NoError(t, p.Ingest(t.Context(), []alert.Alert{one}))
-		require.Eventually(t, func() bool { return len(receivers(t, api)) > 0 && receivers(t, api)[""] == 0 }, 5*time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return len(receivers(t, api)) > 0 && receivers(t, api)[""] == 0 }, 30*time.Second, time.Millisecond)
 	}
 	require.Eventually(t, func() bool { return receivers(t, api)["oncall:Delivered"] == storm }, 20*time.Second, 10*time.Millisecond)
 	told := map[string]bool{}
@@ -227,7 +227,7 @@ func TestStormIsToldOneByOneAtFirstThenInOneDigest(t *testing.T) {
 			}
 		}
 		return true
-	}, 5*time.Second, 10*time.Millisecond)
+	}, 30*time.Second, 10*time.Millisecond)
 }
 
 // stored is an Incident of a digest as the API server holds it.

@@ -97,11 +97,8 @@ func (p *Pipeline) holds(before, inc, main *v1alpha1.Incident, now time.Time) bo
 	if main == nil || alert.Rank(inc.Status.Severity) > alert.Rank(before.Status.Severity) && alert.Rank(inc.Status.Severity) > alert.Rank(main.Status.Severity) {
 		return false
 	}
-	if wrong := inc.Spec.Cause; wrong != nil && wrong.Correct != nil && wrong.Correct.Workload != main.Spec.Subject.Name {
+	if p.contradicted(inc, main) {
 		return false
-	}
-	if stood(&inc.Status) && p.isCause(inc.Spec.Subject, inc.Spec.Subject, inc.Status.Causes[0]) {
-		return false // a later analysis found the cause here
 	}
 	switch main.Status.State {
 	case v1alpha1.IncidentClosed:
@@ -111,6 +108,56 @@ func (p *Pipeline) holds(before, inc, main *v1alpha1.Incident, now time.Time) bo
 	}
 	// Two that were written at a time may name each other; the one that began first stands for itself.
 	return !p.leadsTo(main, inc) || !first(inc, main)
+}
+
+// blamed returns the cause that counts for what an Incident is part of: the one that a person chose, else the first if it
+// stands out. It is false where there is none, or where a person said that it is wrong.
+func blamed(inc *v1alpha1.Incident) (v1alpha1.Cause, bool) {
+	causes := inc.Status.Causes
+	if says := inc.Spec.Cause; says != nil {
+		switch {
+		case says.Confirm != nil && *says.Confirm >= 1 && int(*says.Confirm) <= len(causes):
+			return causes[*says.Confirm-1], true
+		case says.Correct != nil, says.Reject != nil && *says.Reject == 1:
+			return v1alpha1.Cause{}, false
+		}
+	}
+	if !stood(&inc.Status) {
+		return v1alpha1.Cause{}, false
+	}
+	return causes[0], true
+}
+
+// contradicted tells whether a person or the analysis says that an Incident is not part of main. What would make it a
+// duplicate asks this as well as what ends that, so that it does not become one again.
+func (p *Pipeline) contradicted(inc, main *v1alpha1.Incident) bool {
+	own := inc.Spec.Subject
+	c, blames := blamed(inc)
+	if blames && p.isCause(own, own, c) {
+		return true
+	}
+	says := inc.Spec.Cause
+	switch {
+	case says == nil:
+		return false
+	case says.Correct != nil:
+		return !p.anyOther(inc, main, func(part *v1alpha1.Incident) bool { return part.Spec.Subject.Name == says.Correct.Workload })
+	case says.Reject != nil:
+		follows := main.Spec.Subject.Kind == "Node" && main.Spec.Subject.Name == p.nodeOf(inc) &&
+			(len(inc.Status.Causes) == 0 || !p.isCause(main.Spec.Subject, own, inc.Status.Causes[0]))
+		return !blames && !follows
+	}
+	return blames && !p.anyOther(inc, main, func(part *v1alpha1.Incident) bool {
+		theirs, ok := blamed(part)
+		return p.isCause(part.Spec.Subject, own, c) || ok && alike(theirs, c)
+	})
+}
+
+// anyOther tells whether something holds for main or for a duplicate of it that is another one than inc.
+func (p *Pipeline) anyOther(inc, main *v1alpha1.Incident, holds func(*v1alpha1.Incident) bool) bool {
+	return slices.ContainsFunc(p.index.All(), func(other *v1alpha1.Incident) bool {
+		return other.Name != inc.Name && (other.Name == main.Name || p.leadsTo(other, main)) && holds(other)
+	})
 }
 
 // leadsTo tells whether one Incident is, over others, a duplicate of another.
@@ -160,7 +207,7 @@ func (p *Pipeline) releaseTime(inc *v1alpha1.Incident) time.Time {
 // mainOf returns the Incident that another one is part of, nil for none.
 func (p *Pipeline) mainOf(before, inc *v1alpha1.Incident, now time.Time) *v1alpha1.Incident {
 	node := p.nodeOf(inc)
-	if !stood(&inc.Status) && node == "" {
+	if _, blames := blamed(inc); !blames && node == "" {
 		return nil
 	}
 	var best *v1alpha1.Incident
@@ -172,7 +219,7 @@ func (p *Pipeline) mainOf(before, inc *v1alpha1.Incident, now time.Time) *v1alph
 		if root == nil || root.Name == inc.Name || root.Status.DuplicateOf != "" || !standing(root) || best != nil && first(best, root) {
 			continue
 		}
-		if p.covers(root, before, inc, now) {
+		if !p.contradicted(inc, root) && p.covers(root, before, inc, now) {
 			best = root
 		}
 	}
@@ -204,15 +251,15 @@ func (p *Pipeline) explains(main, inc *v1alpha1.Incident, node string) bool {
 	if node != "" && subject.Kind == "Node" && subject.Name == node {
 		return true
 	}
-	if !stood(&inc.Status) {
+	c, blames := blamed(inc)
+	if !blames || p.isCause(inc.Spec.Subject, inc.Spec.Subject, c) {
 		return false
 	}
-	c := inc.Status.Causes[0]
-	if p.isCause(subject, inc.Spec.Subject, c) && !p.isCause(inc.Spec.Subject, inc.Spec.Subject, c) {
+	if p.isCause(subject, inc.Spec.Subject, c) {
 		return true
 	}
-	return stood(&main.Status) && sameCause(main.Status.Causes, inc.Status.Causes) && !p.isCause(inc.Spec.Subject, inc.Spec.Subject, c) &&
-		!p.isCause(subject, subject, main.Status.Causes[0]) && first(main, inc)
+	theirs, blames := blamed(main)
+	return blames && alike(theirs, c) && !p.isCause(subject, subject, theirs) && first(main, inc)
 }
 
 // isCause tells whether a subject is what a cause names: the object, the workload in which the trouble began, or, for what
@@ -235,12 +282,19 @@ func (p *Pipeline) isCause(subject, own v1alpha1.Subject, c v1alpha1.Cause) bool
 	return ok && named.Kind == subject.Kind
 }
 
-// covers tells whether nobody misses anything when an Incident is told of as part of main.
+// covers tells whether nobody misses anything when an Incident is told of as part of main: main is as severe, and whoever is
+// told of the Incident now, or by an escalation, is told of main, or somebody looks after that.
 func (p *Pipeline) covers(main, before, inc *v1alpha1.Incident, now time.Time) bool {
+	if alert.Rank(main.Status.Severity) < alert.Rank(inc.Status.Severity) {
+		return false
+	}
 	rules := p.Rules
 	rules.PushAfter = 0 // who is told once it has lasted
 	out := decide.Decide(rules, p.facts(before, inc, false, now), now)
-	missing := slices.DeleteFunc(slices.Concat(out.Receivers, out.Bundle), func(receiver string) bool {
+	if main.Spec.Acknowledge != nil {
+		out.Later = nil
+	}
+	missing := slices.DeleteFunc(slices.Concat(out.Receivers, out.Bundle, out.Later), func(receiver string) bool {
 		told, _ := history(inc, receiver)
 		return told
 	})
@@ -248,7 +302,7 @@ func (p *Pipeline) covers(main, before, inc *v1alpha1.Incident, now time.Time) b
 		return true
 	}
 	promised := p.promised(main, now)
-	return alert.Rank(main.Status.Severity) >= alert.Rank(inc.Status.Severity) && !slices.ContainsFunc(missing, func(receiver string) bool {
+	return !slices.ContainsFunc(missing, func(receiver string) bool {
 		return !slices.Contains(promised, receiver) && !slices.ContainsFunc(main.Status.Deliveries, func(d v1alpha1.Delivery) bool {
 			return d.Receiver == receiver && counts(d)
 		})
@@ -268,7 +322,7 @@ func (p *Pipeline) widen(before, after *v1alpha1.Incident) {
 		case inc.Name == after.Name || inc.Status.State == v1alpha1.IncidentClosed:
 		case inc.Status.DuplicateOf == after.Name,
 			node && d != nil && d.Reason == decide.ReasonInhibited,
-			inc.Status.DuplicateOf == "" && standing(inc) && (stood(&inc.Status) && p.explains(after, inc, "") || node && standing(after)):
+			inc.Status.DuplicateOf == "" && standing(inc) && (p.explains(after, inc, "") || node && standing(after)):
 			p.queue.AddAfter(inc.Spec.GroupKey, window)
 		}
 	}

@@ -219,3 +219,111 @@ func TestSymptomsOfOneCauseThatHasNoIncidentAreOne(t *testing.T) {
 	x.blame(names[1], deployment("b"))
 	assert.Empty(t, x.pass(names[1]).Status.DuplicateOf, "a later analysis found the cause in it")
 }
+
+// judge says something of the causes of an Incident, in the place of a person.
+func (x *plant) judge(name string, says v1alpha1.CauseJudgement) {
+	inc := x.index.Get(name).DeepCopy()
+	inc.Spec.Cause = &says
+	x.put(inc)
+}
+
+func TestWhatIsNotPartOfAnotherIncidentDoesNotBecomeSoAgain(t *testing.T) {
+	catalog, other := deployment("catalog"), deployment("other")
+	cause := func(object v1alpha1.CauseObject) v1alpha1.Cause {
+		return v1alpha1.Cause{Object: object, Kind: "dependency", ScorePercent: 90, Sentence: object.Name + " is broken"}
+	}
+	for name, c := range map[string]struct {
+		lost   bool // checkout runs on the lost node
+		causes []v1alpha1.CauseObject
+		says   *v1alpha1.CauseJudgement
+		part   string // of which it is one in the end
+	}{
+		"corrected to something else":     {causes: []v1alpha1.CauseObject{catalog}, says: &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "c", Kind: "code"}}},
+		"corrected to the same":           {causes: []v1alpha1.CauseObject{catalog}, says: &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "catalog", Kind: "code"}}, part: "catalog"},
+		"the cause is wrong":              {causes: []v1alpha1.CauseObject{catalog}, says: &v1alpha1.CauseJudgement{Reject: new(int32(1))}},
+		"a less likely cause is wrong":    {causes: []v1alpha1.CauseObject{catalog, other}, says: &v1alpha1.CauseJudgement{Reject: new(int32(2))}, part: "catalog"},
+		"another cause is right":          {causes: []v1alpha1.CauseObject{catalog, deployment("c")}, says: &v1alpha1.CauseJudgement{Confirm: new(int32(2))}},
+		"that of another one is right":    {causes: []v1alpha1.CauseObject{catalog, other}, says: &v1alpha1.CauseJudgement{Confirm: new(int32(2))}, part: "other"},
+		"the cause is right":              {causes: []v1alpha1.CauseObject{catalog, other}, says: &v1alpha1.CauseJudgement{Confirm: new(int32(1))}, part: "catalog"},
+		"its own fault on a lost node":    {lost: true, causes: []v1alpha1.CauseObject{deployment("checkout")}},
+		"the lost node is wrong":          {lost: true, causes: []v1alpha1.CauseObject{{APIVersion: "v1", Kind: "Node", Name: "n1"}}, says: &v1alpha1.CauseJudgement{Reject: new(int32(1))}},
+		"a lost node, and no other fault": {lost: true, causes: []v1alpha1.CauseObject{deployment("c")}, says: &v1alpha1.CauseJudgement{Reject: new(int32(1))}, part: "n1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newPlant(t)
+			names := map[string]string{"n1": x.open(v1alpha1.Subject{Kind: "Node", Name: "n1"}, v1alpha1.SeverityCritical)}
+			for _, w := range []string{"catalog", "other", "checkout"} {
+				x.now = x.now.Add(time.Second)
+				names[w] = x.open(workload(w), v1alpha1.SeverityCritical)
+			}
+			if c.lost {
+				x.topology["checkout"] = "n1"
+			} else {
+				x.blame(names["checkout"], catalog)
+			}
+			require.Equal(t, c.lost, x.pass(names["checkout"]).Status.DuplicateOf == names["n1"])
+			inc := x.index.Get(names["checkout"]).DeepCopy()
+			inc.Status.Causes = nil
+			for _, object := range c.causes {
+				inc.Status.Causes = append(inc.Status.Causes, cause(object))
+			}
+			inc.Status.Cause = inc.Status.Causes[0].Sentence
+			x.put(inc)
+			if c.says != nil {
+				x.judge(inc.Name, *c.says)
+			}
+			x.pass(inc.Name)
+			settled := x.pass(inc.Name) // one to leave, one to join
+			for range 3 {
+				x.now = x.now.Add(time.Minute)
+				inc = x.pass(inc.Name)
+			}
+			assert.Equal(t, names[c.part], inc.Status.DuplicateOf)
+			assert.Equal(t, sequenceOf(settled), sequenceOf(inc), "nothing is told again")
+		})
+	}
+}
+
+func TestEscalationIsNotLostInAnotherIncident(t *testing.T) {
+	critical, warning := v1alpha1.SeverityCritical, v1alpha1.SeverityWarning
+	escalation := &v1alpha1.Escalation{Receivers: []string{"lead"}, After: "15m"}
+	for name, c := range map[string]struct {
+		main      v1alpha1.Severity
+		of        []string // namespaces whose route escalates
+		looked    bool
+		duplicate bool
+	}{
+		"the other one is less severe":             {main: warning, of: []string{"shop"}},
+		"the other one does not escalate":          {main: critical, of: []string{"shop"}},
+		"somebody looks after the other one":       {main: critical, of: []string{"shop"}, looked: true, duplicate: true},
+		"the other one escalates to the same":      {main: critical, of: []string{"shop", ""}, duplicate: true},
+		"neither escalates":                        {main: critical, duplicate: true},
+		"neither escalates, and it is less severe": {main: warning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := newPlant(t)
+			x.Rules.Receivers = []string{"oncall", "lead"}
+			all := v1alpha1.RouteMatch{Severities: []v1alpha1.Severity{critical}}
+			own := v1alpha1.Route{Match: all, Receivers: []string{"oncall"}}
+			own.Match.Namespaces = []string{"shop"}
+			other := v1alpha1.Route{Match: all, Receivers: []string{"oncall"}}
+			if len(c.of) > 0 {
+				own.Escalation = escalation
+			}
+			if len(c.of) > 1 {
+				other.Escalation = escalation
+			}
+			x.Rules.Routes = []v1alpha1.Route{own, other}
+			main := x.open(v1alpha1.Subject{Kind: "Node", Name: "n1"}, c.main)
+			if c.looked {
+				inc := x.index.Get(main).DeepCopy()
+				inc.Spec.Acknowledge = &v1alpha1.Request{By: "ann"}
+				x.put(inc)
+			}
+			checkout := x.open(workload("checkout"), critical)
+			x.topology["checkout"] = "n1"
+			x.pass(checkout)
+			assert.Equal(t, c.duplicate, x.pass(checkout).Status.DuplicateOf == main)
+		})
+	}
+}

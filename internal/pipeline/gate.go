@@ -61,6 +61,8 @@ func (g *gate) leave(r notify.Result, now time.Time) []string {
 	case r.Outcome == notify.Delivered:
 		g.failures, g.closed = 0, time.Time{}
 		return g.pop()
+	case r.Outcome == notify.Refused && r.OnlyThis:
+		return g.pop() // the receiver answers, so the others go on
 	case r.Outcome == notify.Refused:
 		g.failures = max(g.failures, failuresToPause)
 		g.close(now.Add(refusedPause))

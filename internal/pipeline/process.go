@@ -228,7 +228,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 		next := p.compute(inc, alerts, b)
 		if equality.Semantic.DeepEqual(inc.Status, next.out.Status) {
 			p.settled(inc)
-			p.later(inc, next.outcome)
+			p.later(inc, next.outcome, next.at)
 			return next.rest, nil
 		}
 		written := next.out.DeepCopy()
@@ -241,7 +241,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 			p.Metrics.damped(inc.Status.Flapping, written.Status.Flapping)
 			p.dispatch(written, next.claims)
 			p.search(written, next.search)
-			p.later(written, next.outcome)
+			p.later(written, next.outcome, next.at)
 			p.widen(inc, written)
 			return next.rest, nil
 		}
@@ -251,7 +251,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 		}
 		if apierrors.IsNotFound(err) {
 			p.Forget(inc)
-			return next.rest, nil
+			return alerts, nil // none of them is stored
 		}
 		if !apierrors.IsConflict(err) {
 			return nil, fmt.Errorf("update Incident %s: %w", inc.Name, err)
@@ -270,6 +270,7 @@ func (p *Pipeline) step(ctx context.Context, inc *v1alpha1.Incident, alerts []al
 
 // stepped is what a step computes.
 type stepped struct {
+	at      time.Time
 	out     *v1alpha1.Incident
 	rest    []alert.Alert
 	outcome decide.Outcome
@@ -308,10 +309,10 @@ func (p *Pipeline) compute(inc *v1alpha1.Incident, alerts []alert.Alert, b *batc
 	}
 	p.rush.see(out, now)
 	expire(out, names, now)
-	claims := p.claim(out, outcome, now)
 	prune(out)
+	claims := p.claim(out, outcome, now)
 	out.Status.Receivers = summary(out)
-	return stepped{out: out, rest: rest, outcome: outcome, claims: claims, search: p.claimAnalysis(out, now)}
+	return stepped{at: now, out: out, rest: rest, outcome: outcome, claims: claims, search: p.claimAnalysis(out, now)}
 }
 
 func attemptsOf(inc *v1alpha1.Incident, key string) int64 {
@@ -363,15 +364,15 @@ func (p *Pipeline) count(verb string, err error) {
 	p.Metrics.writes.WithLabelValues(verb, result).Inc()
 }
 
-// later asks for the next look at an Incident, when time alone makes something due. What this replica wrote last is its
-// own to go on with; others come a little later.
-func (p *Pipeline) later(inc *v1alpha1.Incident, outcome decide.Outcome) {
-	now := p.Now()
-	at := p.nextTime(inc, outcome, now)
+// later asks for the next look at an Incident, when time alone makes something due: also what became due since the Incident
+// was looked at, because to write it takes a while. What this replica wrote last is its own to go on with; others come a
+// little later.
+func (p *Pipeline) later(inc *v1alpha1.Incident, outcome decide.Outcome, looked time.Time) {
+	at := p.nextTime(inc, outcome, looked)
 	if at.IsZero() {
 		return
 	}
-	wait := max(at.Sub(now), 0) + 10*time.Millisecond
+	wait := max(at.Sub(p.Now()), 0) + 10*time.Millisecond
 	p.mu.Lock()
 	own := p.own[inc.Name] == inc.ResourceVersion
 	p.mu.Unlock()
@@ -381,7 +382,7 @@ func (p *Pipeline) later(inc *v1alpha1.Incident, outcome decide.Outcome) {
 	p.queue.AddAfter(inc.Spec.GroupKey, wait)
 }
 
-// nextTime returns the earliest time in the future at which something becomes due, zero for never.
+// nextTime returns the earliest time after now at which something becomes due, zero for never.
 func (p *Pipeline) nextTime(inc *v1alpha1.Incident, outcome decide.Outcome, now time.Time) time.Time {
 	var next time.Time
 	consider := func(t time.Time) {

@@ -121,7 +121,7 @@ func (p *Pipeline) message(inc *v1alpha1.Incident, a attempt) notify.Message {
 	msg := notify.Message{Key: a.key, Incident: inc.DeepCopy(), Head: headOf(inc, a.receiver), MayHaveArrived: a.arrived, At: inc.CreationTimestamp.Time}
 	for _, d := range inc.Status.Deliveries {
 		if d.Key == a.key {
-			msg.Transition, msg.Sequence, msg.Text, msg.BodySHA256 = d.Transition, d.Sequence, d.Text, d.BodySHA256
+			msg.Transition, msg.Sequence, msg.Text, msg.Details, msg.BodySHA256 = d.Transition, d.Sequence, d.Text, d.Details, d.BodySHA256
 			if d.At != nil {
 				msg.At = d.At.Time
 			}

@@ -65,16 +65,16 @@ func looksAgain(inc *v1alpha1.Incident, d *v1alpha1.Decision) bool {
 	return decide.Timed(d.Reason) || d.Reason == decide.ReasonBrief && standing(inc)
 }
 
-// promised returns who will be told of an Incident once it has lasted; none where it does not wait for that.
+// promised returns who will be told of an Incident once it has lasted, or by an escalation; none where it waits for neither.
 func (p *Pipeline) promised(inc *v1alpha1.Incident, now time.Time) []string {
 	d := inc.Status.Decision
-	if d == nil || d.Reason != decide.ReasonSettling {
+	if d == nil || d.Reason != decide.ReasonSettling && d.EscalatesAt == nil {
 		return nil
 	}
 	rules := p.withTeams(p.Rules)
 	rules.PushAfter, rules.Learned = 0, decide.Keep(d.Learned)
 	out := decide.Decide(rules, p.facts(inc, inc, rules.Learned != nil, now), now)
-	return slices.Concat(out.Receivers, out.Bundle)
+	return slices.Concat(out.Receivers, out.Bundle, out.Later)
 }
 
 // settledNow tells whether a wait ended with a message.

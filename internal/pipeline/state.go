@@ -34,7 +34,15 @@ func Apply(in *v1alpha1.Incident, alerts []alert.Alert, damping decide.Damping, 
 	severity := s.Severity
 	rest := merge(out, alerts, now)
 	sum(out)
+	before := sequenceOf(out)
 	advance(out, change{fresh: fresh, newNames: added(known, names(s.Alerts)), severity: severity, damping: damping}, now)
+	if a := s.Analysis; a != nil && severity != s.Severity && s.Severity == v1alpha1.SeverityCritical {
+		a.Runs = 0 // what became critical is looked at as often as what is new
+	}
+	if !fresh && severity != s.Severity && s.Severity == v1alpha1.SeverityCritical && sequenceOf(out) > before {
+		s.CriticalSequence = s.Transition.Sequence
+		s.Transition.Details = append(s.Transition.Details, v1alpha1.DetailBecameCritical)
+	}
 	return out, rest
 }
 
@@ -153,6 +161,7 @@ func advance(inc *v1alpha1.Incident, c change, now time.Time) {
 		return
 	}
 	var texts []string
+	var details []v1alpha1.TransitionDetail
 	if s.Severity == v1alpha1.SeverityCritical && c.severity != s.Severity {
 		texts = append(texts, "Now critical: "+s.Title)
 	}
@@ -163,6 +172,7 @@ func advance(inc *v1alpha1.Incident, c change, now time.Time) {
 		s.State = looked(inc)
 		if s.State == v1alpha1.IncidentAcknowledged {
 			texts = append(texts, asked("Acknowledged", inc.Spec.Acknowledge))
+			details = append(details, v1alpha1.DetailAcknowledged)
 		} else {
 			texts = append(texts, "No longer acknowledged")
 		}
@@ -172,6 +182,7 @@ func advance(inc *v1alpha1.Incident, c change, now time.Time) {
 	}
 	if len(texts) > 0 && !c.fresh {
 		transit(inc, v1alpha1.TransitionUpdated, strings.Join(texts, ". "), now)
+		s.Transition.Details = details
 	}
 }
 

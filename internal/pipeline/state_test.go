@@ -56,6 +56,7 @@ func TestApply(t *testing.T) {
 		sequence   int64
 		text       string
 		rest       int
+		details    []v1alpha1.TransitionDetail
 	}{
 		"an incident opens with its first alerts": {
 			steps: []at{{}}, state: v1alpha1.IncidentOpen, transition: v1alpha1.TransitionOpened, sequence: 1},
@@ -68,10 +69,10 @@ func TestApply(t *testing.T) {
 			transition: v1alpha1.TransitionUpdated, sequence: 2, text: "Now also: B"},
 		"becoming critical is told": {
 			steps: []at{{}, {time.Minute, []alert.Alert{fired("A", "2", crit, noon)}, nil}}, state: v1alpha1.IncidentOpen,
-			transition: v1alpha1.TransitionUpdated, sequence: 2, text: "Now critical: A on 2"},
+			transition: v1alpha1.TransitionUpdated, sequence: 2, text: "Now critical: A on 2", details: []v1alpha1.TransitionDetail{v1alpha1.DetailBecameCritical}},
 		"an acknowledgement is told with its author": {
 			steps: []at{{}, {time.Minute, nil, acknowledge}}, state: v1alpha1.IncidentAcknowledged,
-			transition: v1alpha1.TransitionUpdated, sequence: 2, text: "Acknowledged by ann"},
+			transition: v1alpha1.TransitionUpdated, sequence: 2, text: "Acknowledged by ann", details: []v1alpha1.TransitionDetail{v1alpha1.DetailAcknowledged}},
 		"the end of the last alert resolves": {
 			steps: []at{{}, {time.Minute, []alert.Alert{ended(a, noon)}, nil}}, state: v1alpha1.IncidentResolved, transition: v1alpha1.TransitionResolved, sequence: 2},
 		"firing again soon after reopens": {
@@ -107,6 +108,7 @@ func TestApply(t *testing.T) {
 			require.NotNil(t, inc.Status.Transition)
 			assert.Equal(t, c.transition, inc.Status.Transition.Kind)
 			assert.Equal(t, c.sequence, inc.Status.Transition.Sequence)
+			assert.Equal(t, c.details, inc.Status.Transition.Details)
 			assert.Len(t, rest, c.rest)
 			if c.text != "" {
 				assert.Equal(t, c.text, inc.Status.Transition.Text)

@@ -20,14 +20,14 @@ func TestATeamIsToldBesidesTheKubeBotsReceivers(t *testing.T) {
 	route := []decide.TeamRoute{{Namespace: "shop", Receivers: []string{"t/r/a"}}}
 	p.SetTeams(route, []Receiver{{Name: "t/r/a", Type: "webhook", Sink: first}})
 	require.NoError(t, p.Ingest(t.Context(), []alert.Alert{a}))
-	require.Eventually(t, func() bool { return own.calls.Load() == 1 && first.calls.Load() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return own.calls.Load() == 1 && first.calls.Load() == 1 }, 30*time.Second, time.Millisecond)
 
 	// Another token makes another sink, of the same name.
 	p.SetTeams(route, []Receiver{{Name: "t/r/a", Type: "webhook", Sink: second}})
 	require.NoError(t, p.Ingest(t.Context(), []alert.Alert{ended(a, time.Now())}))
 	require.Eventually(t, func() bool { return own.calls.Load() == 2 && second.calls.Load() == 1 }, 10*time.Second, time.Millisecond)
 	assert.EqualValues(t, 1, first.calls.Load())
-	require.Eventually(t, func() bool { return only(t, api).Status.Receivers == "oncall:Delivered,t/r/a:Delivered" }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return only(t, api).Status.Receivers == "oncall:Delivered,t/r/a:Delivered" }, 30*time.Second, 10*time.Millisecond)
 
 	// A route that is gone tells nobody any more.
 	p.SetTeams(nil, nil)

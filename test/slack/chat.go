@@ -148,7 +148,7 @@ func (s *Server) update(r request) (answer, *apiError) {
 		return nil, refuse("channel_not_found")
 	}
 	if c.Archived {
-		return nil, refuse("is_archived")
+		return nil, refuse("is_inactive")
 	}
 	m := s.find(c.ID, r.args.text("ts"))
 	if m == nil {

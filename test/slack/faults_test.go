@@ -79,7 +79,7 @@ func TestFaults(t *testing.T) {
 			if _, err := s.slack.AuthTest(); err != nil {
 				t.Errorf("%s hits another method: %v", name, err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 			_, _, err := s.slack.PostMessageContext(ctx, prod, slackgo.MsgOptionText("x", false))
 			cancel()
 			if !c.right(err) {

@@ -353,7 +353,7 @@ func TestEdits(t *testing.T) {
 	if m := s.Messages(prod)[0]; m.Text != "three" || m.Metadata != nil {
 		t.Errorf("an empty object removes metadata; got %+v", m)
 	}
-	for want, c := range map[string][2]string{"message_not_found": {prod, "1.000001"}, "channel_not_found": {"#prod", ts}, "is_archived": {"C0000000003", ts}} {
+	for want, c := range map[string][2]string{"message_not_found": {prod, "1.000001"}, "channel_not_found": {"#prod", ts}, "is_inactive": {"C0000000003", ts}} {
 		if _, _, _, err := s.slack.UpdateMessage(c[0], c[1], slackgo.MsgOptionText("x", false)); code(err) != want {
 			t.Errorf("%v: %v, want %s", c, err, want)
 		}

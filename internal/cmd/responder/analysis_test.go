@@ -44,10 +44,10 @@ func TestCauseIsToldAfterTheFirstMessageWhichDoesNotWaitForIt(t *testing.T) {
 	}
 	p := r.start("a")
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 5*time.Second, 10*time.Millisecond, "the analysis hangs and the message goes out")
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 30*time.Second, 10*time.Millisecond, "the analysis hangs and the message goes out")
 	assert.Empty(t, r.sink.messages()[0].Incident.Status.Causes)
 	close(release)
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 30*time.Second, 10*time.Millisecond)
 	told := r.sink.messages()[1]
 	assert.Equal(t, v1alpha1.TransitionUpdated, told.Transition)
 	assert.Contains(t, told.Text, "Likely cause (90 %): Revision 2 is bad")
@@ -70,7 +70,7 @@ func TestTwoReplicasAnalyseOnce(t *testing.T) {
 	for _, p := range []*replica{a, b} {
 		require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
 	}
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 30*time.Second, 10*time.Millisecond)
 	time.Sleep(2500 * time.Millisecond) // the other replica looks a little later; it must find nothing to do
 	assert.EqualValues(t, 1, runs.Load())
 	version := r.incidents()[0].ResourceVersion
@@ -106,7 +106,7 @@ func TestSettledCauseIsNotSearchedForAgain(t *testing.T) {
 	}
 	p := r.start("a")
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
-	require.Eventually(t, func() bool { return r.incidents()[0].Status.Cause != "" }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return r.incidents()[0].Status.Cause != "" }, 30*time.Second, 20*time.Millisecond)
 
 	inc := r.incidents()[0]
 	judge := func(j v1alpha1.CauseJudgement) error {
@@ -120,7 +120,7 @@ func TestSettledCauseIsNotSearchedForAgain(t *testing.T) {
 	more := down("checkout", "firing")
 	more.Labels["alertname"] = "ErrorRateHigh"
 	require.Equal(t, http.StatusOK, p.post(token, body(t, more)))
-	require.Eventually(t, func() bool { return len(r.incidents()[0].Status.Alerts) == 2 }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.incidents()[0].Status.Alerts) == 2 }, 30*time.Second, 20*time.Millisecond)
 	assert.EqualValues(t, 1, runs.Load())
 }
 
@@ -156,7 +156,7 @@ func TestRealAnalysisOfAMissingConfigMap(t *testing.T) {
 	require.Equal(t, http.StatusOK, p.post(token, body(t, alarm)))
 	require.Eventually(t, func() bool {
 		return len(r.sink.messages()) == 2 && r.incidents()[0].Status.Analysis.State != v1alpha1.AnalysisRunning
-	}, 15*time.Second, 50*time.Millisecond)
+	}, 60*time.Second, 50*time.Millisecond)
 
 	status := r.incidents()[0].Status
 	assert.Equal(t, "ConfigMap app-config does not exist in namespace "+r.namespace+"; Pod web mounts it as volume config", status.Cause)

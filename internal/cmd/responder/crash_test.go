@@ -50,7 +50,7 @@ func TestClaimOfADeadReplicaIsTakenOverAsPerhapsArrived(t *testing.T) {
 	}
 	require.NoError(t, api.Status().Update(t.Context(), inc))
 	r.start("b")
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 15*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 60*time.Second, 10*time.Millisecond)
 	assert.False(t, time.Now().Before(until.Time), "a claim holds until its end")
 	got := r.sink.messages()[0]
 	assert.True(t, got.MayHaveArrived)
@@ -81,7 +81,7 @@ func TestRefusedMessageGoesOutSoonAfterTheReceiverIsMended(t *testing.T) {
 	}
 	p := r.start("a")
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
-	require.Eventually(t, func() bool { return r.incidents()[0].Status.Receivers == "oncall:Failed" }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return r.incidents()[0].Status.Receivers == "oncall:Failed" }, 30*time.Second, 10*time.Millisecond)
 	r.sink.mu.Lock()
 	r.sink.reason, r.sink.answer = "", nil
 	r.sink.mu.Unlock()
@@ -113,6 +113,6 @@ func TestDeletedIncidentIsOpenedAgainWhileTheAlertFires(t *testing.T) {
 	require.NoError(t, api.Delete(context.Background(), &inc))
 	require.Eventually(t, func() bool {
 		return p.post(token, body(t, down("checkout", "firing"))) == http.StatusOK && len(r.incidents()) == 1
-	}, 5*time.Second, 100*time.Millisecond)
+	}, 30*time.Second, 100*time.Millisecond)
 	assert.NotEqual(t, inc.UID, r.incidents()[0].UID)
 }

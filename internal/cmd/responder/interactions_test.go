@@ -104,7 +104,7 @@ func TestAPersonActsOnAnIncidentFromSlackWithTwoReplicas(t *testing.T) {
 				b.WriteString(strings.Join(slacktest.Lines(m), "\n"))
 			}
 			return strings.Contains(b.String(), text)
-		}, 15*time.Second, 50*time.Millisecond, text)
+		}, 60*time.Second, 50*time.Millisecond, text)
 	}
 	press("acknowledge")
 	shows("Acknowledged by anna (Slack U0000000011)")
@@ -112,14 +112,14 @@ func TestAPersonActsOnAnIncidentFromSlackWithTwoReplicas(t *testing.T) {
 
 	first.stop() // the other replica goes on
 	press("silence-1h")
-	require.Eventually(t, func() bool { return suppressed(t, manager) }, 15*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return suppressed(t, manager) }, 60*time.Second, 50*time.Millisecond)
 	shows("silenced until")
 	require.Eventually(t, func() bool {
 		s := r.incidents()[0].Status.Silence
 		return s != nil && s.State == v1alpha1.SilenceActive && s.ID != "" && s.ToldUntil != nil
-	}, 15*time.Second, 50*time.Millisecond)
+	}, 60*time.Second, 50*time.Millisecond)
 	press("unsilence")
-	require.Eventually(t, func() bool { return !suppressed(t, manager) }, 15*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return !suppressed(t, manager) }, 60*time.Second, 50*time.Millisecond)
 	shows("The silence was ended")
 	require.Eventually(t, func() bool { return r.incidents()[0].Status.Silence == nil }, 30*time.Second, 100*time.Millisecond)
 	press("noise")

@@ -1,6 +1,8 @@
 package responder
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -22,6 +24,7 @@ func (p *process) newKeeper(direct client.Client) *keeper.Keeper {
 		Store:  store.Store{Client: direct, Namespace: p.config.Namespace, KubeBot: p.config.KubeBot, Owner: &reference},
 		Holder: p.lease, Log: p.Log.WithName("learning"),
 		Incidents: func() []*v1alpha1.Incident { return p.pipeline.Index().All() },
+		Now:       time.Now,
 	}
 }
 

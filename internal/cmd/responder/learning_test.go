@@ -137,7 +137,7 @@ func TestJudgementsAreLearnedOnceAndDecide(t *testing.T) {
 	critical := failed(judged + 1 + more)
 	critical.Labels["severity"] = "critical"
 	require.Equal(t, http.StatusOK, b.post(token, body(t, critical)))
-	require.Eventually(t, func() bool { return len(r.sink.messages()) > told }, 5*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) > told }, 30*time.Second, 20*time.Millisecond)
 	assert.Equal(t, v1alpha1.SeverityCritical, r.sink.messages()[len(r.sink.messages())-1].Incident.Status.Severity)
 	assert.Empty(t, b.report(t).Problems)
 }

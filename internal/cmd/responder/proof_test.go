@@ -46,6 +46,7 @@ func TestTheReportTellsWhichSignalsFlow(t *testing.T) {
 			Signals: []string{config.SignalLogs, config.SignalTraces, config.SignalEvents, config.SignalAlerts},
 		}
 	})
+	began := time.Now()
 	first := r.start("a")
 	second := r.start("b")
 	for _, p := range []*replica{first, second} {
@@ -63,7 +64,8 @@ func TestTheReportTellsWhichSignalsFlow(t *testing.T) {
 			return proven == 3 // no watchdog came
 		}, 30*time.Second, 100*time.Millisecond, "both replicas know")
 	}
-	assert.EqualValues(t, 2, sent.Load(), "one of them sent a line and a trace")
+	assert.GreaterOrEqual(t, sent.Load(), int64(2))
+	assert.LessOrEqual(t, sent.Load(), 2*(1+int64(time.Since(began)/time.Minute)), "one of them sent a line and a trace a minute")
 
 	var event corev1.Event
 	require.NoError(t, api.Get(t.Context(), client.ObjectKey{Namespace: r.namespace, Name: "main-proof"}, &event))

@@ -157,7 +157,7 @@ func (p *process) sources(topology *watch.Topology) {
 	}
 	if c.PrometheusURL != "" {
 		p.history = &ingest.History{
-			URL: c.PrometheusURL, HTTP: calls, Store: store, Index: index, Heartbeat: p.heartbeat, Severities: c.Severities,
+			URL: c.PrometheusURL, AlertmanagerURL: strings.TrimSuffix(c.AlertmanagerURL, "/"), HTTP: calls, Store: store, Index: index, Heartbeat: p.heartbeat, Severities: c.Severities,
 			Now: time.Now, Log: p.Log.WithName("history"),
 		}
 	}
@@ -261,7 +261,7 @@ func (p *process) sync(ctx context.Context) error {
 	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    func(obj any) { p.observe(obj, p.pipeline.Observe) },
 		UpdateFunc: func(_, obj any) { p.observe(obj, p.pipeline.Observe) },
-		DeleteFunc: func(obj any) { p.observe(obj, p.pipeline.Forget) },
+		DeleteFunc: func(obj any) { p.observe(obj, p.pipeline.Forget); p.observe(obj, p.watcher.Deleted) },
 	})
 	if err != nil {
 		return fmt.Errorf("watch Incidents: %w", err)

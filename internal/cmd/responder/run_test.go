@@ -24,20 +24,20 @@ func TestCriticalAlertIsStoredBeforeTheAnswerAndPushedThenResolved(t *testing.T)
 	p := r.start("a")
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
 	require.Len(t, r.incidents(), 1, "2xx means stored")
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 30*time.Second, 10*time.Millisecond)
 	first := r.sink.messages()[0]
 	assert.Equal(t, v1alpha1.TransitionOpened, first.Transition)
 	assert.Equal(t, "Deployment shop/checkout", first.Incident.Spec.Subject.Display)
 
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "resolved"))))
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 30*time.Second, 10*time.Millisecond)
 	second := r.sink.messages()[1]
 	assert.Equal(t, v1alpha1.TransitionResolved, second.Transition)
 	assert.Equal(t, string(first.Incident.UID), second.Head.ID)
 	require.Eventually(t, func() bool {
 		inc := r.incidents()[0]
 		return inc.Status.State == v1alpha1.IncidentResolved && inc.Status.Receivers == "oncall:Delivered"
-	}, 5*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 }
 
 func TestWebhookRefusesWhatItCannotTake(t *testing.T) {
@@ -157,7 +157,7 @@ func TestEveryReplicaReportsTheWatchdog(t *testing.T) {
 	require.True(t, b.report(t).WatchdogSeen.IsZero())
 	watchdog := alert{Status: "firing", Labels: map[string]string{"alertname": "Watchdog"}, StartsAt: time.Now()}
 	require.Equal(t, http.StatusOK, a.post(token, body(t, watchdog)))
-	require.Eventually(t, func() bool { return time.Since(b.report(t).WatchdogSeen) < time.Minute }, 15*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return time.Since(b.report(t).WatchdogSeen) < time.Minute }, 60*time.Second, 100*time.Millisecond)
 	assert.Equal(t, "b", b.report(t).Replica)
 	assert.Empty(t, r.incidents())
 }
@@ -174,5 +174,5 @@ func TestConfigurationThatCannotBeUsedIsReportedAndWorkedAround(t *testing.T) {
 	assert.Contains(t, problems[0], "Mars/Base")
 	assert.Contains(t, problems[1], "pigeon")
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 30*time.Second, 10*time.Millisecond)
 }

@@ -1,7 +1,9 @@
 package responder
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -43,6 +45,9 @@ type Making struct {
 	Picture slack.Picture
 	// API are the addresses of the cluster's own API server, which no receiver may have.
 	API *transport.ClusterAPI
+	// InStack tells which addresses are in KubeBot's own namespace, where no receiver of a team may be; nil for the
+	// KubeBot's own receivers.
+	InStack func(ctx context.Context, address netip.Addr) (bool, error)
 	// Secret finds the value of a reference; nil for the files of mounted Secrets.
 	Secret func(ref *v1alpha1.SecretKeyRef) secretfile.Ref
 }
@@ -58,7 +63,7 @@ func Sinks(m Making) map[string]SinkFactory {
 }
 
 func (m Making) guard(r v1alpha1.Receiver) *transport.Guard {
-	return &transport.Guard{Allow: r.AllowTargets, API: m.API}
+	return &transport.Guard{Allow: r.AllowTargets, API: m.API, InStack: m.InStack}
 }
 
 func (m Making) slack(r v1alpha1.Receiver, clusterName string) (notify.Sink, error) {

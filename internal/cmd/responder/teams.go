@@ -17,12 +17,13 @@ import (
 
 // newTeams returns what keeps the routes of teams.
 func (p *process) newTeams() *teams.Keeper {
+	own := &stack{reader: p.direct, namespace: p.config.Namespace, now: time.Now, log: p.Log.WithName("teams")}
 	return teams.New(teams.Options{
 		Cache: p.cache, Client: p.direct, Target: p.pipeline, Writes: p.lease.Holds, PodName: p.PodName, Now: time.Now, Log: p.Log.WithName("teams"),
 		Account: teams.Account{Namespace: p.config.Namespace, ServiceAccount: p.config.ServiceAccount, ClusterRole: p.config.TeamSecretRole},
 		Make: func(r v1alpha1.Receiver, name string, find func(*v1alpha1.SecretKeyRef) secretfile.Ref) (pipeline.Receiver, error) {
 			kind := typeOf(r)
-			factory, ok := Sinks(Making{API: p.api, Secret: find})[kind]
+			factory, ok := Sinks(Making{API: p.api, InStack: own.has, Secret: find})[kind]
 			if !ok {
 				return pipeline.Receiver{}, fmt.Errorf("this responder knows no such type: set one of %s", strings.Join(receiverTypes, ", "))
 			}

@@ -89,7 +89,7 @@ func TestWhatHealedWhileNobodyWatchedEndsAtTheStart(t *testing.T) {
 
 	state(t, pod, true, 1, corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}}, corev1.ContainerState{})
 	r.start("b")
-	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 15*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return len(r.sink.messages()) == 2 }, 60*time.Second, 10*time.Millisecond)
 	assert.Equal(t, v1alpha1.TransitionResolved, r.sink.messages()[1].Transition)
 	require.Len(t, r.incidents(), 1)
 }

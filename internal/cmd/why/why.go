@@ -166,7 +166,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	analyst.Kube = client
-	found := analyst.Analyse(ctx, q)
+	reading, stop := context.WithTimeout(ctx, o.Timeout*9/10) // the rest is for ranking, dry runs and printing
+	defer stop()
+	found := analyst.Analyse(reading, q)
 	if found.Err != nil && inc == nil {
 		return found.Err
 	}

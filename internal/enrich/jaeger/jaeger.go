@@ -62,16 +62,18 @@ func (s Source) Read(ctx context.Context, q enrich.Question) (enrich.Telemetry, 
 	group.SetLimit(parallel)
 	for i, a := range asks {
 		group.Go(func() (err error) {
+			defer enrich.Recover(&err)
 			answers[i], err = s.find(ctx, a.service, a.from, a.to)
 			return err
 		})
 	}
 	err := group.Wait()
+	answers = slices.DeleteFunc(answers, func(td ptrace.Traces) bool { return td == ptrace.Traces{} })
+	others := newNamesakes(answers, q)
 	seen := map[[24]byte]bool{}
 	for _, td := range answers {
-		if td != (ptrace.Traces{}) {
-			add(&out, td, seen)
-		}
+		others.remove(td)
+		add(&out, td, seen)
 	}
 	out.Empty = err == nil && out.Traces.SpanCount() == 0
 	return out, err

@@ -17,6 +17,7 @@ import (
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/enrich"
+	"github.com/kubebot/kubebot/internal/enrich/enrichtest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -113,4 +114,8 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d of %d spans", out.Traces.SpanCount(), td.SpanCount())
 		}
 	})
+}
+
+func TestAPanicOverAnAnswerIsAnError(t *testing.T) {
+	enrichtest.PanicIsAnError(t, "/api/v3/traces", func(store enrich.Store) enrich.Source { return Source{store} })
 }

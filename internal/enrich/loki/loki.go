@@ -64,6 +64,7 @@ func (s Source) Read(ctx context.Context, q enrich.Question) (enrich.Telemetry, 
 	group.SetLimit(parallel)
 	for i, start := range starts {
 		group.Go(func() (err error) {
+			defer enrich.Recover(&err)
 			answers[i], err = s.lines(ctx, q.Subject.Namespace, start)
 			return err
 		})

@@ -21,6 +21,7 @@ import (
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/enrich"
+	"github.com/kubebot/kubebot/internal/enrich/enrichtest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -134,4 +135,8 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%d of %d lines", got, want)
 		}
 	})
+}
+
+func TestAPanicOverAnAnswerIsAnError(t *testing.T) {
+	enrichtest.PanicIsAnError(t, "/loki/", func(store enrich.Store) enrich.Source { return Source{store} })
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,12 +46,17 @@ const (
 	byClaim
 )
 
-// series is one query and the metric that the analysis knows it as. NS stands for the namespace as a quoted string.
+// series is one query and the metric that the analysis knows it as. NS stands for the namespace as a quoted string,
+// SERVICE for what tells services apart.
 type series struct {
 	metric string
 	by     by
 	query  string
 }
+
+// perService are the labels of the span metrics that tell services apart: those of two environments in one cluster have the
+// same names.
+const perService = "service_name, k8s_namespace_name"
 
 // The queries. Resource use is against the limit, or against the node where there is no limit. The names of the span
 // metrics and of the service graph are those of the collector's connectors.
@@ -75,15 +81,15 @@ var queries = []series{
 / (sum by (namespace, pod) (rate(http_server_request_duration_seconds_count{namespace=NS}[1m])) > 0)
 or sum by (namespace, pod) (rate(rpc_server_call_duration_seconds_sum{namespace=NS}[1m]))
 / (sum by (namespace, pod) (rate(rpc_server_call_duration_seconds_count{namespace=NS}[1m])) > 0)`},
-	{"workload.requests", byService, `30 * sum by (service_name) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m]))`},
-	{"workload.availability", byService, `1 - (sum by (service_name) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER", status_code="STATUS_CODE_ERROR"}[1m]))
-or sum by (service_name) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) * 0)
-/ (sum by (service_name) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) > 0)`},
-	{"workload.latency", byService, `sum by (service_name) (rate(traces_span_metrics_duration_seconds_sum{span_kind="SPAN_KIND_SERVER"}[1m]))
-/ (sum by (service_name) (rate(traces_span_metrics_duration_seconds_count{span_kind="SPAN_KIND_SERVER"}[1m])) > 0)`},
-	{"workload.latency.p50", byService, quantile("0.5", "service_name", `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
-	{"workload.latency.p90", byService, quantile("0.9", "service_name", `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
-	{"workload.latency.p99", byService, quantile("0.99", "service_name", `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
+	{"workload.requests", byService, `30 * sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m]))`},
+	{"workload.availability", byService, `1 - (sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER", status_code="STATUS_CODE_ERROR"}[1m]))
+or sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) * 0)
+/ (sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) > 0)`},
+	{"workload.latency", byService, `sum by (SERVICE) (rate(traces_span_metrics_duration_seconds_sum{span_kind="SPAN_KIND_SERVER"}[1m]))
+/ (sum by (SERVICE) (rate(traces_span_metrics_duration_seconds_count{span_kind="SPAN_KIND_SERVER"}[1m])) > 0)`},
+	{"workload.latency.p50", byService, quantile("0.5", perService, `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
+	{"workload.latency.p90", byService, quantile("0.9", perService, `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
+	{"workload.latency.p99", byService, quantile("0.99", perService, `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
 	// The graph says unknown of a callee without spans, and user of a caller.
 	{"edge.latency.client", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_client_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
 	{"edge.latency.server", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_server_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
@@ -107,24 +113,38 @@ func (s Source) Read(ctx context.Context, q enrich.Question) (enrich.Telemetry, 
 		out.Empty = true
 		return out, nil
 	}
-	words := strings.NewReplacer("NS", strconv.Quote(ns), "RANGE", strconv.Itoa(int(q.Now.Sub(q.From()).Seconds()))+"s")
+	words := strings.NewReplacer("SERVICE", perService, "NS", strconv.Quote(ns), "RANGE", strconv.Itoa(int(q.Now.Sub(q.From()).Seconds()))+"s")
 	matrices := make([]model.Matrix, len(queries))
 	errs := make([]error, len(queries)+2)
 	var pods, claims model.Vector
 	var group errgroup.Group
 	group.SetLimit(parallel)
-	group.Go(func() error { pods, errs[len(queries)] = s.instant(ctx, words.Replace(podOwners), q.Now); return nil })
-	group.Go(func() error {
-		claims, errs[len(queries)+1] = s.instant(ctx, words.Replace(claimOwners), q.Now)
-		return nil
-	})
+	ask := func(i int, query func() error) {
+		group.Go(func() error {
+			defer enrich.Recover(&errs[i])
+			errs[i] = query()
+			return nil
+		})
+	}
+	ask(len(queries), func() (err error) { pods, err = s.instant(ctx, words.Replace(podOwners), q.Now); return err })
+	ask(len(queries)+1, func() (err error) { claims, err = s.instant(ctx, words.Replace(claimOwners), q.Now); return err })
 	for i, x := range queries {
-		group.Go(func() error { matrices[i], errs[i] = s.window(ctx, words.Replace(x.query), q); return nil })
+		ask(i, func() (err error) { matrices[i], err = s.window(ctx, words.Replace(x.query), q); return err })
 	}
 	_ = group.Wait()
 	h := homes{pods: owners(pods, "pod"), claims: owners(claims, "persistentvolumeclaim")}
+	others := newNamesakes(queries, matrices, q)
+	mixed := false
 	for i, x := range queries {
-		add(out.Metrics, x, matrices[i], h)
+		kept := slices.DeleteFunc(matrices[i], func(stream *model.SampleStream) bool {
+			leave, unclear := others.leave(x.by, stream.Metric)
+			mixed = mixed || unclear
+			return leave
+		})
+		add(out.Metrics, x, kept, h)
+	}
+	if mixed {
+		errs = append(errs, errMixed)
 	}
 	for _, o := range h.pods {
 		out.Homes[o.Name] = o

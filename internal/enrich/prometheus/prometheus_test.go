@@ -19,6 +19,7 @@ import (
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/enrich"
+	"github.com/kubebot/kubebot/internal/enrich/enrichtest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -126,4 +127,8 @@ func FuzzAnswer(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+func TestAPanicOverAnAnswerIsAnError(t *testing.T) {
+	enrichtest.PanicIsAnError(t, "/api/v1/query", func(store enrich.Store) enrich.Source { return Source{store} })
 }

@@ -89,7 +89,7 @@ func trimPod(p *corev1.Pod) *corev1.Pod {
 	}
 	kept.Status.Phase, kept.Status.Reason, kept.Status.Message = p.Status.Phase, p.Status.Reason, short(p.Status.Message)
 	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady || c.Type == corev1.PodScheduled {
+		if c.Type == corev1.PodReady || c.Type == corev1.PodScheduled || c.Type == corev1.DisruptionTarget {
 			c.Message = short(c.Message)
 			kept.Status.Conditions = append(kept.Status.Conditions, c)
 		}

@@ -34,6 +34,8 @@ const (
 	PodCreateFailed = "PodCreateFailed"
 	// PodSandboxFailed: the pod's sandbox or network can't be made.
 	PodSandboxFailed = "PodSandboxFailed"
+	// PodEvicted: the kubelet ended pods that took more than their limit of disk, or for which the node had no room.
+	PodEvicted = "PodEvicted"
 	// NodeNotReady: a node that is not cordoned is not ready.
 	NodeNotReady = "NodeNotReady"
 	// NodePressure: a node lacks memory, disk or process IDs.
@@ -46,6 +48,9 @@ const (
 	crashHold = time.Minute
 	// loopHold after a later restart: the kubelet's longest back-off is 5 minutes, so a loop is one alert.
 	loopHold = 5 * time.Minute
+	// evictedHold after an eviction: a program that fills its disk at 100 kB/s is evicted again only then at a limit of
+	// 64 MiB, and another pod has taken over since.
+	evictedHold = 10 * time.Minute
 	// schedulingPatience: an autoscaler adds a node within 2 to 4 minutes; the rule waits 5.
 	schedulingPatience = 2 * time.Minute
 	// nodePatience: a node that joins is not ready for some seconds.

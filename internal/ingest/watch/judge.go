@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis"
 )
 
 // waitingReasons says which alert a waiting container makes; the reasons are the kubelet's.
@@ -42,7 +43,10 @@ type hit struct {
 func Judge(w Workload, now time.Time) ([]Finding, time.Time) {
 	j := &judgement{w: w, now: now, found: map[string]*hit{}}
 	for _, pod := range w.Pods {
-		if pod.DeletionTimestamp == nil && pod.Status.Phase != corev1.PodSucceeded {
+		switch {
+		case wasEvicted(pod):
+			j.evicted(pod)
+		case pod.DeletionTimestamp == nil && !finished(pod):
 			j.pod(pod)
 		}
 	}
@@ -74,6 +78,17 @@ func (j *judgement) pod(pod *corev1.Pod) {
 				j.hit(PodUnschedulable, pod.Name, c.LastTransitionTime.Time, c.Message, "")
 			}
 		}
+	}
+}
+
+// wasEvicted tells whether the kubelet evicted the pod and its owner makes another.
+func wasEvicted(pod *corev1.Pod) bool { return finished(pod) && pod.Status.Reason == "Evicted" }
+
+// evicted tells for a while of a pod that the kubelet has evicted, although its owner has made another: the same ends
+// that one too.
+func (j *judgement) evicted(pod *corev1.Pod) {
+	if at := diagnosis.EvictedAt(pod); !at.IsZero() && !j.reached(at.Add(evictedHold)) {
+		j.hit(PodEvicted, pod.Name, at, strings.TrimSpace(pod.Status.Message), "")
 	}
 }
 
@@ -132,7 +147,7 @@ func imageOf(pod *corev1.Pod, container, name string) string {
 // events takes the sums of warning events. Those about pods count only while a pod is not ready, a failure to create
 // pods only until one was created after it.
 func (j *judgement) events() {
-	unready := slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return !podReady(p) && p.DeletionTimestamp == nil })
+	unready := slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return !podReady(p) && p.DeletionTimestamp == nil && !finished(p) })
 	for name, e := range j.w.Events {
 		created := name == PodCreateFailed && slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return p.CreationTimestamp.After(e.Last) })
 		if created || name != PodCreateFailed && !unready || e.Last.Sub(e.First) < eventSpan || j.reached(e.Last.Add(eventHold)) {
@@ -174,7 +189,7 @@ var summaries = map[string]string{
 	OOMKilled: "Containers of %s were killed for their memory", PodUnschedulable: "Pods of %s can't be scheduled",
 	JobFailed: "%s failed", RolloutStuck: "The rollout of %s is stuck",
 	VolumeMountFailed: "Volumes of %s can't be mounted", PodCreateFailed: "Pods of %s can't be created",
-	PodSandboxFailed: "The sandbox of pods of %s can't be made",
+	PodSandboxFailed: "The sandbox of pods of %s can't be made", PodEvicted: "Pods of %s were evicted",
 }
 
 // acute findings mean that a human must act now if the workload has no ready replica: they do not heal by themselves.

@@ -72,29 +72,42 @@ func TestJudge(t *testing.T) {
 			want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}},
 		"a loop is held while the container runs for a while": {w: Workload{Pods: []*corev1.Pod{pod("p", true, 7, running(time.Minute), ended(1, "Error", 2*time.Minute))}},
 			want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}, next: 4 * time.Minute},
-		"a loop ends":                              {w: Workload{Pods: []*corev1.Pod{pod("p", true, 7, running(loopHold), ended(1, "Error", 6*time.Minute))}}},
-		"an end without an error":                  {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, ended(0, "Completed", 0), none)}}},
-		"a kill for memory":                        {w: Workload{Pods: []*corev1.Pod{healthy, pod("p", false, 2, running(0), ended(137, "OOMKilled", time.Second))}}, want: map[string]v1alpha1.Severity{OOMKilled: "warning", PodCrashLooping: "warning"}, next: loopHold},
-		"an image that can't be pulled":            {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ErrImagePull", "not found"), none)}}, want: map[string]v1alpha1.Severity{ImagePullFailed: "critical"}},
-		"a config error":                           {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("CreateContainerConfigError", "secret not found"), none)}}, want: map[string]v1alpha1.Severity{ContainerConfigError: "critical"}},
-		"a container that is being made":           {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ContainerCreating", ""), none)}}},
-		"a pod that is being deleted":              {w: Workload{Pods: []*corev1.Pod{deleted}}},
-		"a Job's pods may fail":                    {kind: "Job", w: Workload{Pods: []*corev1.Pod{never(pod("p", false, 0, ended(1, "Error", 0), none))}}},
-		"a Job that failed":                        {kind: "Job", w: Workload{Failed: "deadline", FailedSince: noon}, want: map[string]v1alpha1.Severity{JobFailed: "warning"}},
-		"a pod of its own is not serving":          {kind: "Pod", w: Workload{Pods: []*corev1.Pod{pod("p", false, 1, waiting("CrashLoopBackOff", ""), none)}}, want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}},
-		"a stuck rollout":                          {w: Workload{Stuck: "deadline exceeded", StuckSince: noon, Pods: []*corev1.Pod{healthy}}, want: map[string]v1alpha1.Severity{RolloutStuck: "warning"}},
-		"a pod that waits for a node for a moment": {w: Workload{Pods: []*corev1.Pod{unschedulable(time.Minute)}}, next: time.Minute},
-		"a pod that waits for a node for long":     {w: Workload{Pods: []*corev1.Pod{unschedulable(schedulingPatience)}}, want: map[string]v1alpha1.Severity{PodUnschedulable: "critical"}},
-		"a volume that was late":                   {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(10*time.Second, 0)}},
-		"a volume that does not come":              {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Minute, 0)}, want: map[string]v1alpha1.Severity{VolumeMountFailed: "critical"}, next: eventHold},
-		"a volume that came at last":               {w: Workload{Pods: []*corev1.Pod{healthy}, Events: sum(time.Minute, 0)}},
-		"pods that can't be created":               {w: Workload{Pods: []*corev1.Pod{older}, Events: uncreated}, want: map[string]v1alpha1.Severity{PodCreateFailed: "critical"}, next: eventHold - time.Minute},
-		"pods that could be created in the end":    {w: Workload{Pods: []*corev1.Pod{newer}, Events: uncreated}},
-		"a volume event of old":                    {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Hour, eventHold)}},
+		"a loop ends":                               {w: Workload{Pods: []*corev1.Pod{pod("p", true, 7, running(loopHold), ended(1, "Error", 6*time.Minute))}}},
+		"an end without an error":                   {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, ended(0, "Completed", 0), none)}}},
+		"a kill for memory":                         {w: Workload{Pods: []*corev1.Pod{healthy, pod("p", false, 2, running(0), ended(137, "OOMKilled", time.Second))}}, want: map[string]v1alpha1.Severity{OOMKilled: "warning", PodCrashLooping: "warning"}, next: loopHold},
+		"an image that can't be pulled":             {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ErrImagePull", "not found"), none)}}, want: map[string]v1alpha1.Severity{ImagePullFailed: "critical"}},
+		"a config error":                            {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("CreateContainerConfigError", "secret not found"), none)}}, want: map[string]v1alpha1.Severity{ContainerConfigError: "critical"}},
+		"a container that is being made":            {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ContainerCreating", ""), none)}}},
+		"a pod that is being deleted":               {w: Workload{Pods: []*corev1.Pod{deleted}}},
+		"a Job's pods may fail":                     {kind: "Job", w: Workload{Pods: []*corev1.Pod{never(pod("p", false, 0, ended(1, "Error", 0), none))}}},
+		"a Job that failed":                         {kind: "Job", w: Workload{Failed: "deadline", FailedSince: noon}, want: map[string]v1alpha1.Severity{JobFailed: "warning"}},
+		"a pod of its own is not serving":           {kind: "Pod", w: Workload{Pods: []*corev1.Pod{pod("p", false, 1, waiting("CrashLoopBackOff", ""), none)}}, want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}},
+		"an evicted pod that was replaced":          {w: Workload{Pods: []*corev1.Pod{healthy, evicted(pod("p", false, 0, ended(137, "Error", 0), none))}}},
+		"an evicted pod, for a while":               {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(137, "Error", 0), none)), "Evicted", time.Minute)}}, want: map[string]v1alpha1.Severity{PodEvicted: "warning"}, next: evictedHold - time.Minute},
+		"an evicted pod that was over its limit":    {w: Workload{Pods: []*corev1.Pod{healthy, overLimit(evicted(pod("p", false, 0, ended(137, "Error", 2*time.Minute), none)))}}, want: map[string]v1alpha1.Severity{PodEvicted: "warning"}, next: evictedHold - 2*time.Minute},
+		"an eviction of old":                        {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(137, "Error", 0), none)), "Evicted", evictedHold)}}},
+		"a node that was shut down lately":          {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(143, "Error", 0), none)), "Terminated", time.Minute)}}},
+		"a pod of a node that was shut down":        {w: Workload{Pods: []*corev1.Pod{evicted(pod("p", false, 4, ended(143, "Error", 0), none))}}},
+		"an evicted pod of a Job":                   {kind: "Job", w: Workload{Pods: []*corev1.Pod{onFailure(evicted(pod("p", false, 0, ended(137, "Error", 0), none)))}}},
+		"an evicted pod that nobody replaces":       {kind: "Pod", w: Workload{Pods: []*corev1.Pod{alone(evicted(pod("p", false, 0, ended(137, "Error", 0), none)))}}, want: map[string]v1alpha1.Severity{PodCrashed: "warning"}},
+		"a crash beside an evicted pod":             {w: Workload{Pods: []*corev1.Pod{evicted(pod("p", false, 0, ended(137, "Error", 0), none)), pod("r", false, 1, waiting("CrashLoopBackOff", ""), ended(1, "Error", 0))}}, want: map[string]v1alpha1.Severity{PodCrashLooping: "critical"}},
+		"a volume that came, beside an evicted pod": {w: Workload{Pods: []*corev1.Pod{healthy, evicted(pod("p", false, 0, none, none))}, Events: sum(time.Minute, 0)}},
+		"a stuck rollout":                           {w: Workload{Stuck: "deadline exceeded", StuckSince: noon, Pods: []*corev1.Pod{healthy}}, want: map[string]v1alpha1.Severity{RolloutStuck: "warning"}},
+		"a pod that waits for a node for a moment":  {w: Workload{Pods: []*corev1.Pod{unschedulable(time.Minute)}}, next: time.Minute},
+		"a pod that waits for a node for long":      {w: Workload{Pods: []*corev1.Pod{unschedulable(schedulingPatience)}}, want: map[string]v1alpha1.Severity{PodUnschedulable: "critical"}},
+		"a volume that was late":                    {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(10*time.Second, 0)}},
+		"a volume that does not come":               {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Minute, 0)}, want: map[string]v1alpha1.Severity{VolumeMountFailed: "critical"}, next: eventHold},
+		"a volume that came at last":                {w: Workload{Pods: []*corev1.Pod{healthy}, Events: sum(time.Minute, 0)}},
+		"pods that can't be created":                {w: Workload{Pods: []*corev1.Pod{older}, Events: uncreated}, want: map[string]v1alpha1.Severity{PodCreateFailed: "critical"}, next: eventHold - time.Minute},
+		"pods that could be created in the end":     {w: Workload{Pods: []*corev1.Pod{newer}, Events: uncreated}},
+		"a volume event of old":                     {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Hour, eventHold)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.kind == "" {
 				c.kind = "Deployment"
+			}
+			for i, p := range c.w.Pods {
+				c.w.Pods[i] = trimPod(p.DeepCopy())
 			}
 			c.w.Subject = v1alpha1.Subject{Kind: c.kind, Namespace: "shop", Name: "checkout"}
 			found, next := Judge(c.w, noon)
@@ -118,6 +131,36 @@ func TestJudge(t *testing.T) {
 
 func never(p *corev1.Pod) *corev1.Pod {
 	p.Spec.RestartPolicy = corev1.RestartPolicyNever
+	return p
+}
+
+// evicted makes what is left of a ReplicaSet's pod that was evicted, or whose node was shut down.
+func evicted(p *corev1.Pod) *corev1.Pod {
+	p.Status.Phase, p.Spec.RestartPolicy = corev1.PodFailed, corev1.RestartPolicyAlways
+	p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "checkout-5d8", Controller: new(true)}}
+	return p
+}
+
+// fromNode makes it what the kubelet says of a pod that it ended for a reason.
+func fromNode(p *corev1.Pod, reason string, since time.Duration) *corev1.Pod {
+	p.Status.Reason, p.Status.Message = reason, "Usage of EmptyDir volume \"data\" exceeds the limit \"64Mi\". "
+	p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "TerminationByKubelet", LastTransitionTime: ago(since)})
+	return p
+}
+
+// overLimit makes it what the kubelet says of a pod that was over its own limit of disk.
+func overLimit(p *corev1.Pod) *corev1.Pod {
+	p.Status.Reason, p.Status.Message = "Evicted", "Usage of EmptyDir volume \"data\" exceeds the limit \"64Mi\". "
+	return p
+}
+
+func onFailure(p *corev1.Pod) *corev1.Pod {
+	p.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	return p
+}
+
+func alone(p *corev1.Pod) *corev1.Pod {
+	p.OwnerReferences = nil
 	return p
 }
 

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis"
 )
 
 // goneOwners is how many owners of deleted pods are remembered: an alert about a pod often comes after it is gone.
@@ -216,7 +217,10 @@ func podReady(pod *corev1.Pod) bool {
 	return false
 }
 
-func finished(pod *corev1.Pod) bool { return pod.Status.Phase == corev1.PodSucceeded }
+// finished tells whether a pod ended for good and needs nobody: it has done its work, or it was ended from outside.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || diagnosis.EndedFromOutside(pod)
+}
 
 func nodeReady(n *corev1.Node) bool {
 	for _, c := range n.Status.Conditions {

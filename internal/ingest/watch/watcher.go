@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/pipeline"
 )
 
@@ -30,6 +32,9 @@ const (
 	sweepPause = time.Minute
 	// storeTime is the deadline of storing what one look found.
 	storeTime = 15 * time.Second
+	// deletedPause is how long what an Incident was about is left alone after it was deleted: when the KubeBot itself is
+	// deleted its Incidents go with it, and the responder that would tell of them again ends a moment later.
+	deletedPause = 30 * time.Second
 	// judges work at a time.
 	judges = 4
 )
@@ -70,6 +75,8 @@ type tracked struct {
 	since   time.Time
 	events  map[string]EventSum
 	jobs    map[types.NamespacedName]endedJob
+	// evicted are pods that were evicted lately: those of StatefulSets and DaemonSets are deleted at once.
+	evicted map[types.UID]*corev1.Pod
 }
 
 // endedJob is a Job that ended; why is empty if it was complete.
@@ -133,6 +140,9 @@ func (w *Watcher) sweep() {
 }
 
 func (w *Watcher) later(key string) { w.queue.AddAfter(key, settle+rand.N(settle)) }
+
+// Deleted takes an Incident that was deleted: what it was about and still stands is told again.
+func (w *Watcher) Deleted(inc *v1alpha1.Incident) { w.queue.AddAfter(inc.Spec.GroupKey, deletedPause) }
 
 func (w *Watcher) work(ctx context.Context) {
 	for {
@@ -208,6 +218,15 @@ func (w *Watcher) look(key string) ([]Finding, map[string]string, time.Time) {
 	load := Workload{Subject: t.subject, Stuck: t.stuck, StuckSince: t.since, Events: map[string]EventSum{}}
 	for _, pod := range t.pods {
 		load.Pods = append(load.Pods, pod)
+	}
+	for uid, pod := range t.evicted {
+		if now.Sub(diagnosis.EvictedAt(pod)) >= evictedHold {
+			delete(t.evicted, uid)
+			continue
+		}
+		if !slices.ContainsFunc(load.Pods, func(p *corev1.Pod) bool { return p.UID == uid }) {
+			load.Pods = append(load.Pods, pod)
+		}
 	}
 	for name, e := range t.events {
 		if now.Sub(e.Last) >= eventHold {
@@ -291,6 +310,7 @@ func (w *Watcher) forget(kind, namespace, name string) {
 	key := pipeline.WorkloadGroup(subject).Key
 	if t, ok := w.workloads[key]; ok {
 		clear(t.events)
+		clear(t.evicted)
 		w.drop(key)
 	}
 	w.later(key)
@@ -301,7 +321,8 @@ func (w *Watcher) track(subject v1alpha1.Subject) (string, *tracked) {
 	key := pipeline.WorkloadGroup(subject).Key
 	t, ok := w.workloads[key]
 	if !ok {
-		t = &tracked{subject: subject, pods: map[types.NamespacedName]*corev1.Pod{}, events: map[string]EventSum{}, jobs: map[types.NamespacedName]endedJob{}}
+		t = &tracked{subject: subject, pods: map[types.NamespacedName]*corev1.Pod{}, events: map[string]EventSum{}, jobs: map[types.NamespacedName]endedJob{},
+			evicted: map[types.UID]*corev1.Pod{}}
 		w.workloads[key] = t
 	}
 	return key, t
@@ -309,7 +330,7 @@ func (w *Watcher) track(subject v1alpha1.Subject) (string, *tracked) {
 
 // drop forgets a workload of which nothing is left; the lock is held.
 func (w *Watcher) drop(key string) {
-	if t, ok := w.workloads[key]; ok && len(t.pods) == 0 && t.stuck == "" && len(t.events) == 0 && len(t.jobs) == 0 {
+	if t, ok := w.workloads[key]; ok && len(t.pods) == 0 && t.stuck == "" && len(t.events) == 0 && len(t.jobs) == 0 && len(t.evicted) == 0 {
 		delete(w.workloads, key)
 	}
 }
@@ -322,6 +343,9 @@ func (w *Watcher) pod(pod *corev1.Pod) {
 	}
 	w.homes[name] = key
 	t.pods[name] = pod
+	if wasEvicted(pod) {
+		t.evicted[pod.UID] = pod
+	}
 	w.later(key)
 }
 

@@ -1,17 +1,26 @@
 package watch
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/mask"
+	"github.com/kubebot/kubebot/internal/pipeline"
 )
 
 func TestDeletedWorkloadEndsItsEvents(t *testing.T) {
@@ -34,11 +43,65 @@ func TestDeletedWorkloadEndsItsEvents(t *testing.T) {
 	}
 }
 
+// The controller of a StatefulSet deletes a pod that failed at once, and makes one of the same name.
+func TestAnEvictionIsToldThoughThePodIsGone(t *testing.T) {
+	now := noon
+	w := New(Options{Now: func() time.Time { return now }, Topology: &Topology{Reader: fake.NewClientBuilder().Build()}})
+	of := func(p *corev1.Pod, uid types.UID) *corev1.Pod {
+		p.UID = uid
+		p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "StatefulSet", Name: "db", Controller: new(true)}}
+		return p
+	}
+	full := of(overLimit(evicted(pod("db-0", false, 0, ended(137, "Error", time.Minute), corev1.ContainerState{}))), "1")
+	w.changed(full)
+	w.deleted(full)
+	w.changed(of(pod("db-0", true, 0, running(time.Second), corev1.ContainerState{}), "2"))
+	key := pipeline.WorkloadGroup(v1alpha1.Subject{APIVersion: "apps/v1", Kind: "StatefulSet", Namespace: "shop", Name: "db"}).Key
+	found, _, next := w.look(key)
+	require.Len(t, found, 1)
+	assert.Equal(t, PodEvicted, found[0].Name)
+	now = next
+	found, _, _ = w.look(key)
+	assert.Empty(t, found, "after a while")
+}
+
 func TestSecretsInWhatIsWatchedAreMasked(t *testing.T) {
 	a := alertOf(Finding{Name: ContainerConfigError, Severity: v1alpha1.SeverityWarning, Summary: "Container app waits: token=hunter2hunter2",
 		Description: `exec: "/app --password=hunter2hunter2"`}, nil, nil)
 	for name, text := range a.Annotations {
 		assert.NotContains(t, text, "hunter2", name)
 		assert.Contains(t, text, mask.Hidden, name)
+	}
+}
+
+func TestDeletedIncidentIsToldAgainWhileItsTroubleStands(t *testing.T) {
+	checkout := v1alpha1.Subject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
+	for name, c := range map[string]struct {
+		stuck string
+		stop  time.Duration // after the deletion
+		want  []string
+	}{
+		"a rollout that is still stuck": {"deadline exceeded", time.Minute, []string{RolloutStuck}},
+		"one that went on":              {"", time.Minute, nil},
+		"a KubeBot that goes with it":   {"deadline exceeded", 10 * time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var got []string
+				w := New(Options{Index: pipeline.NewIndex("uid"), Now: time.Now, Log: logr.Discard(), Store: func(_ context.Context, alerts []alert.Alert) error {
+					for _, a := range alerts {
+						got = append(got, a.Name())
+					}
+					return nil
+				}})
+				key, tracked := w.track(checkout)
+				tracked.stuck, tracked.since = c.stuck, time.Now()
+				w.Deleted(&v1alpha1.Incident{Spec: v1alpha1.IncidentSpec{GroupKey: key}})
+				ctx, cancel := context.WithTimeout(t.Context(), c.stop)
+				defer cancel()
+				require.NoError(t, w.Run(ctx))
+				assert.Equal(t, c.want, got)
+			})
+		})
 	}
 }

@@ -102,10 +102,13 @@ func pods(b *strings.Builder, list []corev1.Pod) {
 }
 
 func order(p *corev1.Pod) int {
-	if diagnosis.PodReady(p) {
+	switch {
+	case diagnosis.Unready(p):
+		return 0
+	case diagnosis.PodReady(p):
 		return 1
 	}
-	return 0
+	return 2
 }
 
 // events says the last warnings of the workload and its pods.

@@ -168,7 +168,10 @@ func during(err error) notify.Result {
 		return before(err)
 	}
 	if c := failed.ErrorCode(); c != 0 {
-		return refusedBy(c)
+		res := refusedBy(c)
+		// What comes after the addresses is the mail itself, such as one that is too large or looks like spam.
+		res.OnlyThis = res.Outcome == notify.Refused && failed.Reason != mail.ErrSMTPMailFrom && failed.Reason != mail.ErrSMTPRcptTo
+		return res
 	}
 	if failed.Reason == mail.ErrSMTPDataClose {
 		return notify.Result{Outcome: notify.Unknown, Word: "ConnectionReset", Detail: "The connection to the mail server ended before it had answered to the mail."}

@@ -173,6 +173,9 @@ func TestEveryAnswerIsSorted(t *testing.T) {
 			if res.Outcome != want || res.Detail == "" || strings.Contains(res.Detail, "planted") || len(box.got()) != 0 {
 				t.Errorf("%d to %s gives %+v and %d mails", answer.Code, step, res, len(box.got()))
 			}
+			if onlyThis := want == notify.Refused && step == "data"; res.OnlyThis != onlyThis {
+				t.Errorf("%d to %s: a refusal of this mail alone: %t, want %t", answer.Code, step, res.OnlyThis, onlyThis)
+			}
 		}
 	}
 }

@@ -92,27 +92,44 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 		return *fail
 	}
 	path, content := s.call(msg)
-	body, err := json.Marshal(content)
-	if err != nil {
-		return *post.Refused("BadMessage", "The message can't be written as JSON.")
-	}
-	res := post.Do(ctx, client, post.Request{
-		URL: s.options.APIURL + path, Body: body, Now: s.options.Now, Accepted: []int{http.StatusAccepted},
-		Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"GenieKey " + key}},
-		Advice: post.Advice{
-			Denied: "check the key, and that the integration may create and change alerts", Missing: "check apiURL", Rejected: "check the responders",
-		},
-	})
+	res := s.post(ctx, client, key, path, content)
 	if res.Outcome == notify.Delivered && msg.MayHaveArrived && strings.Contains(path, "/notes?") {
 		res.PossibleDuplicate = "An earlier attempt had no answer, so the alert may have the same note twice."
+	}
+	if res.Outcome == notify.Delivered && msg.Tells(v1alpha1.DetailBecameCritical) {
+		res = s.post(ctx, client, key, verb(msg.Incident, v1alpha1.SeverityWarning, "close"), action{"KubeBot", "It became critical, which is an alert of its own."})
 	}
 	return res
 }
 
-// Alias joins the calls of an incident. The Incident's name is a hash of its KubeBot and group with a number, so it is
-// unique among clusters.
-func Alias(inc *v1alpha1.Incident) string {
-	return "kubebot/" + inc.Namespace + "/" + inc.Name
+func (s *Sink) post(ctx context.Context, client *http.Client, key, path string, content any) notify.Result {
+	body, err := json.Marshal(content)
+	if err != nil {
+		return *post.Rejected("BadMessage", "The message can't be written as JSON.")
+	}
+	return post.Do(ctx, client, post.Request{
+		URL: s.options.APIURL + path, Body: body, Now: s.options.Now, Accepted: []int{http.StatusAccepted}, KeyIsContent: true, // 422: "Key format is not valid!"
+		Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"GenieKey " + key}},
+		Advice: post.Advice{
+			Denied: "check the key, and that the integration may create and change alerts", Missing: "check apiURL", Rejected: "check the key and the responders",
+		},
+	})
+}
+
+// Alias joins the calls of an incident while it is critical, or while it is not: Opsgenie notifies nobody of a repeat of an
+// alert that is there, so an incident that becomes critical is a new one. The Incident's name is a hash of its KubeBot and
+// group with a number, so it is unique among clusters.
+func Alias(inc *v1alpha1.Incident, severity v1alpha1.Severity) string {
+	alias := "kubebot/" + inc.Namespace + "/" + inc.Name
+	if severity != v1alpha1.SeverityCritical {
+		alias += "/lower"
+	}
+	return alias
+}
+
+// verb is the path of what is done with the alert that is there.
+func verb(inc *v1alpha1.Incident, severity v1alpha1.Severity, what string) string {
+	return "v2/alerts/" + url.PathEscape(Alias(inc, severity)) + "/" + what + "?identifierType=alias"
 }
 
 // The forms of https://docs.opsgenie.com/docs/alert-api.
@@ -141,17 +158,21 @@ type (
 // call is what is posted where.
 func (s *Sink) call(msg notify.Message) (path string, content any) {
 	sum := summary.Of(msg, s.options.ClusterName)
-	alert := "v2/alerts/" + url.PathEscape(Alias(msg.Incident))
+	severity := sum.Severity
+	if msg.Transition == v1alpha1.TransitionResolved || msg.Loud() {
+		severity = msg.Incident.Status.Severity
+	}
 	switch {
 	case msg.Transition == v1alpha1.TransitionResolved:
-		return alert + "/close?identifierType=alias", action{"KubeBot", sum.Text}
-	case msg.Transition == v1alpha1.TransitionUpdated && sum.Acknowledged:
-		return alert + "/acknowledge?identifierType=alias", action{"KubeBot", sum.State()}
+		return verb(msg.Incident, severity, "close"), action{"KubeBot", sum.Text}
+	case msg.Loud():
+	case msg.Transition == v1alpha1.TransitionUpdated && sum.Acknowledged && msg.Tells(v1alpha1.DetailAcknowledged):
+		return verb(msg.Incident, severity, "acknowledge"), action{"KubeBot", sum.State()}
 	case msg.Transition == v1alpha1.TransitionUpdated:
-		return alert + "/notes?identifierType=alias", action{"KubeBot", cmp.Or(sum.Text, sum.Title)}
+		return verb(msg.Incident, severity, "notes"), action{"KubeBot", cmp.Or(sum.Text, sum.Title)}
 	}
 	out := create{
-		Message: summary.Line(sum.Title, maxMessage), Alias: Alias(msg.Incident), Description: sum.Plain(), Details: map[string]string{},
+		Message: summary.Line(sum.Title, maxMessage), Alias: Alias(msg.Incident, severity), Description: sum.Plain(), Details: map[string]string{},
 		Entity: sum.Subject, Source: "KubeBot", Priority: priority(sum.Severity),
 	}
 	for _, f := range sum.Facts() {

@@ -32,16 +32,19 @@ func sent(t *testing.T, msg notify.Message) (notifytest.Call, notify.Result) {
 func TestTheCallsOfAnIncidentShareAnAlias(t *testing.T) {
 	acknowledged := notifytest.Later(v1alpha1.TransitionUpdated, 2)
 	acknowledged.Incident.Spec.Acknowledge = &v1alpha1.Request{By: "anna"}
+	found := acknowledged
+	acknowledged.Details = []v1alpha1.TransitionDetail{v1alpha1.DetailAcknowledged}
 	const alert = "/v2/alerts/kubebot%2Fkubebot%2Fmain-7f3a-1"
 	for name, c := range map[string]struct {
 		msg  notify.Message
 		path string
 	}{
-		"opened":       {notifytest.Message(), "/v2/alerts"},
-		"updated":      {notifytest.Later(v1alpha1.TransitionUpdated, 2), alert + "/notes"},
-		"acknowledged": {acknowledged, alert + "/acknowledge"},
-		"resolved":     {notifytest.Later(v1alpha1.TransitionResolved, 3), alert + "/close"},
-		"reopened":     {notifytest.Later(v1alpha1.TransitionReopened, 4), "/v2/alerts"},
+		"opened":                    {notifytest.Message(), "/v2/alerts"},
+		"updated":                   {notifytest.Later(v1alpha1.TransitionUpdated, 2), alert + "/notes"},
+		"acknowledged":              {acknowledged, alert + "/acknowledge"},
+		"updated once acknowledged": {found, alert + "/notes"},
+		"resolved":                  {notifytest.Later(v1alpha1.TransitionResolved, 3), alert + "/close"},
+		"reopened":                  {notifytest.Later(v1alpha1.TransitionReopened, 4), "/v2/alerts"},
 	} {
 		call, _ := sent(t, c.msg)
 		if call.Path != c.path || call.Header.Get("Authorization") != "GenieKey K0123" {
@@ -50,6 +53,22 @@ func TestTheCallsOfAnIncidentShareAnAlias(t *testing.T) {
 		if aliased := call.Query == "identifierType=alias"; aliased != strings.HasPrefix(c.path, alert) {
 			t.Errorf("%s: the query is %q", name, call.Query)
 		}
+	}
+}
+
+func TestWhatBecomesCriticalIsAnAlertOfItsOwn(t *testing.T) {
+	const alert = "/v2/alerts/kubebot%2Fkubebot%2Fmain-7f3a-1"
+	worse := notifytest.Later(v1alpha1.TransitionUpdated, 2)
+	worse.Details = []v1alpha1.TransitionDetail{v1alpha1.DetailAcknowledged, v1alpha1.DetailBecameCritical}
+	worse.Incident.Spec.Acknowledge = &v1alpha1.Request{By: "anna"}
+	r := notifytest.NewRecorder(t)
+	if res := sink(t, r).Send(t.Context(), worse); res.Outcome != notify.Delivered {
+		t.Fatalf("got %+v", res)
+	}
+	calls := r.Calls()
+	if len(calls) != 2 || calls[0].Path != "/v2/alerts" || !strings.Contains(calls[0].Body, `"priority":"P1"`) ||
+		!strings.Contains(calls[0].Body, `"alias":"kubebot/kubebot/main-7f3a-1"`) || calls[1].Path != alert+"%2Flower/close" {
+		t.Errorf("got %+v", calls)
 	}
 }
 

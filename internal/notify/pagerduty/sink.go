@@ -86,13 +86,21 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	if fail != nil {
 		return *fail
 	}
-	body, err := json.Marshal(event(msg, key, s.options.ClusterName))
+	res := s.post(ctx, client, event(msg, key, s.options.ClusterName))
+	if res.Outcome == notify.Delivered && msg.Tells(v1alpha1.DetailBecameCritical) {
+		res = s.post(ctx, client, pagerduty.V2Event{RoutingKey: key, DedupKey: DedupKey(msg.Incident, v1alpha1.SeverityWarning), Client: "KubeBot", Action: "resolve"})
+	}
+	return res
+}
+
+func (s *Sink) post(ctx context.Context, client *http.Client, e pagerduty.V2Event) notify.Result {
+	body, err := json.Marshal(e)
 	if err != nil {
-		return *post.Refused("BadMessage", "The message can't be written as JSON.")
+		return *post.Rejected("BadMessage", "The message can't be written as JSON.")
 	}
 	return post.Do(ctx, client, post.Request{
 		URL: s.options.APIURL + "v2/enqueue", Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Now: s.options.Now,
-		Accepted: []int{http.StatusAccepted},
+		Accepted: []int{http.StatusAccepted}, KeyIsContent: true, // 400: "Invalid routing key"
 		Advice: post.Advice{
 			Denied: "check the integration key", Missing: "check apiURL",
 			Rejected: "check that the Secret holds the integration key of an Events API v2 integration",
@@ -100,21 +108,29 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	})
 }
 
-// DedupKey joins the events of an incident. The Incident's name is a hash of its KubeBot and group with a number, so it
-// is unique among clusters.
-func DedupKey(inc *v1alpha1.Incident) string {
-	return "kubebot/" + inc.Namespace + "/" + inc.Name
+// DedupKey joins the events of an incident while it is critical, or while it is not: PagerDuty notifies nobody of a further
+// event of an alert that is there, so an incident that becomes critical is a new one. The Incident's name is a hash of its
+// KubeBot and group with a number, so it is unique among clusters.
+func DedupKey(inc *v1alpha1.Incident, severity v1alpha1.Severity) string {
+	key := "kubebot/" + inc.Namespace + "/" + inc.Name
+	if severity != v1alpha1.SeverityCritical {
+		key += "/lower"
+	}
+	return key
 }
 
 // event is a message in PagerDuty's form (https://developer.pagerduty.com/docs/send-alert-event).
 func event(msg notify.Message, key, cluster string) pagerduty.V2Event {
 	sum := summary.Of(msg, cluster)
-	e := pagerduty.V2Event{RoutingKey: key, DedupKey: DedupKey(msg.Incident), Client: "KubeBot"}
+	e := pagerduty.V2Event{RoutingKey: key, DedupKey: DedupKey(msg.Incident, sum.Severity), Client: "KubeBot"}
+	if msg.Transition == v1alpha1.TransitionResolved || msg.Loud() {
+		e.DedupKey = DedupKey(msg.Incident, msg.Incident.Status.Severity)
+	}
 	switch {
 	case msg.Transition == v1alpha1.TransitionResolved:
 		e.Action = "resolve"
 		return e
-	case msg.Transition == v1alpha1.TransitionUpdated && sum.Acknowledged:
+	case msg.Transition == v1alpha1.TransitionUpdated && sum.Acknowledged && msg.Tells(v1alpha1.DetailAcknowledged) && !msg.Loud():
 		e.Action = "acknowledge"
 		return e
 	}

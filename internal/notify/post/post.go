@@ -26,6 +26,9 @@ type Request struct {
 	// Accepted are the statuses by which the receiver says that it took the message; empty for every 2xx. Another 2xx
 	// leaves open whether it did: a proxy's page looks like that.
 	Accepted []int
+	// KeyIsContent tells that the receiver refuses a wrong key as it refuses a wrong message: no status is about the message
+	// alone.
+	KeyIsContent bool
 	// Advice says what to check after an answer that only a person can mend.
 	Advice Advice
 	// Now is the clock that Retry-After dates are compared with.
@@ -41,9 +44,14 @@ type Advice struct {
 // SecretMissing is the word of a refusal for want of a file from a Secret.
 const SecretMissing = "SecretMissing"
 
-// Refused is the result of what a person must change.
+// Refused is the result of what a person must change before the receiver takes anything.
 func Refused(word, detail string) *notify.Result {
 	return &notify.Result{Outcome: notify.Refused, Word: word, Detail: detail}
+}
+
+// Rejected is the result of a message that can't be sent or is refused for what is in it.
+func Rejected(word, detail string) *notify.Result {
+	return &notify.Result{Outcome: notify.Refused, Word: word, Detail: detail, OnlyThis: true}
 }
 
 // Reason is what a receiver's condition says of a refusal before any call; empty for none.
@@ -123,7 +131,14 @@ func (r Request) answered(status int, retryAfter time.Duration) notify.Result {
 	case status == http.StatusNotFound || status == http.StatusGone:
 		return *Refused("WrongURL", said+": "+r.Advice.Missing+".")
 	}
-	return *Refused("Rejected", said+": "+r.Advice.Rejected+".")
+	res := *Refused("Rejected", said+": "+r.Advice.Rejected+".")
+	res.OnlyThis = aboutContent[status] && !r.KeyIsContent
+	return res
+}
+
+// aboutContent are the statuses that are about what was sent (RFC 9110, 15.5).
+var aboutContent = map[int]bool{
+	http.StatusBadRequest: true, http.StatusConflict: true, http.StatusRequestEntityTooLarge: true, http.StatusUnprocessableEntity: true,
 }
 
 func (r Request) taken(status int, said string) notify.Result {

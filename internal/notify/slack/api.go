@@ -21,6 +21,7 @@ const maxAnswer = 16 << 20
 // api is the Web API with one token.
 type api struct {
 	client *slackgo.Client
+	http   *http.Client
 	token  string
 }
 
@@ -28,6 +29,7 @@ type api struct {
 func newAPI(client *http.Client, base, token string, now func() time.Time) *api {
 	return &api{
 		client: slackgo.New(token, slackgo.OptionAPIURL(base), slackgo.OptionHTTPClient(doer{client: client, now: now})),
+		http:   client,
 		token:  token,
 	}
 }

@@ -9,6 +9,7 @@ import (
 	slackgo "github.com/slack-go/slack"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/document"
 	"github.com/kubebot/kubebot/internal/notify"
 )
 
@@ -73,18 +74,10 @@ func whole(msg notify.Message) string {
 	return line("It is part of "+msg.Incident.Status.DuplicateOf, maxCause)
 }
 
-// stated is the cause that the incident states, if an analysis found it.
-func stated(inc *v1alpha1.Incident) *v1alpha1.Cause {
-	if c := inc.Status.Causes; len(c) > 0 && inc.Status.Cause != "" && strings.HasPrefix(c[0].Sentence, inc.Status.Cause) {
-		return &c[0]
-	}
-	return nil
-}
-
 // cause says the likely cause, with its score where an analysis gave one.
 func cause(inc *v1alpha1.Incident) string {
 	text := line(inc.Status.Cause, maxCause)
-	switch c := stated(inc); {
+	switch c := document.Stated(inc); {
 	case text == "":
 		return ""
 	case c != nil:
@@ -95,7 +88,7 @@ func cause(inc *v1alpha1.Incident) string {
 
 // fix says what repairs the cause, and the first command to copy.
 func fix(inc *v1alpha1.Incident) string {
-	c := stated(inc)
+	c := document.Stated(inc)
 	if c == nil || c.Fix == nil {
 		return ""
 	}

@@ -10,6 +10,7 @@ import (
 	slackgo "github.com/slack-go/slack"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/document"
 	"github.com/kubebot/kubebot/internal/interact"
 	"github.com/kubebot/kubebot/internal/notify"
 )
@@ -34,13 +35,20 @@ func ActionOf(actionID string) (interact.Action, bool) {
 	return interact.Parse(name)
 }
 
-// valueOf is the value of each button: which Incident it is about.
-func valueOf(inc *v1alpha1.Incident) string { return string(inc.UID) + "/" + inc.Name }
+// valueOf is the value of a button: which Incident it is about, and which of its causes.
+func valueOf(action interact.Action, inc *v1alpha1.Incident) string {
+	value := string(inc.UID) + "/" + inc.Name
+	if place, ok := action.Judges(); ok && int(place) <= len(inc.Status.Causes) {
+		value += "/" + interact.CauseKey(inc.Status.Causes[place-1])
+	}
+	return value
+}
 
-// IncidentOf reads the value of a button of ours.
-func IncidentOf(value string) (uid, name string, ok bool) {
+// IncidentOf reads the value of a button of ours. The cause is empty where the button is about none.
+func IncidentOf(value string) (uid, name, cause string, ok bool) {
 	uid, name, ok = strings.Cut(value, "/")
-	return uid, name, ok && uid != "" && name != "" && len(value) <= 512 && !strings.ContainsAny(name, "/ ")
+	name, cause, _ = strings.Cut(name, "/")
+	return uid, name, cause, ok && uid != "" && name != "" && len(value) <= 512 && !strings.ContainsAny(name+cause, "/ ")
 }
 
 // Plain returns data from anywhere as a text object and as a text for notifications, safe to show and cut to a limit.
@@ -51,7 +59,7 @@ func Plain(data string, limit int) (*slackgo.TextBlockObject, string) {
 
 // Button is a button of an action about an Incident. The label is cut to what Slack takes.
 func Button(action interact.Action, inc *v1alpha1.Incident, label string) *slackgo.ButtonBlockElement {
-	return slackgo.NewButtonBlockElement(actionPrefix+string(action), valueOf(inc), plain(line(label, limitButton)))
+	return slackgo.NewButtonBlockElement(actionPrefix+string(action), valueOf(action, inc), plain(line(label, limitButton)))
 }
 
 const (
@@ -84,7 +92,7 @@ func buttons(msg notify.Message, links Links) []slackgo.Block {
 	first = append(first, Button(interact.Details, inc, "Show more"))
 	first = append(first, linkButtons(inc, links)...)
 	second = append(second, Button(interact.Mattered, inc, "This mattered"), Button(interact.Noise, inc, "This was noise"))
-	if stated(inc) != nil {
+	if document.Stated(inc) != nil {
 		second = append(second, Button(interact.CauseRight, inc, "Cause is right"), Button(interact.CauseWrong, inc, "Cause is wrong"))
 	}
 	return []slackgo.Block{slackgo.NewActionBlock("kubebot_do", first...), slackgo.NewActionBlock("kubebot_judge", second...)}

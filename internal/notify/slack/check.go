@@ -3,8 +3,10 @@ package slack
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
+	"time"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -13,7 +15,33 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/transport"
 )
 
-// Check looks whether the token is there and valid, whether it may post, and whether the channel's history can be read.
+// Slack allows an app some 50 calls of conversations.history a minute in a workspace, for all its receivers and replicas,
+// and a look-up after a lost answer needs them. So Slack is asked about a receiver that is well now and then, about one that
+// is not ever less often, and never before it wants to be asked again.
+const (
+	// checkWell is how long at least the answer about a receiver that is well counts; up to as long again is added, so that
+	// many receivers do not ask in step.
+	checkWell = 5 * time.Minute
+	// checkSoon is how long the first complaint counts; each further one counts twice as long, up to checkWell.
+	checkSoon = 10 * time.Second
+	// checkApart is the least time until Slack is asked again because a message went otherwise than it said.
+	checkApart = time.Minute
+)
+
+// verdict is what the last check said, with the client and token that it was made with.
+type verdict struct {
+	reason, message string
+	client          *http.Client
+	token           string
+	// until is how long it counts, and earliest when at the earliest it can end before.
+	until, earliest time.Time
+	// pause is how long it counts as a complaint; 0 for none.
+	pause time.Duration
+}
+
+// Check looks whether the token is there and valid, whether it may post, and whether the channel's history can be read. It
+// asks Slack only now and then, but at once when the token or the authorities have changed, and soon when a message went
+// otherwise than the last answer has it.
 func (s *Sink) Check(ctx context.Context) (reason, message string) {
 	ctx, cancel := transport.WithMargin(ctx)
 	defer cancel()
@@ -25,17 +53,57 @@ func (s *Sink) Check(ctx context.Context) (reason, message string) {
 	default:
 		return v1alpha1.ReasonInvalidSpec, fail.detail
 	}
-	reason, message = s.check(ctx, api)
-	return reason, strings.ReplaceAll(message, api.token, "[token]")
+	s.mu.Lock()
+	last := s.verdict
+	s.mu.Unlock()
+	if last.token != api.token || last.client != api.http {
+		last = verdict{client: api.http, token: api.token}
+	}
+	now := s.options.Now()
+	if now.Before(last.until) {
+		return last.reason, last.message
+	}
+	next := last
+	reason, message, fail = s.check(ctx, api)
+	if fail == nil || fail.word != "RateLimited" { // being told to wait says nothing about the receiver
+		next.reason, next.message = reason, strings.ReplaceAll(message, api.token, "[token]")
+	}
+	next.until, next.earliest, next.pause = now.Add(checkWell+rand.N(checkWell)), now.Add(checkApart), 0
+	if reason != "" || fail != nil {
+		next.pause = min(max(2*last.pause, checkSoon), checkWell)
+		next.until = now.Add(next.pause)
+	}
+	if fail != nil && fail.retryAfter > next.pause {
+		next.until, next.earliest = now.Add(fail.retryAfter), now.Add(fail.retryAfter)
+	}
+	s.mu.Lock()
+	s.verdict = next
+	s.mu.Unlock()
+	return next.reason, next.message
 }
 
-func (s *Sink) check(ctx context.Context, api *api) (reason, message string) {
+// compare lets Slack be asked soon if a message went otherwise than the last check has it.
+func (s *Sink) compare(res notify.Result) {
+	if res.Word == "RateLimited" || res.OnlyThis {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	well := s.verdict.reason == "" || s.verdict.reason == v1alpha1.ReasonHistoryUnavailable
+	if arrived := res.Outcome == notify.Delivered; arrived != well && s.verdict.earliest.Before(s.verdict.until) {
+		s.verdict.until = s.verdict.earliest
+	}
+}
+
+// check asks Slack; fail is a call that did not succeed.
+func (s *Sink) check(ctx context.Context, api *api) (reason, message string, fail *failure) {
 	scopes, fail := api.scopes(ctx)
 	switch {
 	case fail != nil:
-		return s.sort(fail)
+		reason, message = s.sort(fail)
+		return reason, message, fail
 	case len(scopes) > 0 && !scopes["chat:write"]:
-		return v1alpha1.ReasonReceiverRefused, "The Slack app lacks the scope chat:write: add it and install the app again."
+		return v1alpha1.ReasonReceiverRefused, "The Slack app lacks the scope chat:write: add it and install the app again.", nil
 	}
 	channel, fail := s.resolve(ctx, api)
 	if fail == nil {
@@ -43,14 +111,15 @@ func (s *Sink) check(ctx context.Context, api *api) (reason, message string) {
 	}
 	switch {
 	case fail == nil:
-		return "", ""
+		return "", "", nil
 	case fail.code == "channel_not_found" && channel != "":
-		return v1alpha1.ReasonReceiverRefused, fail.detail
+		return v1alpha1.ReasonReceiverRefused, fail.detail, fail
 	case fail.outcome == notify.Refused:
 		return v1alpha1.ReasonHistoryUnavailable, fmt.Sprintf(
-			"The history of the Slack channel can't be read, so a lost answer may lead to a second copy of a message. %s", historyAdvice(fail))
+			"The history of the Slack channel can't be read, so a lost answer may lead to a second copy of a message. %s", historyAdvice(fail)), fail
 	}
-	return s.sort(fail)
+	reason, message = s.sort(fail)
+	return reason, message, fail
 }
 
 // historyAdvice says what to do about history that can't be read.

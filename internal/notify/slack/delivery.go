@@ -3,7 +3,6 @@ package slack
 import (
 	"context"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/notify"
 )
 
@@ -37,7 +36,13 @@ func (d *delivery) thread() notify.Ref {
 	return d.msg.Head
 }
 
-// first sends the head.
+// gone tells whether nothing can be put at ref any more: it was deleted, or it is in a channel that takes nothing and need
+// not be the receiver's, because slack.channel was changed since. By a name that can't be told; then sending there shows it.
+func (d *delivery) gone(ref notify.Ref, fail *failure) bool {
+	return fail.word == "MessageGone" || fail.ofChannel() && ref.Channel != d.sink.options.Channel
+}
+
+// first sends the head: into the thread of the incident that this one continues, at the channel's top level where that is gone.
 func (d *delivery) first(ctx context.Context) notify.Result {
 	thread := d.thread()
 	target := d.sink.options.Channel
@@ -48,8 +53,14 @@ func (d *delivery) first(ctx context.Context) notify.Result {
 	if done := seen.settled(); done != nil {
 		return *done
 	}
-	broadcast := d.msg.Transition == v1alpha1.TransitionReopened && !silenced(d.msg) && !part(d.msg)
+	if seen.gone && thread != (notify.Ref{}) {
+		return d.replace(ctx, seen)
+	}
+	broadcast := d.msg.Loud() && !silenced(d.msg) && !part(d.msg)
 	ref, fail := d.api.post(ctx, target, thread.ID, d.sink.head(d.msg), metadata(d.msg), broadcast)
+	if fail != nil && thread != (notify.Ref{}) && d.gone(thread, fail) {
+		return d.replace(ctx, seen)
+	}
 	if fail != nil {
 		return seen.failed(fail)
 	}
@@ -70,10 +81,10 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 	}
 	note := ""
 	if fail := d.api.update(ctx, d.msg.Head, d.sink.head(d.msg)); fail != nil {
-		switch fail.word {
-		case "MessageGone":
+		switch {
+		case d.gone(d.msg.Head, fail):
 			return d.replace(ctx, seen)
-		case "EditRefused":
+		case fail.word == "EditRefused":
 			note = fail.detail + " The thread tells of the change."
 		default:
 			res := fail.result()
@@ -83,10 +94,10 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 			return res
 		}
 	}
-	broadcast := d.msg.Transition == v1alpha1.TransitionReopened && !silenced(d.msg) && !part(d.msg)
+	broadcast := d.msg.Loud() && !silenced(d.msg) && !part(d.msg)
 	_, fail := d.api.post(ctx, thread.Channel, thread.ID, reply(d.msg), metadata(d.msg), broadcast)
 	if fail != nil {
-		if fail.word == "MessageGone" {
+		if d.gone(thread, fail) {
 			return d.replace(ctx, seen)
 		}
 		return seen.failed(fail)
@@ -95,37 +106,44 @@ func (d *delivery) change(ctx context.Context) notify.Result {
 }
 
 // redraw edits the message of a digest. Doing that twice is the same as once, so a lost answer is no doubt; where people
-// deleted the message there is nothing to edit, and what is too old to be edited gets a reply in its thread.
+// deleted the message, or it is in a channel that the receiver has left, there is nothing to edit, and what is too old to be
+// edited gets a reply in its thread.
 func (d *delivery) redraw(ctx context.Context) notify.Result {
 	done := notify.Result{Outcome: notify.Delivered, Word: "Delivered", Head: d.msg.Head}
 	fail := d.api.update(ctx, d.msg.Head, d.sink.head(d.msg))
 	if fail == nil {
 		return done
 	}
-	switch fail.word {
-	case "MessageGone":
-		done.Detail = "The digest's message was deleted; nothing is told in its place."
-		return done
-	case "EditRefused":
+	if fail.word == "EditRefused" {
 		seen := d.look(ctx, d.msg.Head)
 		if found := seen.settled(); found != nil {
 			found.Head = d.msg.Head
 			return *found
 		}
-		if _, fail := d.api.post(ctx, d.msg.Head.Channel, d.msg.Head.ID, reply(d.msg), metadata(d.msg), false); fail != nil {
-			return seen.failed(fail)
+		_, late := d.api.post(ctx, d.msg.Head.Channel, d.msg.Head.ID, reply(d.msg), metadata(d.msg), false)
+		switch {
+		case late == nil:
+			done.Detail, done.PossibleDuplicate = fail.detail+" The thread tells of the change.", seen.duplicate
+			return done
+		case late.outcome == notify.Unknown:
+			return seen.failed(late)
 		}
-		done.Detail, done.PossibleDuplicate = fail.detail+" The thread tells of the change.", seen.duplicate
+		fail = late
+	}
+	own := d.sink.knownChannel()
+	if fail.word == "MessageGone" || fail.ofChannel() && own != "" && own != d.msg.Head.Channel {
+		done.Detail = "The digest's message was deleted, or is in a channel that takes no more; nothing is told in its place."
 		return done
 	}
 	res := fail.result()
+	res.OnlyThis = res.OnlyThis || fail.ofChannel() && own == ""
 	if res.Outcome == notify.Unknown {
 		res.Outcome = notify.Retry
 	}
 	return res
 }
 
-// replace sends a new head in place of one that people deleted.
+// replace sends a new head in place of one that is gone, or of one in a thread that is.
 func (d *delivery) replace(ctx context.Context, seen sighting) notify.Result {
 	d.msg.Head, d.msg.Thread = notify.Ref{}, notify.Ref{}
 	res := d.first(ctx)

@@ -32,6 +32,8 @@ type sighting struct {
 	found notify.Ref
 	// duplicate says why the look-up could not tell, or that it found several; empty otherwise.
 	duplicate string
+	// gone: the thread that was searched is not there any more.
+	gone bool
 	// wait is a failure that passes: nothing may be sent before the look-up was answered.
 	wait *failure
 }
@@ -80,7 +82,7 @@ func (d *delivery) look(ctx context.Context, thread notify.Ref) sighting {
 		}
 	}
 	if fail.word == "MessageGone" {
-		return sighting{}
+		return sighting{gone: true}
 	}
 	return sighting{duplicate: shorten("An earlier attempt had no answer, and whether it arrived can't be looked up. " + fail.detail)}
 }

@@ -18,12 +18,23 @@ type failure struct {
 	outcome      notify.Outcome
 	word, detail string
 	retryAfter   time.Duration
+	// onlyThis: what was refused is this message.
+	onlyThis bool
 	// code is Slack's own word for the error, if it answered with one.
 	code string
 }
 
 func (f *failure) result() notify.Result {
-	return notify.Result{Outcome: f.outcome, Word: f.word, Detail: f.detail, RetryAfter: f.retryAfter}
+	return notify.Result{Outcome: f.outcome, Word: f.word, Detail: f.detail, RetryAfter: f.retryAfter, OnlyThis: f.onlyThis}
+}
+
+// ofChannel tells whether the channel takes nothing, whatever it is.
+func (f *failure) ofChannel() bool {
+	switch f.word {
+	case "ChannelNotFound", "NotInChannel", "ChannelArchived", "PostingRestricted":
+		return !f.onlyThis
+	}
+	return false
 }
 
 // meaning is what an error code of Slack says about the attempt.
@@ -64,6 +75,8 @@ var meanings = map[string]meaning{
 	"channel_not_found": {notify.Refused, "ChannelNotFound", adviceChannel},
 	"not_in_channel":    {notify.Refused, "NotInChannel", "Invite the app to the channel (/invite), or give it the scope chat:write.public."},
 	"is_archived":       {notify.Refused, "ChannelArchived", "Unarchive the channel or name another in slack.channel."},
+	// It is what chat.update answers for a channel that was archived, deleted or frozen.
+	"is_inactive":       {notify.Refused, "ChannelArchived", "Unarchive the channel or name another in slack.channel."},
 	"restricted_action": {notify.Refused, "PostingRestricted", adviceAccess},
 	"restricted_action_read_only_channel": {notify.Refused, "PostingRestricted",
 		"The channel is read-only: allow the app to post there or name another."},
@@ -100,6 +113,16 @@ var meanings = map[string]meaning{
 
 // shape says of which message format errors a plain text may still get through.
 var rejectedFormat = map[string]bool{"invalid_blocks": true, "invalid_blocks_format": true, "msg_blocks_too_long": true}
+
+// ofThisMessage are the errors that come of what is in a message, or of the message or thread that it is about: others may
+// be taken.
+var ofThisMessage = map[string]bool{
+	"message_not_found": true, "thread_not_found": true, "cant_update_message": true, "edit_window_closed": true,
+	"restricted_action_non_threadable_channel": true, "restricted_action_thread_locked": true,
+	"invalid_blocks": true, "invalid_blocks_format": true, "msg_blocks_too_long": true, "msg_too_long": true, "no_text": true,
+	"invalid_metadata_format": true, "invalid_metadata_schema": true, "metadata_too_large": true,
+	"invalid_arguments": true, "invalid_form_data": true,
+}
 
 // codePattern is what Slack's error codes and scopes look like. Anything else in their place is not repeated.
 var (
@@ -160,5 +183,5 @@ func fromCode(answer slackgo.SlackErrorResponse) *failure {
 	if m.advice != "" {
 		detail += " " + m.advice
 	}
-	return &failure{outcome: m.outcome, word: m.word, detail: detail, code: code}
+	return &failure{outcome: m.outcome, word: m.word, detail: detail, code: code, onlyThis: ofThisMessage[code]}
 }

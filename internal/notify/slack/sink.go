@@ -40,7 +40,7 @@ type Options struct {
 	Guard *transport.Guard
 	// HTTPClient makes the calls; nil for one of package transport, which then trusts CASecret.
 	HTTPClient *http.Client
-	// Now is the clock that Retry-After dates are compared with; nil for time.Now.
+	// Now is the clock of checks, and that Retry-After dates are compared with; nil for time.Now.
 	Now func() time.Time
 }
 
@@ -52,6 +52,8 @@ type Sink struct {
 	mu sync.Mutex
 	// channelID is the ID behind Options.Channel, once known.
 	channelID string
+	// verdict is what the last check said.
+	verdict verdict
 	// drawing is how many pictures are being made; noPicture until when none is tried.
 	drawing   int
 	noPicture time.Time
@@ -103,6 +105,7 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	}
 	d := delivery{sink: s, api: api, msg: msg}
 	res := d.send(ctx)
+	s.compare(res)
 	if msg.MayHaveArrived && res.Outcome == notify.Retry {
 		// What an earlier attempt left open is still open.
 		res.Outcome = notify.Unknown

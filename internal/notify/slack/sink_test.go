@@ -82,6 +82,17 @@ func TestReopenedIsSeenInTheChannel(t *testing.T) {
 	}
 }
 
+func TestWhatBecameCriticalIsSeenInTheChannel(t *testing.T) {
+	w := newWorkspace(t, nil)
+	s := w.sink(t, channel)
+	msg := updated(delivered(t, s, message()).Head)
+	msg.Details = []v1alpha1.TransitionDetail{v1alpha1.DetailBecameCritical}
+	delivered(t, s, msg)
+	if reply := w.Messages(channel)[1]; !reply.Broadcast {
+		t.Errorf("got %+v", reply)
+	}
+}
+
 func TestADeletedHeadIsReplaced(t *testing.T) {
 	w := newWorkspace(t, nil)
 	s := w.sink(t, channel)
@@ -124,30 +135,34 @@ func TestRejectedBlocksGoOutAsText(t *testing.T) {
 
 func TestWhatSlackAnswers(t *testing.T) {
 	for code, want := range map[string]struct {
-		outcome notify.Outcome
-		word    string
+		outcome  notify.Outcome
+		word     string
+		onlyThis bool
 	}{
-		"invalid_auth":                        {notify.Refused, "TokenInvalid"},
-		"token_revoked":                       {notify.Refused, "TokenRevoked"},
-		"token_expired":                       {notify.Refused, "TokenExpired"},
-		"missing_scope":                       {notify.Refused, "ScopeMissing"},
-		"channel_not_found":                   {notify.Refused, "ChannelNotFound"},
-		"not_in_channel":                      {notify.Refused, "NotInChannel"},
-		"is_archived":                         {notify.Refused, "ChannelArchived"},
-		"restricted_action":                   {notify.Refused, "PostingRestricted"},
-		"team_access_not_granted":             {notify.Refused, "AccessDenied"},
-		"msg_too_long":                        {notify.Refused, "MessageRejected"},
-		"ratelimited":                         {notify.Retry, "RateLimited"},
-		"service_unavailable":                 {notify.Retry, "SlackError"},
-		"something_that_is_new":               {notify.Retry, "SlackError"},
-		"fatal_error":                         {notify.Unknown, "ServerError"},
-		"internal_error":                      {notify.Unknown, "ServerError"},
-		"<!channel> https://evil.example.com": {notify.Unknown, "BadAnswer"},
+		"invalid_auth":                        {notify.Refused, "TokenInvalid", false},
+		"token_revoked":                       {notify.Refused, "TokenRevoked", false},
+		"token_expired":                       {notify.Refused, "TokenExpired", false},
+		"missing_scope":                       {notify.Refused, "ScopeMissing", false},
+		"channel_not_found":                   {notify.Refused, "ChannelNotFound", false},
+		"not_in_channel":                      {notify.Refused, "NotInChannel", false},
+		"is_archived":                         {notify.Refused, "ChannelArchived", false},
+		"is_inactive":                         {notify.Refused, "ChannelArchived", false},
+		"restricted_action":                   {notify.Refused, "PostingRestricted", false},
+		"team_access_not_granted":             {notify.Refused, "AccessDenied", false},
+		"restricted_action_thread_locked":     {notify.Refused, "PostingRestricted", true},
+		"message_not_found":                   {notify.Refused, "MessageGone", true},
+		"msg_too_long":                        {notify.Refused, "MessageRejected", true},
+		"ratelimited":                         {notify.Retry, "RateLimited", false},
+		"service_unavailable":                 {notify.Retry, "SlackError", false},
+		"something_that_is_new":               {notify.Retry, "SlackError", false},
+		"fatal_error":                         {notify.Unknown, "ServerError", false},
+		"internal_error":                      {notify.Unknown, "ServerError", false},
+		"<!channel> https://evil.example.com": {notify.Unknown, "BadAnswer", false},
 	} {
 		w := newWorkspace(t, nil)
 		w.fault(t, slacktest.Fault{Method: "chat.postMessage", Kind: slacktest.KindError, Error: code})
 		res := send(t, w.sink(t, channel), message())
-		if res.Outcome != want.outcome || res.Word != want.word || res.Detail == "" || strings.Contains(res.Detail, "evil") {
+		if res.Outcome != want.outcome || res.Word != want.word || res.OnlyThis != want.onlyThis || res.Detail == "" || strings.Contains(res.Detail, "evil") {
 			t.Errorf("%s: got %+v, want %+v", code, res, want)
 		}
 	}

@@ -35,9 +35,12 @@ type Summary struct {
 	Started, Ended time.Time
 	// Text is the change in a sentence.
 	Text string
-	// Cause is the most likely one, with Fix and Commands; empty when not known.
-	Cause, Fix string
-	Commands   []string
+	// Cause is the most likely one; empty when not known. Where an analysis found it, ScorePercent says how likely it is,
+	// and Fix and Commands what repairs it.
+	Cause        string
+	ScorePercent int32
+	Fix          string
+	Commands     []string
 	// Alerts, or incidents of a digest, one line each, and how many more there are.
 	Alerts []string
 	More   int
@@ -49,7 +52,7 @@ type Summary struct {
 func Of(msg notify.Message, cluster string) Summary {
 	inc := msg.Incident
 	whole := document.New(document.Change{
-		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Incident: inc, Digest: msg.Digest, At: msg.At, ClusterName: cluster,
+		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Details: msg.Details, Incident: inc, Digest: msg.Digest, At: msg.At, ClusterName: cluster,
 	})
 	doc := whole.Incident
 	s := Summary{
@@ -70,11 +73,8 @@ func Of(msg notify.Message, cluster string) Summary {
 	if doc.ResolvedAt != nil {
 		s.Ended = *doc.ResolvedAt
 	}
-	if len(doc.Causes) > 0 && doc.Causes[0].Fix != nil {
-		s.Fix = Line(doc.Causes[0].Fix.Explanation, maxLine)
-		for _, c := range doc.Causes[0].Fix.Commands {
-			s.Commands = append(s.Commands, Line(c, maxLine))
-		}
+	if c := document.Stated(inc); c != nil {
+		s.repair(c)
 	}
 	if len(msg.Digest) > 0 {
 		s.digest(whole.Incidents)
@@ -88,6 +88,18 @@ func Of(msg notify.Message, cluster string) Summary {
 		s.Alerts = append(s.Alerts, alertLine(a))
 	}
 	return s
+}
+
+// repair says how sure the stated cause is, and what repairs it.
+func (s *Summary) repair(c *v1alpha1.Cause) {
+	s.ScorePercent = c.ScorePercent
+	if c.Fix == nil {
+		return
+	}
+	s.Fix = Line(c.Fix.Explanation, maxLine)
+	for _, command := range c.Fix.Commands {
+		s.Commands = append(s.Commands, Line(command, maxLine))
+	}
 }
 
 // digest lists incidents instead of alerts.
@@ -156,7 +168,11 @@ func (s Summary) Facts() []Fact {
 	add("Cluster", s.Cluster)
 	add("Since", stamp(s.Started))
 	add("Ended", stamp(s.Ended))
-	add("Likely cause", s.Cause)
+	cause := s.Cause
+	if s.ScorePercent > 0 {
+		cause += fmt.Sprintf(" (%d %%)", s.ScorePercent)
+	}
+	add("Likely cause", cause)
 	add("Fix", s.Fix)
 	return facts
 }

@@ -1,6 +1,7 @@
 package summary_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -28,6 +29,31 @@ func TestTheStateIsSaid(t *testing.T) {
 	}
 	if got := summary.Of(notifytest.Later(v1alpha1.TransitionResolved, 2), "").State(); got != "Resolved" {
 		t.Error(got)
+	}
+}
+
+func TestAFixIsToldOfTheStatedCauseAlone(t *testing.T) {
+	const sentence, fix, command = "The rollout of catalog at 03:18 UTC", "Undo the rollout.", "kubectl rollout undo deploy/catalog -n shop"
+	for why, c := range map[string]struct {
+		stated string
+		told   bool
+	}{
+		"the analysis found it":                    {stated: sentence, told: true},
+		"no cause stands out":                      {stated: ""},
+		"the cause is what the alert says":         {stated: "ImagePullFailed of checkout"},
+		"the sentence is cut to the field's limit": {stated: sentence[:20], told: true},
+	} {
+		t.Run(why, func(t *testing.T) {
+			msg := notifytest.Message()
+			msg.Incident.Status.Cause = c.stated
+			got := summary.Of(msg, "")
+			if told := got.Fix == fix && slices.Equal(got.Commands, []string{command}); told != c.told || !told && (got.Fix != "" || got.Commands != nil) {
+				t.Errorf("fix %q with %q", got.Fix, got.Commands)
+			}
+			if plain := got.Plain(); strings.Contains(plain, "(90 %)") != c.told || !strings.Contains(plain, c.stated) {
+				t.Error(plain)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package teams delivers to Microsoft Teams: an Adaptive Card by POST to the URL of a workflow ("When a Teams webhook
 // request is received"), which has taken the place of the connectors. A workflow gives back no message to edit, so the
-// receiver is told of the beginning and of the end, and of nothing in between.
+// receiver is told of the beginning, of what makes it critical and of the end, and of nothing else in between.
 //
 // The wire form is two levels of JSON, written from the structs below. The module go-teams-notify was left out: it has no
 // RichTextBlock, the one element whose text has no markup, and it repeats calls by itself.
@@ -71,9 +71,9 @@ func (s *Sink) Check(context.Context) (reason, message string) {
 	return post.Reason(fail)
 }
 
-// Send makes one attempt. A change between beginning and end is not sent.
+// Send makes one attempt. A change between beginning and end is not sent, but one that is loud.
 func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
-	if msg.Transition == v1alpha1.TransitionUpdated {
+	if msg.Transition == v1alpha1.TransitionUpdated && !msg.Loud() {
 		return notify.Result{Outcome: notify.Delivered, Word: "NotNeeded", Detail: "Teams is told of the beginning and the end of an incident."}
 	}
 	ctx, cancel := transport.WithMargin(ctx)
@@ -84,7 +84,7 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	}
 	body, err := json.Marshal(message(summary.Of(msg, s.options.ClusterName)))
 	if err != nil {
-		return *post.Refused("BadMessage", "The message can't be written as JSON.")
+		return *post.Rejected("BadMessage", "The message can't be written as JSON.")
 	}
 	res := post.Do(ctx, client, post.Request{
 		URL: target, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Now: s.options.Now,

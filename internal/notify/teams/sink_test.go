@@ -122,6 +122,14 @@ func TestOnlyBeginningAndEndAreTold(t *testing.T) {
 	}
 }
 
+func TestWhatBecameCriticalIsTold(t *testing.T) {
+	msg := notifytest.Later(v1alpha1.TransitionUpdated, 2)
+	msg.Details = []v1alpha1.TransitionDetail{v1alpha1.DetailBecameCritical}
+	if c, _ := sent(t, msg); !strings.Contains(texts(c), "[critical] checkout answers with errors") {
+		t.Errorf("got:\n%s", texts(c))
+	}
+}
+
 func TestARepeatAfterALostAnswerIsMarked(t *testing.T) {
 	r := notifytest.NewRecorder(t, 0)
 	s, msg := sink(t, r.URL), notifytest.Message()

@@ -55,6 +55,9 @@ func Explain(err error) Failure {
 		forbidden *Forbidden
 	)
 	switch {
+	case errors.As(err, &forbidden) && forbidden.Target == Stack:
+		return Failure{Word: "TargetForbidden", NeedsPerson: true, Detail: "The address leads to " + places[Stack] +
+			", where no receiver of an AlertRoute may be: correct it."}
 	case errors.As(err, &forbidden):
 		return Failure{Word: "TargetForbidden", NeedsPerson: true, Detail: "The address leads to " + places[forbidden.Target] +
 			": correct it, or, if that is meant, name " + string(forbidden.Target) + " in allowTargets of the receiver."}

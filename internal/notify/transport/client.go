@@ -82,7 +82,7 @@ func (p *proxies) proxy(r *http.Request) (*url.URL, error) {
 		return nil, err
 	}
 	if p.guard != nil {
-		if err := p.guard.checkURL(r.URL); err != nil {
+		if err := p.guard.checkURL(r.Context(), r.URL); err != nil {
 			return nil, err
 		}
 	}

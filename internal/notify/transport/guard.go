@@ -15,6 +15,10 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
 
+// Stack is the namespace of KubeBot's own stack. Only the guards of receivers that teams name know it, and nobody can
+// allow it.
+const Stack v1alpha1.Target = "Stack"
+
 // Forbidden means that a receiver's address leads where no receiver may be unless it is allowed there.
 type Forbidden struct {
 	// Target is where it leads.
@@ -23,6 +27,9 @@ type Forbidden struct {
 
 // Error implements error. It names no address.
 func (f *Forbidden) Error() string {
+	if f.Target == Stack {
+		return "the address leads to " + places[f.Target] + ", where no receiver of an AlertRoute may be"
+	}
 	return "the address leads to " + places[f.Target] + ", where no receiver may be unless it is allowed"
 }
 
@@ -30,6 +37,7 @@ var places = map[v1alpha1.Target]string{
 	v1alpha1.TargetLoopback:   "the responder's own pod (loopback)",
 	v1alpha1.TargetLinkLocal:  "a link-local address, where clouds hand out the node's credentials",
 	v1alpha1.TargetClusterAPI: "the cluster's own API server",
+	Stack:                     "the namespace of KubeBot's own stack",
 }
 
 // metadata are addresses outside of the link-local ones at which clouds serve the credentials of a node: EC2 by IPv6
@@ -68,15 +76,25 @@ type Guard struct {
 	Allow []v1alpha1.Target
 	// API are the addresses of the cluster's own API server.
 	API *ClusterAPI
+	// InStack tells whether an address is one of KubeBot's own namespace. The NetworkPolicies there let the responder in,
+	// so that a team whose receivers lead there could do what the policies keep it from. Nil for receivers that may.
+	InStack func(ctx context.Context, address netip.Addr) (bool, error)
 }
 
-// Check refuses an address with a *Forbidden.
-func (g *Guard) Check(at netip.AddrPort) error {
-	target := g.target(netip.AddrPortFrom(plain(at.Addr()), at.Port()))
-	if target == "" || slices.Contains(g.Allow, target) {
+// Check refuses an address with a *Forbidden. It fails as InStack does.
+func (g *Guard) Check(ctx context.Context, at netip.AddrPort) error {
+	at = netip.AddrPortFrom(plain(at.Addr()), at.Port())
+	if target := g.target(at); target != "" && !slices.Contains(g.Allow, target) {
+		return &Forbidden{Target: target}
+	}
+	if g.InStack == nil {
 		return nil
 	}
-	return &Forbidden{Target: target}
+	in, err := g.InStack(ctx, at.Addr())
+	if err == nil && in {
+		return &Forbidden{Target: Stack}
+	}
+	return err
 }
 
 // plain is the IPv4 address that an IPv6 address carries, else the address itself, without a zone.
@@ -105,7 +123,7 @@ func (g *Guard) target(at netip.AddrPort) v1alpha1.Target {
 
 // checkURL refuses what a URL says by itself, for calls through a proxy, which resolves the name where nobody here sees
 // it: addresses, and the names that mean this machine and the API server everywhere.
-func (g *Guard) checkURL(u *url.URL) error {
+func (g *Guard) checkURL(ctx context.Context, u *url.URL) error {
 	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
 	port := uint16(443)
 	if n, err := net.LookupPort("tcp", u.Port()); err == nil && n > 0 {
@@ -114,7 +132,7 @@ func (g *Guard) checkURL(u *url.URL) error {
 		port = 80
 	}
 	if a, err := netip.ParseAddr(host); err == nil {
-		return g.Check(netip.AddrPortFrom(a, port))
+		return g.Check(ctx, netip.AddrPortFrom(a, port))
 	}
 	name := v1alpha1.Target("")
 	switch {
@@ -135,12 +153,12 @@ func (g *Guard) checkURL(u *url.URL) error {
 func (g *Guard) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: DialTimeout, KeepAlive: 15 * time.Second}
 	if g != nil {
-		d.ControlContext = func(_ context.Context, _, resolved string, _ syscall.RawConn) error {
+		d.ControlContext = func(ctx context.Context, _, resolved string, _ syscall.RawConn) error {
 			at, err := netip.ParseAddrPort(resolved)
 			if err != nil {
 				return fmt.Errorf("read the address that was resolved: %w", err)
 			}
-			return g.Check(at)
+			return g.Check(ctx, at)
 		}
 	}
 	return d.DialContext(ctx, network, address)

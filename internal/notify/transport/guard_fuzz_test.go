@@ -28,8 +28,8 @@ func FuzzGuard(f *testing.F) {
 		if err != nil {
 			return
 		}
-		refused := guard.checkURL(u) != nil
-		if open.checkURL(u) != nil {
+		refused := guard.checkURL(t.Context(), u) != nil
+		if open.checkURL(t.Context(), u) != nil {
 			t.Errorf("%q is refused although all is allowed", address)
 		}
 		host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")

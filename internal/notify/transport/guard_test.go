@@ -38,7 +38,7 @@ func TestAddressesOfTheMachineAndTheClusterAreRefused(t *testing.T) {
 		"192.0.2.10:443": "", "10.96.0.2:443": "", "8.8.8.8:443": "", "[2001:db8::2]:443": "", "192.168.1.1:80": "", "[64:ff9b::808:808]:443": "",
 	} {
 		var forbidden *transport.Forbidden
-		err := g.Check(netip.MustParseAddrPort(address))
+		err := g.Check(t.Context(), netip.MustParseAddrPort(address))
 		switch {
 		case want == "" && err != nil:
 			t.Errorf("%s is refused: %v", address, err)
@@ -46,9 +46,38 @@ func TestAddressesOfTheMachineAndTheClusterAreRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %s", address, err, want)
 		}
 		if want != "" {
-			if err := (&transport.Guard{API: g.API, Allow: []v1alpha1.Target{want}}).Check(netip.MustParseAddrPort(address)); err != nil {
+			if err := (&transport.Guard{API: g.API, Allow: []v1alpha1.Target{want}}).Check(t.Context(), netip.MustParseAddrPort(address)); err != nil {
 				t.Errorf("%s is refused though %s is allowed: %v", address, want, err)
 			}
+		}
+	}
+}
+
+func TestAddressesOfTheStackAreRefusedOnlyWhereTheGuardKnowsThem(t *testing.T) {
+	inStack := func(_ context.Context, a netip.Addr) (bool, error) {
+		if a == netip.MustParseAddr("10.96.0.9") {
+			return false, errors.New("not read")
+		}
+		return a == netip.MustParseAddr("10.96.0.7"), nil
+	}
+	everything := []v1alpha1.Target{v1alpha1.TargetLoopback, v1alpha1.TargetLinkLocal, v1alpha1.TargetClusterAPI}
+	team := &transport.Guard{Allow: everything, InStack: inStack}
+	for address, want := range map[string]string{
+		"10.96.0.7:9090": "TargetForbidden", "[::ffff:10.96.0.7]:443": "TargetForbidden", "[64:ff9b::a60:7]:80": "TargetForbidden",
+		"10.96.0.8:9090": "", "10.96.0.9:80": "CallFailed",
+	} {
+		got := ""
+		if err := team.Check(t.Context(), netip.MustParseAddrPort(address)); err != nil {
+			why := transport.Explain(err)
+			if got = why.Word; got == "TargetForbidden" && (!why.NeedsPerson || strings.Contains(why.Detail, "allowTargets")) {
+				t.Errorf("%s: %+v", address, why)
+			}
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", address, got, want)
+		}
+		if err := (&transport.Guard{}).Check(t.Context(), netip.MustParseAddrPort(address)); err != nil {
+			t.Errorf("%s is refused by a guard that knows no stack: %v", address, err)
 		}
 	}
 }

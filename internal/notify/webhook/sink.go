@@ -114,7 +114,9 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	}
 	body, note, err := s.body(msg)
 	if err != nil {
-		return notify.Result{Outcome: notify.Refused, Word: "BadMessage", Detail: "The message can't be written: " + err.Error() + ".", BodySHA256: msg.BodySHA256}
+		res := *post.Rejected("BadMessage", "The message can't be written: "+err.Error()+".")
+		res.BodySHA256 = msg.BodySHA256
+		return res
 	}
 	res := post.Do(ctx, t.client, s.request(t, msg.Key, body))
 	res.BodySHA256 = hash(body)
@@ -142,7 +144,7 @@ func (s *Sink) body(msg notify.Message) (body []byte, note string, err error) {
 // encode writes the document, or what the template makes of it.
 func (s *Sink) encode(msg notify.Message) ([]byte, error) {
 	doc := document.New(document.Change{
-		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Incident: msg.Incident, Digest: msg.Digest, At: msg.At, ClusterName: s.options.ClusterName,
+		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Details: msg.Details, Incident: msg.Incident, Digest: msg.Digest, At: msg.At, ClusterName: s.options.ClusterName,
 	})
 	if s.options.Template != nil {
 		return s.options.Template.Render(doc)

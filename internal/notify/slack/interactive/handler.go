@@ -126,7 +126,7 @@ func (h *Handler) store(ctx context.Context, app *App, p pressed) (func(context.
 		log.Info("Press was refused")
 		return func(ctx context.Context) { h.tell(ctx, app, p, r, no, nil) }, nil
 	}
-	stored, outcome, err := h.Desk.Do(ctx, inc, interact.Press{ID: p.id, Action: p.action, By: p.who.by(), At: p.at})
+	stored, outcome, err := h.Desk.Do(ctx, inc, interact.Press{ID: p.id, Action: p.action, By: p.who.by(), At: p.at, Cause: p.cause})
 	switch {
 	case errors.Is(err, interact.ErrUnknown):
 		h.count(resultUnknown)
@@ -164,11 +164,15 @@ func (h *Handler) finish(ctx context.Context, app *App, r *Receiver, p pressed, 
 	h.tell(ctx, app, p, r, text, nil)
 }
 
-// others are buttons for the causes after the first.
+// others are buttons for the causes but the one that was rejected.
 func others(inc *v1alpha1.Incident) []slackgo.BlockElement {
+	rejected := 0
+	if says := inc.Spec.Cause; says != nil && says.Reject != nil {
+		rejected = int(*says.Reject) - 1
+	}
 	var list []slackgo.BlockElement
 	for i, c := range inc.Status.Causes {
-		if i > 0 {
+		if i != rejected {
 			label := fmt.Sprintf("%s %s: %s", c.Object.Kind, c.Object.Name, c.Kind)
 			list = append(list, slack.Button(interact.Action(fmt.Sprintf("%s%d", interact.CauseIs, i+1)), inc, label))
 		}

@@ -46,9 +46,11 @@ type pressed struct {
 	action   interact.Action
 	uid      string
 	incident string
-	who      person
-	at       time.Time
-	channel  string
+	// cause that the button is about; empty for none.
+	cause   string
+	who     person
+	at      time.Time
+	channel string
 	// thread is the timestamp of the thread that an answer belongs into.
 	thread      string
 	responseURL string
@@ -83,14 +85,14 @@ func read(cb *slackgo.InteractionCallback) (pressed, error) {
 	if p.thread == "" && !cb.Container.IsEphemeral {
 		p.thread = cb.Container.MessageTs
 	}
-	if p.uid, p.incident, ok = slack.IncidentOf(a.Value); !ok {
+	if p.uid, p.incident, p.cause, ok = slack.IncidentOf(a.Value); !ok {
 		return pressed{}, fmt.Errorf("%w: value of the button", errInvalid)
 	}
 	if !memberPattern.MatchString(cb.User.ID) || !channelPattern.MatchString(p.channel) || !stampPattern.MatchString(a.ActionTs) ||
 		p.thread != "" && !stampPattern.MatchString(p.thread) {
 		return pressed{}, fmt.Errorf("%w: user, channel or timestamp", errInvalid)
 	}
-	p.who = person{id: cb.User.ID, name: handle(cb.User.Name), guest: cb.User.TeamID != "" && cb.Team.ID != "" && cb.User.TeamID != cb.Team.ID}
+	p.who = person{id: cb.User.ID, name: handle(cb.User.Name), guest: foreign(cb)}
 	seconds, fraction, _ := strings.Cut(a.ActionTs, ".")
 	whole, err := strconv.ParseInt(seconds, 10, 64)
 	part, err2 := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
@@ -101,6 +103,13 @@ func read(cb *slackgo.InteractionCallback) (pressed, error) {
 	sum := sha256.Sum256([]byte(strings.Join([]string{p.who.id, p.channel, cb.Container.MessageTs, a.ActionID, a.Value, a.ActionTs}, "\n")))
 	p.id = hex.EncodeToString(sum[:16])
 	return p, nil
+}
+
+// foreign tells whether a person belongs to another workspace than that of the press. In an Enterprise organisation the user's
+// team is the organisation and not the workspace (docs.slack.dev, block_suggestion payloads). Who can't be placed is a guest.
+func foreign(cb *slackgo.InteractionCallback) bool {
+	home := cb.User.TeamID
+	return home == "" || home != cb.Team.ID && home != cb.Team.EnterpriseID && home != cb.Enterprise.ID
 }
 
 // handle is a person's handle as far as it can be shown anywhere.
