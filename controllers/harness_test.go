@@ -269,8 +269,14 @@ func contains(text, part string) bool { return strings.Contains(text, part) }
 // installOperator makes the API server have the Prometheus Operator's resources until the returned function was called.
 func (b *bench) installOperator() (remove func()) {
 	b.t.Helper()
+	return b.install(apitest.CRDs("prometheus-operator"))
+}
+
+// install makes the API server have the resources of a file or folder until the returned function was called.
+func (b *bench) install(path string) (remove func()) {
+	b.t.Helper()
 	crds, err := envtest.InstallCRDs(config, envtest.CRDInstallOptions{
-		Paths: []string{apitest.CRDs("prometheus-operator")}, ErrorIfPathMissing: true, MaxTime: time.Minute,
+		Paths: []string{path}, ErrorIfPathMissing: true, MaxTime: time.Minute,
 	})
 	if err != nil {
 		b.t.Fatal(err)

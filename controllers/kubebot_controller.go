@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,6 +38,11 @@ const (
 	observeStalled = 5 * time.Minute
 	// answerWithin is the deadline of the questions to the components.
 	answerWithin = 3 * time.Second
+	// tellAfter is how long a failure that may pass by itself, such as one of the network, is only logged. Then the status
+	// tells it: it has lasted longer than a restart of the API server takes.
+	tellAfter = time.Minute
+	// soon is when a KubeBot is looked at again whose status was written by somebody else meanwhile.
+	soon = time.Second
 	// workers reconcile KubeBots at the same time, so that one that is asking does not hold up the others.
 	workers = 4
 )
@@ -69,6 +75,7 @@ type KubeBotReconciler struct {
 	applier *apply.Applier
 	pruner  *apply.Pruner
 	watcher *watcher
+	failing failures
 }
 
 // SetupWithManager makes the manager call the reconciler.
@@ -128,6 +135,7 @@ func (r *KubeBotReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 	if err := r.Client.Get(ctx, req.NamespacedName, kb); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.Metrics.reset()
+			r.failing.stands(req.NamespacedName, false, r.Now())
 			return ctrl.Result{}, r.removeOutside(ctx, req.NamespacedName, nil)
 		}
 		return ctrl.Result{}, fmt.Errorf("get KubeBot %s: %w", req, err)
@@ -151,12 +159,23 @@ func (r *KubeBotReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ct
 
 // finish writes the status, once, and says when to look again.
 func (r *KubeBotReconciler) finish(ctx context.Context, s *scope) (ctrl.Result, error) {
-	if s.err != nil && status.AsStall(s.err) == nil && status.AsWait(s.err) == nil && !lasting(s.err) {
+	mayPass := s.err != nil && status.AsStall(s.err) == nil && status.AsWait(s.err) == nil && !lasting(s.err)
+	if stands := r.failing.stands(client.ObjectKeyFromObject(s.kb), mayPass, r.Now()); mayPass && stands < tellAfter {
 		return ctrl.Result{}, s.err
 	}
 	summary := summarize(s.seen(r.Now()))
 	summary.DeepCopyInto(&s.kb.Status)
-	wrote, err := s.patcher.Patch(ctx, s.kb)
+	write := s.patcher.Patch
+	if s.err != nil {
+		write = s.patcher.PatchFresh // what is kept was read from the cache, which may not have the last pass yet
+	}
+	wrote, err := write(ctx, s.kb)
+	if apierrors.IsConflict(err) {
+		if s.err != nil {
+			ctrl.LoggerFrom(ctx).Info("A pass ended early, and the KubeBot was changed meanwhile", "reason", s.err.Error())
+		}
+		return ctrl.Result{RequeueAfter: soon}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -165,6 +184,29 @@ func (r *KubeBotReconciler) finish(ctx context.Context, s *scope) (ctrl.Result, 
 	}
 	r.Metrics.observe(s.kb)
 	return s.next()
+}
+
+// failures remembers since when the passes over each KubeBot fail.
+type failures struct {
+	mu    sync.Mutex
+	since map[client.ObjectKey]time.Time
+}
+
+// stands takes how a pass ended, and returns for how long every pass has failed; 0 when this one did not.
+func (f *failures) stands(key client.ObjectKey, failed bool, now time.Time) time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !failed {
+		delete(f.since, key)
+		return 0
+	}
+	if f.since == nil {
+		f.since = map[client.ObjectKey]time.Time{}
+	}
+	if f.since[key].IsZero() {
+		f.since[key] = now
+	}
+	return now.Sub(f.since[key])
 }
 
 // tell writes an event for each transition.
@@ -180,7 +222,7 @@ func (r *KubeBotReconciler) reconcileDelete(ctx context.Context, s *scope) (ctrl
 	if err := r.removeOutside(ctx, key, apply.Outside(s.kb.Status.Inventory, s.kb.Namespace)); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, r.setFinalizer(ctx, s.kb, false)
+	return ctrl.Result{}, r.setFinalizer(ctx, s, false)
 }
 
 // removeOutside removes a KubeBot's objects outside its namespace: those in the inventory, and those that its labels
@@ -193,7 +235,7 @@ func (r *KubeBotReconciler) removeOutside(ctx context.Context, key client.Object
 	err := r.pruner.Sweep(ctx, key, namespace, outsideKinds)
 	for _, ref := range refs {
 		if err == nil {
-			_, err = r.pruner.Prune(ctx, key, ref, func(string) bool { return false })
+			_, err = r.pruneRef(ctx, key, ref, func(string) bool { return false })
 		}
 	}
 	if err == nil {

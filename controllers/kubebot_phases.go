@@ -23,6 +23,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/gather"
 	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/status"
 )
@@ -46,7 +47,9 @@ type scope struct {
 	previous v1alpha1.KubeBotStatus
 	input    component.Input
 	secret   *unstructured.Unstructured
+	claims   []corev1.PersistentVolumeClaim
 	parts    []*part
+	volumes  []metav1.Condition
 	changed  bool
 	pruneErr error
 	err      error
@@ -80,8 +83,11 @@ func (s *scope) inventory() []v1alpha1.ObjectRef {
 // admit stalls a KubeBot that must not deploy anything.
 func (r *KubeBotReconciler) admit(ctx context.Context, s *scope) error {
 	if !r.served(s.kb.Namespace) {
+		if err := r.leave(ctx, s); err != nil {
+			return err
+		}
 		return &status.StallError{Reason: v1alpha1.ReasonNamespaceNotServed, Message: fmt.Sprintf(
-			"Namespace %s is not served: add it to the value namespaces of the chart (helm upgrade --reuse-values --set "+
+			"Namespace %s is not served: add it to the value namespaces of the chart (helm upgrade --reset-then-reuse-values --set "+
 				"'namespaces={%s}'), or move the KubeBot to one of: %s",
 			s.kb.Namespace, strings.Join(append(slices.Clone(r.Served), s.kb.Namespace), ","), strings.Join(r.Served, ", "))}
 	}
@@ -99,6 +105,21 @@ func (r *KubeBotReconciler) admit(ctx context.Context, s *scope) error {
 	return &status.StallError{Reason: v1alpha1.ReasonClusterScopeTaken, Message: fmt.Sprintf(
 		"KubeBot %s/%s is older and active in this cluster; this one deploys nothing and takes over when that one is deleted",
 		holder.Namespace, holder.Name)}
+}
+
+// leave removes what a KubeBot has outside its namespace, which is no longer served, and its finalizer: the next KubeBot's
+// node agents need the ports of its own, and a later manager may know nothing of it. What is inside goes with the KubeBot.
+func (r *KubeBotReconciler) leave(ctx context.Context, s *scope) error {
+	kb := s.kb
+	outside := apply.Outside(kb.Status.Inventory, kb.Namespace)
+	if len(outside) == 0 && !controllerutil.ContainsFinalizer(kb, naming.Finalizer) {
+		return nil
+	}
+	if err := r.removeOutside(ctx, client.ObjectKeyFromObject(kb), outside); err != nil {
+		return err
+	}
+	kb.Status.Inventory = apply.Without(kb.Status.Inventory, outside)
+	return r.setFinalizer(ctx, s, false)
 }
 
 // oldest returns the KubeBot that is active: of those that are served the first made, then the first by name.
@@ -130,6 +151,10 @@ func (r *KubeBotReconciler) gather(ctx context.Context, s *scope) error {
 	if s.input.Trials, err = r.Caches.Trials(ctx, s.kb, r.Now()); err != nil {
 		return err
 	}
+	if s.claims, err = r.pruner.ListClaims(ctx, s.kb); err != nil {
+		return err
+	}
+	s.input.Capacity = apply.Capacity(s.kb, s.claims)
 	if s.kb.Spec.Suspend {
 		return nil
 	}
@@ -196,7 +221,7 @@ func (r *KubeBotReconciler) take(s *scope, p *part, objects []client.Object, nam
 func (r *KubeBotReconciler) record(ctx context.Context, s *scope) error {
 	s.kb.Status.Inventory = apply.Union(s.kb.Status.Inventory, s.inventory())
 	if len(apply.Outside(s.kb.Status.Inventory, s.kb.Namespace)) > 0 && r.finalizes(s.kb) {
-		if err := r.setFinalizer(ctx, s.kb, true); err != nil {
+		if err := r.setFinalizer(ctx, s, true); err != nil {
 			return err
 		}
 	}
@@ -211,7 +236,8 @@ func (r *KubeBotReconciler) finalizes(kb *v1alpha1.KubeBot) bool {
 	return kb.Namespace != r.Gatherer.Install.ReleaseNamespace
 }
 
-func (r *KubeBotReconciler) setFinalizer(ctx context.Context, kb *v1alpha1.KubeBot, want bool) error {
+func (r *KubeBotReconciler) setFinalizer(ctx context.Context, s *scope, want bool) error {
+	kb := s.kb
 	wanted := kb.DeepCopy()
 	changed := false
 	if want {
@@ -227,6 +253,7 @@ func (r *KubeBotReconciler) setFinalizer(ctx context.Context, kb *v1alpha1.KubeB
 		return fmt.Errorf("change the finalizers of KubeBot %s/%s: %w", kb.Namespace, kb.Name, err)
 	}
 	kb.Finalizers, kb.ResourceVersion = wanted.Finalizers, wanted.ResourceVersion
+	s.patcher.Moved(wanted.ResourceVersion)
 	return nil
 }
 
@@ -239,7 +266,13 @@ func (r *KubeBotReconciler) apply(ctx context.Context, s *scope) error {
 	}
 	for _, p := range s.parts {
 		for _, u := range p.desired {
-			if err := r.applyOne(ctx, s, u); err != nil && (p.err == nil || status.AsWait(p.err) != nil) {
+			err := r.applyOne(ctx, s, u)
+			if err != nil && u.GroupVersionKind() == component.InstrumentationKind && isAPIError(err) {
+				// What is somebody else's, and not needed, keeps nothing from being ready. Each pass tries again.
+				ctrl.LoggerFrom(ctx).Info("The OpenTelemetry Operator does not take the Instrumentation", "reason", err.Error())
+				continue
+			}
+			if err != nil && (p.err == nil || status.AsWait(p.err) != nil) {
 				p.err = err
 			}
 			if p.err != nil && !isAPIError(p.err) {
@@ -267,7 +300,8 @@ func (r *KubeBotReconciler) applyOne(ctx context.Context, s *scope, u *unstructu
 }
 
 // prune removes what the inventory names and no component wants any more. What belongs to a component that could not
-// be built, and what could not be removed, stays in the inventory.
+// be built, configuration that pods still mount, without which they could not restart a container, what is of a kind that
+// the API server does not list, and what could not be removed, stays in the inventory.
 func (r *KubeBotReconciler) prune(ctx context.Context, s *scope) error {
 	wanted := s.inventory()
 	failed := map[string]bool{}
@@ -275,8 +309,16 @@ func (r *KubeBotReconciler) prune(ctx context.Context, s *scope) error {
 		failed[p.component.Name()] = p.err != nil
 	}
 	left := slices.Clone(wanted)
+	mounted, err := r.Caches.Mounted(ctx, s.kb, r.podNamespaces(s.kb)...)
+	s.pruneErr = errors.Join(s.pruneErr, err)
 	for _, ref := range apply.Without(s.kb.Status.Inventory, wanted) {
-		done, err := r.pruner.Prune(ctx, client.ObjectKeyFromObject(s.kb), ref, func(name string) bool { return failed[name] })
+		if ref.Kind == "ConfigMap" && (err != nil || mounted[client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}]) {
+			left = append(left, ref)
+			continue
+		}
+		// An API server that has just started serves resources before it lists them; that nobody wants one of these means nothing.
+		unlisted := s.parts != nil && !s.input.Cluster.Kinds[apply.Kind(ref)]
+		done, err := r.pruneRef(ctx, client.ObjectKeyFromObject(s.kb), ref, func(name string) bool { return unlisted || failed[name] })
 		r.Metrics.pruned(done, err)
 		s.pruneErr = errors.Join(s.pruneErr, err)
 		s.changed = s.changed || done
@@ -286,16 +328,25 @@ func (r *KubeBotReconciler) prune(ctx context.Context, s *scope) error {
 	}
 	s.kb.Status.Inventory = apply.Union(nil, left)
 	if len(apply.Outside(left, s.kb.Namespace)) == 0 {
-		if err := r.setFinalizer(ctx, s.kb, false); err != nil {
+		if err := r.setFinalizer(ctx, s, false); err != nil {
 			return err
 		}
 	}
 	if s.parts != nil {
-		for _, claims := range apply.ClaimsOf(s.kb) {
-			s.pruneErr = errors.Join(s.pruneErr, r.pruner.Claims(ctx, s.kb, claims))
-		}
+		s.pruneErr = errors.Join(s.pruneErr, r.pruner.Claims(ctx, s.kb, s.claims))
 	}
 	return nil
+}
+
+// pruneRef removes one object by its inventory entry. In a namespace that was that of the node agents once the manager has
+// no rights any more, not even to see that it is gone: the entry is forgotten. The namespace was the chart's and is removed
+// by it, and what is in it belongs to the KubeBot's namespace and goes with that at the latest.
+func (r *KubeBotReconciler) pruneRef(ctx context.Context, owner client.ObjectKey, ref v1alpha1.ObjectRef, keep func(string) bool) (bool, error) {
+	done, err := r.pruner.Prune(ctx, owner, ref, keep)
+	if apierrors.IsForbidden(err) && ref.Namespace != owner.Namespace && ref.Namespace != r.Gatherer.Install.NodesNamespace {
+		return true, nil
+	}
+	return done, err
 }
 
 // observe sees what became of each component, all at the same time, and then judges each.
@@ -313,6 +364,7 @@ func (r *KubeBotReconciler) observe(ctx context.Context, s *scope) error {
 		}
 	}
 	wg.Wait()
+	s.volumes = r.pruner.Undersized(s.kb, s.claims)
 	for _, p := range s.parts {
 		if p.err == nil && len(p.missing) == 0 {
 			p.health = p.component.Health(s.input, p.observed)
@@ -346,7 +398,7 @@ func (r *KubeBotReconciler) look(ctx context.Context, s *scope, p *part) error {
 		seen.Previous = previous.DeepCopy()
 	}
 	var err error
-	if seen.Objects, err = r.Caches.Objects(ctx, p.built, p.desired); err != nil {
+	if seen.Objects, err = gather.Objects(ctx, r.applier, p.built, p.desired); err != nil {
 		return err
 	}
 	if seen.Pods, err = r.Caches.Pods(ctx, s.kb, p.component.Name(), r.podNamespaces(s.kb)...); err != nil {
@@ -370,6 +422,9 @@ func (s *scope) next() (ctrl.Result, error) {
 	if wait := status.AsWait(s.err); wait != nil {
 		return ctrl.Result{RequeueAfter: wait.After}, nil
 	}
+	if apply.AsTaken(s.err) != nil {
+		return ctrl.Result{RequeueAfter: observeReady}, nil // what others own is not watched
+	}
 	if s.err != nil {
 		return ctrl.Result{}, s.err
 	}
@@ -379,9 +434,9 @@ func (s *scope) next() (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: observeUnready}, nil
 }
 
-// lasting tells that an error of the API server will come back until a person acts, so that the status should say it.
+// lasting tells that an error will come back until a person acts, so that the status should say it at once.
 func lasting(err error) bool {
-	return apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
+	return apply.AsTaken(err) != nil || apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err)
 }
 
 // isAPIError tells that the API server refused one object, so that the next may still be tried.

@@ -32,6 +32,7 @@ var personMustAct = map[string]bool{
 	v1alpha1.ReasonConfigRefused:      true,
 	v1alpha1.ReasonCRDsMissing:        true,
 	v1alpha1.ReasonSecretMissing:      true,
+	v1alpha1.ReasonNameTaken:          true,
 	v1alpha1.ReasonReceiverRefused:    true,
 	v1alpha1.ReasonClusterScopeTaken:  true,
 	v1alpha1.ReasonNamespaceNotServed: true,
@@ -56,11 +57,15 @@ type seen struct {
 	previous    v1alpha1.KubeBotStatus
 	inventory   []v1alpha1.ObjectRef
 	clusterName string
+	// languages that the OpenTelemetry Operator instruments.
+	languages []string
 	// changed tells that objects were written or removed.
 	changed bool
 	// failure ended the pass; pruneFailure did not.
 	failure, pruneFailure error
 	parts                 []seenPart
+	// volumes tells of those that are smaller than the spec says.
+	volumes []metav1.Condition
 }
 
 // seenPart is what was seen of one component.
@@ -74,8 +79,8 @@ type seenPart struct {
 func (s *scope) seen(now time.Time) seen {
 	out := seen{
 		now: now, generation: s.kb.Generation, suspended: s.kb.Spec.Suspend, previous: s.previous,
-		inventory: s.kb.Status.Inventory, clusterName: s.input.ClusterName, changed: s.changed,
-		failure: s.err, pruneFailure: s.pruneErr,
+		inventory: s.kb.Status.Inventory, clusterName: s.input.ClusterName, languages: s.input.Injection.Languages, changed: s.changed,
+		failure: s.err, pruneFailure: s.pruneErr, volumes: s.volumes,
 	}
 	for _, p := range s.parts {
 		out.parts = append(out.parts, seenPart{p.component.ConditionType(), p.health, p.missing, p.err})
@@ -109,15 +114,18 @@ func stalled(reason, message string) []metav1.Condition {
 // kept leaves what is known of the components as it was: the pass ended before it could look.
 func kept(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 	out.ClusterName, out.Endpoints, out.OmittedRules = in.previous.ClusterName, in.previous.Endpoints, in.previous.OmittedRules
-	out.Analysis = in.previous.Analysis
-	reason := v1alpha1.ReasonApplyFailed
-	if status.AsWait(in.failure) != nil {
+	out.Analysis, out.InstrumentedLanguages = in.previous.Analysis, in.previous.InstrumentedLanguages
+	reason, progress := v1alpha1.ReasonApplyFailed, v1alpha1.ConditionReconciling
+	switch {
+	case status.AsWait(in.failure) != nil:
 		reason = v1alpha1.ReasonProgressing
+	case apply.AsTaken(in.failure) != nil:
+		reason, progress = v1alpha1.ReasonNameTaken, v1alpha1.ConditionStalled
 	}
 	message := apply.Message(in.failure)
 	out.Conditions = []metav1.Condition{
 		{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Reason: reason, Message: message},
-		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: reason, Message: message},
+		{Type: progress, Status: metav1.ConditionTrue, Reason: reason, Message: message},
 	}
 	for _, c := range in.previous.Conditions {
 		switch c.Type {
@@ -133,6 +141,7 @@ func kept(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 	var components []metav1.Condition
 	var extras []metav1.Condition
+	out.InstrumentedLanguages = in.languages
 	for _, p := range in.parts {
 		components = append(components, partCondition(p))
 		extras = append(extras, p.health.Extra...)
@@ -147,7 +156,7 @@ func judged(in seen, out v1alpha1.KubeBotStatus) v1alpha1.KubeBotStatus {
 	}
 	out.Endpoints = unique(out.Endpoints, func(e v1alpha1.Endpoint) string { return e.Name }, maxEndpoints)
 	out.OmittedRules = unique(out.OmittedRules, func(o v1alpha1.OmittedRule) string { return o.Name }, maxOmittedRules)
-	components = merged(append(components, extras...))
+	components = merged(slices.Concat(components, extras, in.volumes))
 	components = components[:min(len(components), maxConditions-3)]
 	out.Conditions = append(summary(in, components), components...)
 	return out
@@ -170,6 +179,8 @@ func partCondition(p seenPart) metav1.Condition {
 		c.Reason, c.Message = v1alpha1.ReasonInvalidSpec, asInvalid(p.err).Error()
 	case status.AsWait(p.err) != nil:
 		c.Reason, c.Message = v1alpha1.ReasonProgressing, apply.Message(p.err)
+	case apply.AsTaken(p.err) != nil:
+		c.Reason, c.Message = v1alpha1.ReasonNameTaken, apply.Message(p.err)
 	case p.err != nil:
 		c.Reason, c.Message = v1alpha1.ReasonApplyFailed, apply.Message(p.err)
 	case len(p.missing) > 0:

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/apply"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/status"
 )
@@ -138,6 +140,12 @@ func TestSummary(t *testing.T) {
 		}, {
 			name: "the pass ended early", in: seen{failure: errors.New("read Secret main-credentials: refused")},
 			ready: "False", reason: "ApplyFailed", message: "read Secret", other: "Reconciling", kstatus: "InProgress",
+		}, {
+			name: "the pass ended at an object of somebody else", in: seen{failure: &apply.TakenError{Message: "Secret a/b belongs to ExternalSecret b"}},
+			ready: "False", reason: "NameTaken", message: "Secret a/b belongs to ExternalSecret b", other: "Stalled", kstatus: "Failed",
+		}, {
+			name: "a component needs an object of somebody else", in: seen{parts: []seenPart{well("PrometheusReady"), {conditionType: "RulesReady", err: &apply.TakenError{Message: "Service a/b belongs to KubeBot c/d"}}}},
+			ready: "False", reason: "NameTaken", message: "Rules: Service a/b belongs to KubeBot c/d", other: "Stalled", kstatus: "Failed",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -279,6 +287,24 @@ func TestStatusStaysWithinItsBounds(t *testing.T) {
 	}
 	if message := status.Find(out.Conditions, "RulesReady").Message; len(message) > status.MaxMessage || !strings.HasSuffix(message, "ü…") {
 		t.Errorf("message of %d bytes", len(message))
+	}
+}
+
+func TestInstrumentedLanguagesStayWhileNothingIsKnownOfThem(t *testing.T) {
+	previous := v1alpha1.KubeBotStatus{InstrumentedLanguages: []string{"java"}}
+	for name, c := range map[string]struct {
+		in   seen
+		want []string
+	}{
+		"seen":                     {seen{languages: []string{"java", "python"}}, []string{"java", "python"}},
+		"seen to be gone":          {seen{}, nil},
+		"not looked at":            {seen{failure: errors.New("no connection")}, []string{"java"}},
+		"another KubeBot's affair": {seen{failure: &status.StallError{Reason: v1alpha1.ReasonClusterScopeTaken}}, nil},
+	} {
+		c.in.previous = previous
+		if got := summarize(c.in).InstrumentedLanguages; !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
 	}
 }
 

@@ -89,9 +89,26 @@ func (b *bench) accept(job *batchv1.Job) {
 // samplers returns the samplers' configuration.
 func (b *bench) samplers() string {
 	b.t.Helper()
+	set := &appsv1.StatefulSet{}
+	return b.configuration(set, &set.Spec.Template, b.ns, "main-collector-sampler")["config.yaml"]
+}
+
+// configuration waits for a workload and for the configuration that its template mounts, and returns that.
+func (b *bench) configuration(workload client.Object, pod *corev1.PodTemplateSpec, namespace, name string) map[string]string {
+	b.t.Helper()
 	m := &corev1.ConfigMap{}
-	b.get(m, b.ns, "main-collector-sampler")
-	return m.Data["config.yaml"]
+	b.eventually("the configuration of "+name, func() error {
+		if err := b.client.Get(b.t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, workload); err != nil {
+			return err
+		}
+		for _, v := range pod.Spec.Volumes {
+			if v.Name == "config" {
+				return b.client.Get(b.t.Context(), client.ObjectKey{Namespace: namespace, Name: v.ConfigMap.Name}, m)
+			}
+		}
+		return fmt.Errorf("its pods mount none: %v", pod.Spec.Volumes)
+	})
+	return m.Data
 }
 
 // untried waits until no trial is left: neither Job nor what it reads.
@@ -140,9 +157,8 @@ func TestUsersConfigurationRunsOnlyOnceTheProgramHasTakenIt(t *testing.T) {
 	job, _ := b.trial("fluent-bit")
 	b.accept(job)
 	b.eventually("the filters to run", func() error {
-		m := &corev1.ConfigMap{}
-		b.get(m, b.nodes, b.ns+"-main-fluent-bit")
-		if !contains(m.Data["fluent-bit.yaml"], "healthz") {
+		set := &appsv1.DaemonSet{}
+		if !contains(b.configuration(set, &set.Spec.Template, b.nodes, b.ns+"-main-fluent-bit")["fluent-bit.yaml"], "healthz") {
 			return fmt.Errorf("they don't")
 		}
 		return nil

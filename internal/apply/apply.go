@@ -62,6 +62,8 @@ type write struct {
 	fields  string
 	before  string
 	instant time.Time
+	// answer is the object as the API server answered, until the cache has caught up.
+	answer *unstructured.Unstructured
 }
 
 // New returns an Applier that reads live objects with reader and writes with writer.
@@ -70,7 +72,8 @@ func New(reader Reader, writer client.Client, now func() time.Time) *Applier {
 }
 
 // Apply makes the live object have every field of desired, which Desired made, and writes only if it has not. It
-// takes over fields that others have set. A WaitError means that a predecessor of the object is being removed.
+// takes over fields that others have set. A WaitError means that a predecessor of the object is being removed, a TakenError
+// that the object is not the KubeBot's.
 func (a *Applier) Apply(ctx context.Context, kb *v1alpha1.KubeBot, desired *unstructured.Unstructured) (Result, error) {
 	gvk := desired.GroupVersionKind()
 	key := objectKey{gvk, client.ObjectKeyFromObject(desired)}
@@ -106,11 +109,36 @@ func (a *Applier) write(ctx context.Context, key objectKey, hash string, desired
 	if err != nil {
 		return "", fmt.Errorf("apply %s %s: %w", key.kind.Kind, key.ObjectKey, err)
 	}
-	a.remember(key, write{hash: hash, fields: ownFields(applied), before: version(live), instant: a.now()})
+	a.remember(key, write{hash: hash, fields: ownFields(applied), before: version(live), instant: a.now(), answer: applied})
 	if live == nil {
 		return Created, nil
 	}
 	return Configured, nil
+}
+
+// Object implements Reader with the cache's object or, where the cache does not have the last write yet, with what the API
+// server answered to it: otherwise a workload would look as if it had been rolled out before that begins.
+func (a *Applier) Object(ctx context.Context, gvk schema.GroupVersionKind, key client.ObjectKey) (*unstructured.Unstructured, error) {
+	live, err := a.reader.Object(ctx, gvk, key)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	seen := live
+	if err != nil {
+		seen = nil
+	}
+	a.mu.Lock()
+	last := a.done[objectKey{gvk, key}]
+	a.mu.Unlock()
+	if last.answer != nil && a.ahead(last, seen) {
+		return last.answer.DeepCopy(), nil
+	}
+	return live, err
+}
+
+// ahead tells whether the cache does not have a write yet.
+func (a *Applier) ahead(last write, live *unstructured.Unstructured) bool {
+	return !last.instant.IsZero() && last.before == version(live) && a.now().Sub(last.instant) < settle
 }
 
 // settled tells that nothing needs to be written.
@@ -120,10 +148,10 @@ func (a *Applier) settled(key objectKey, hash string, desired, live *unstructure
 	a.mu.Unlock()
 	known = known && last.hash == hash
 	if known && !last.instant.IsZero() {
-		if last.before == version(live) && a.now().Sub(last.instant) < settle {
+		if a.ahead(last, live) {
 			return true
 		}
-		last.instant = time.Time{} // the cache has caught up: what differs from now on is drift
+		last.instant, last.answer = time.Time{}, nil // the cache has caught up: what differs from now on is drift
 		a.remember(key, last)
 	}
 	if live == nil {
@@ -163,7 +191,25 @@ func ownFields(live *unstructured.Unstructured) string {
 	return ""
 }
 
-// claimable refuses an object that another KubeBot or another controller owns.
+// TakenError means that an object of the wanted name belongs to somebody else, until a person acts.
+type TakenError struct {
+	// Message says which object, whose it is, and what to do.
+	Message string
+}
+
+// Error implements error.
+func (e *TakenError) Error() string { return e.Message }
+
+// AsTaken returns the TakenError in err, or nil.
+func AsTaken(err error) *TakenError {
+	var taken *TakenError
+	if errors.As(err, &taken) {
+		return taken
+	}
+	return nil
+}
+
+// claimable refuses, with a TakenError, an object that another KubeBot or another controller owns.
 func claimable(kb *v1alpha1.KubeBot, live *unstructured.Unstructured) error {
 	what := fmt.Sprintf("%s %s/%s", live.GetKind(), live.GetNamespace(), live.GetName())
 	if live.GetDeletionTimestamp() != nil {
@@ -173,12 +219,12 @@ func claimable(kb *v1alpha1.KubeBot, live *unstructured.Unstructured) error {
 		if owner.Kind == "KubeBot" && owner.Name == kb.Name && live.GetNamespace() == kb.Namespace {
 			return &status.WaitError{After: time.Second, Message: what + " of an earlier KubeBot of this name is being removed"}
 		}
-		return fmt.Errorf("%s belongs to %s %s: rename the KubeBot or remove that object", what, owner.Kind, owner.Name)
+		return &TakenError{fmt.Sprintf("%s belongs to %s %s: rename the KubeBot or remove that object", what, owner.Kind, owner.Name)}
 	}
 	labels := live.GetLabels()
 	name, namespace := labels[naming.LabelName], labels[naming.LabelNamespace]
 	if name != "" && (name != kb.Name || namespace != kb.Namespace) {
-		return fmt.Errorf("%s belongs to KubeBot %s/%s: rename one of the two KubeBots", what, namespace, name)
+		return &TakenError{fmt.Sprintf("%s belongs to KubeBot %s/%s: rename one of the two KubeBots", what, namespace, name)}
 	}
 	return nil
 }

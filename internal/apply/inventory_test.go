@@ -103,7 +103,7 @@ func TestClaimable(t *testing.T) {
 			live := &unstructured.Unstructured{Object: map[string]any{"kind": "Service", "metadata": map[string]any{"name": "s", "namespace": "kubebot"}}}
 			test.edit(live)
 			err := claimable(kb, live)
-			if (err != nil) != test.err || (status.AsWait(err) != nil) != test.wait {
+			if (AsTaken(err) != nil) != (test.err && !test.wait) || (status.AsWait(err) != nil) != test.wait {
 				t.Errorf("error %v", err)
 			}
 		})

@@ -3,6 +3,7 @@ package apply
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -22,11 +24,14 @@ type Pruner struct {
 	reader  client.Reader
 	writer  client.Client
 	applier *Applier
+
+	mu      sync.Mutex
+	refused map[types.UID]refusal
 }
 
 // NewPruner returns a Pruner that reads from the API server with reader.
 func NewPruner(reader client.Reader, writer client.Client, applier *Applier) *Pruner {
-	return &Pruner{reader: reader, writer: writer, applier: applier}
+	return &Pruner{reader: reader, writer: writer, applier: applier, refused: map[types.UID]refusal{}}
 }
 
 // Prune removes one object of a KubeBot by its inventory entry, unless keep, which gets the object's component, says

@@ -3,7 +3,9 @@ package cmd
 
 import (
 	"fmt"
+	"math"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -32,12 +34,21 @@ var Version = "dev"
 
 // Main runs the command line and returns the exit code.
 func Main() int {
+	leaveForKernel()
 	ctx := ctrl.SetupSignalHandler()
 	if err := New().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "kubebot:", err)
 		return 1
 	}
 	return 0
+}
+
+// leaveForKernel keeps a tenth of GOMEMLIMIT free: pods have their container's limit there, against which the kernel counts
+// what it holds for the process too.
+func leaveForKernel() {
+	if limit := debug.SetMemoryLimit(-1); limit != math.MaxInt64 {
+		debug.SetMemoryLimit(limit / 10 * 9)
+	}
 }
 
 // New returns the root command.
@@ -85,10 +96,11 @@ func managerCommand() *cobra.Command {
 	f.StringVar(&o.Install.ServiceAccountPrefix, "service-account-prefix", "kubebot", "what the names of the components' service accounts begin with")
 	f.StringVar(&o.Install.Image, "image", "", "KubeBot's own image, for the responder")
 	f.StringVar(&o.Install.PrometheusOperatorID, "prometheus-operator-id", "", "controller ID of the Prometheus Operator that came with KubeBot; empty for another one")
+	f.IntSliceVar(&o.Install.APIServerPorts, "api-server-ports", nil, "ports by which NetworkPolicies name the API server (default 443,6443)")
 	o.Install.Proxy = map[string]string{}
 	f.Var(proxy{o.Install.Proxy, "HTTPS_PROXY"}, "https-proxy", "proxy for the responder's HTTPS calls to receivers")
 	f.Var(proxy{o.Install.Proxy, "HTTP_PROXY"}, "http-proxy", "proxy for the responder's HTTP calls to receivers")
-	f.Var(proxy{o.Install.Proxy, "NO_PROXY"}, "no-proxy", "hosts that the responder calls without proxy, separated by commas; the cluster's own need not be named")
+	f.Var(proxy{o.Install.Proxy, "NO_PROXY"}, "no-proxy", "hosts that the responder calls without proxy, separated by commas; .svc and .cluster.local need not be named")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
 	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let one of several managers work at a time")

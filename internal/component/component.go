@@ -4,6 +4,7 @@
 package component
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,33 @@ type Input struct {
 	RefusedRules []RefusedRule
 	// Trials are what is known of the configuration that users add, by component; see package trial.
 	Trials map[string]Trial
+	// Injection is what the OpenTelemetry Operator can inject by the KubeBot's Instrumentation.
+	Injection Injection
+	// Capacity is the size in bytes of the smallest volume of each component that has one smaller than the spec says.
+	Capacity map[string]int64
+}
+
+// Room returns the bytes that fit into the volumes of a component, which are to have size bytes.
+func (in Input) Room(component string, size int64) int64 {
+	if capacity, ok := in.Capacity[component]; ok {
+		return min(size, capacity)
+	}
+	return size
+}
+
+// InstrumentationKind is the OpenTelemetry Operator's resource that says what it injects into pods.
+var InstrumentationKind = schema.GroupVersionKind{Group: "opentelemetry.io", Version: "v1alpha1", Kind: "Instrumentation"}
+
+// AnnotationAsked of an Instrumentation is when the OpenTelemetry Operator was last asked to fill in its images.
+const AnnotationAsked = "kubebot.io/asked"
+
+// Injection is what the OpenTelemetry Operator can inject by the KubeBot's Instrumentation; zero where the cluster has not
+// its resources.
+type Injection struct {
+	// Languages for which the operator has filled in an image. Without one it would make a pod that the API server refuses.
+	Languages []string
+	// Asked is the value of AnnotationAsked: a new one makes the operator's webhook see the Instrumentation again.
+	Asked string
 }
 
 // RefusedRule is a PrometheusRule that the Prometheus Operator refuses.
@@ -100,9 +128,17 @@ type Install struct {
 	// PrometheusOperatorID is the controller ID of the Prometheus Operator that the chart shipped; it goes into the
 	// annotation operator.prometheus.io/controller-id of Prometheus and Alertmanager. Empty when another one serves.
 	PrometheusOperatorID string
+	// APIServerPorts are the ports by which NetworkPolicies name the API server; the usual ones when empty.
+	APIServerPorts []int
 	// Proxy holds those of the manager's environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY that are set. The
 	// responder gets them, because its messages leave the cluster.
 	Proxy map[string]string
+}
+
+// Direct are the hosts that are called past the proxy, separated by commas as in NO_PROXY: the user's, and all inside the
+// cluster.
+func (i Install) Direct() string {
+	return strings.TrimPrefix(i.Proxy["NO_PROXY"]+",.svc,.cluster.local", ",")
 }
 
 // Cluster is what the cluster has, by discovery.

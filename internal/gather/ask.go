@@ -138,7 +138,7 @@ func proxy(req *http.Request) (*url.URL, error) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil, nil
 	}
-	if strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local") {
+	if strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".cluster.local") {
 		return nil, nil
 	}
 	return http.ProxyFromEnvironment(req)

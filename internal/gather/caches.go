@@ -5,6 +5,7 @@ package gather
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -154,14 +155,14 @@ func (c *Caches) list(ctx context.Context, list client.ObjectList, namespace str
 	return one.List(ctx, list, client.InNamespace(namespace), match)
 }
 
-// trimPod drops what no component looks at.
+// trimPod drops what nobody looks at: of the volumes, all but ConfigMaps.
 func trimPod(obj any) (any, error) {
 	pod, ok := obj.(*corev1.Pod)
 	if !ok {
 		return obj, nil
 	}
 	pod.ManagedFields = nil
-	pod.Spec.Volumes = nil
+	pod.Spec.Volumes = slices.DeleteFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.ConfigMap == nil })
 	pod.Spec.Affinity = nil
 	for i := range pod.Spec.Containers {
 		pod.Spec.Containers[i].Env = nil

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,8 +36,8 @@ type Gatherer struct {
 	cluster component.Cluster
 	known   time.Time
 
-	rules      []monitoringv1.PrometheusRule
-	rulesKnown time.Time
+	rules      []markedRule
+	rulesUntil time.Time
 }
 
 // Input reads all that Build needs of a KubeBot. The credentials are what the generated Secret holds; none when it
@@ -60,9 +59,13 @@ func (g *Gatherer) Input(ctx context.Context, kb *v1alpha1.KubeBot) (component.I
 	if err != nil {
 		return component.Input{}, err
 	}
+	injection, err := g.injection(ctx, kb, cluster)
+	if err != nil {
+		return component.Input{}, err
+	}
 	return component.Input{
 		KubeBot: kb.DeepCopy(), ClusterName: ClusterName(kb, cluster.UID), Install: g.Install, Cluster: cluster,
-		Credentials: secret, RefusedRules: refused,
+		Credentials: secret, RefusedRules: refused, Injection: injection,
 	}, nil
 }
 

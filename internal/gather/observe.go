@@ -19,16 +19,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/apply"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/naming"
 )
 
 // Objects returns the live objects of those that a component built, of the same Go types and in the same order; desired
 // are what was applied for them. One that does not exist is left out.
-func (c *Caches) Objects(ctx context.Context, built []client.Object, desired []*unstructured.Unstructured) ([]client.Object, error) {
+func Objects(ctx context.Context, reader apply.Reader, built []client.Object, desired []*unstructured.Unstructured) ([]client.Object, error) {
 	var out []client.Object
 	for i, want := range desired {
-		live, err := c.Object(ctx, want.GroupVersionKind(), client.ObjectKeyFromObject(want))
+		live, err := reader.Object(ctx, want.GroupVersionKind(), client.ObjectKeyFromObject(want))
 		if apierrors.IsNotFound(err) {
 			continue
 		}
@@ -50,6 +51,42 @@ func (c *Caches) Objects(ctx context.Context, built []client.Object, desired []*
 // Pods returns the pods of a component in the given namespaces, by namespace and name: those that carry the KubeBot's
 // labels and name the component in the label component or, for those that another operator makes, in the label name.
 func (c *Caches) Pods(ctx context.Context, kb *v1alpha1.KubeBot, component string, namespaces ...string) ([]corev1.Pod, error) {
+	all, err := c.podsOf(ctx, kb, namespaces)
+	if err != nil {
+		return nil, err
+	}
+	out := slices.DeleteFunc(all, func(pod corev1.Pod) bool {
+		return pod.Labels[naming.LabelComponent] != component && pod.Labels["app.kubernetes.io/name"] != component
+	})
+	slices.SortFunc(out, func(a, b corev1.Pod) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return out, nil
+}
+
+// Mounted tells which ConfigMaps the pods of a KubeBot in the given namespaces mount: those that are about to end too, but
+// not those of trials, of which nobody waits for an answer any more when their ConfigMap goes.
+func (c *Caches) Mounted(ctx context.Context, kb *v1alpha1.KubeBot, namespaces ...string) (map[client.ObjectKey]bool, error) {
+	all, err := c.podsOf(ctx, kb, namespaces)
+	if err != nil {
+		return nil, err
+	}
+	out := map[client.ObjectKey]bool{}
+	for _, pod := range all {
+		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+			continue // it starts no container any more
+		}
+		for _, v := range pod.Spec.Volumes {
+			if v.ConfigMap != nil && pod.Labels[naming.LabelComponent] != naming.ComponentTrial {
+				out[client.ObjectKey{Namespace: pod.Namespace, Name: v.ConfigMap.Name}] = true
+			}
+		}
+	}
+	return out, nil
+}
+
+// podsOf returns all pods that carry a KubeBot's labels.
+func (c *Caches) podsOf(ctx context.Context, kb *v1alpha1.KubeBot, namespaces []string) ([]corev1.Pod, error) {
 	var out []corev1.Pod
 	for _, namespace := range slices.Compact(namespaces) {
 		list := &corev1.PodList{}
@@ -57,15 +94,8 @@ func (c *Caches) Pods(ctx context.Context, kb *v1alpha1.KubeBot, component strin
 		if err != nil {
 			return nil, fmt.Errorf("list pods in %s: %w", namespace, err)
 		}
-		for _, pod := range list.Items {
-			if pod.Labels[naming.LabelComponent] == component || pod.Labels["app.kubernetes.io/name"] == component {
-				out = append(out, pod)
-			}
-		}
+		out = append(out, list.Items...)
 	}
-	slices.SortFunc(out, func(a, b corev1.Pod) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
 	return out, nil
 }
 

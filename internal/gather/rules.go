@@ -12,14 +12,21 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/endpoints"
 )
 
-// rulesFor is how long the rules of the cluster are taken as known: each look reads all of them.
-const rulesFor = 20 * time.Second
+const (
+	// rulesPage is how many rules are read at a time: generated ones have some 20 KB each, and can have a megabyte.
+	rulesPage = 50
+	// rulesFor is how long the rules of the cluster are taken as known, for each page of them: a look reads all, so that
+	// the load stays the same however many there are. It is at most rulesForMost.
+	rulesFor     = 20 * time.Second
+	rulesForMost = 10 * time.Minute
+)
 
 var ruleKind = monitoringv1.SchemeGroupVersion.WithKind(monitoringv1.PrometheusRuleKind)
 
@@ -36,8 +43,8 @@ func (g *Gatherer) refusedRules(ctx context.Context, kb *v1alpha1.KubeBot, clust
 	}
 	var refused []component.RefusedRule
 	for _, rule := range all {
-		if why, is := refusedFor(kb, rule.Status.Bindings, rule.Generation); is {
-			refused = append(refused, component.RefusedRule{Namespace: rule.Namespace, Name: rule.Name, Message: why})
+		if why, is := refusedFor(kb, rule.bindings, rule.generation); is {
+			refused = append(refused, component.RefusedRule{Namespace: rule.namespace, Name: rule.name, Message: why})
 		}
 	}
 	slices.SortFunc(refused, func(a, b component.RefusedRule) int {
@@ -61,29 +68,51 @@ func refusedFor(kb *v1alpha1.KubeBot, bindings []monitoringv1.WorkloadBinding, g
 	return "", false
 }
 
-// allRules are the rules of the cluster with what is marked on them, without their content.
-func (g *Gatherer) allRules(ctx context.Context) ([]monitoringv1.PrometheusRule, error) {
+// markedRule is a rule that an operator has marked, without its content.
+type markedRule struct {
+	namespace, name string
+	generation      int64
+	bindings        []monitoringv1.WorkloadBinding
+}
+
+// allRules are the rules of the cluster that are marked.
+func (g *Gatherer) allRules(ctx context.Context) ([]markedRule, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.rulesKnown.IsZero() && g.Now().Sub(g.rulesKnown) < rulesFor {
+	if g.Now().Before(g.rulesUntil) {
 		return g.rules, nil
 	}
+	var rules []markedRule
+	pages, next := 0, ""
+	for more := true; more; more = next != "" {
+		page, after, err := g.rulePage(ctx, next)
+		if err != nil {
+			return nil, err
+		}
+		rules, next = append(rules, page...), after
+		pages++
+	}
+	g.rules, g.rulesUntil = rules, g.Now().Add(min(time.Duration(pages)*rulesFor, rulesForMost))
+	return g.rules, nil
+}
+
+// rulePage reads a page of the rules, the first for an empty token, and returns the token of the next one.
+func (g *Gatherer) rulePage(ctx context.Context, token string) (rules []markedRule, next string, err error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(ruleKind.GroupVersion().WithKind(ruleKind.Kind + "List"))
-	if err := g.Reader.List(ctx, list); err != nil && !apierrors.IsForbidden(err) && !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
-		return nil, fmt.Errorf("list PrometheusRules: %w", err)
+	err = g.Reader.List(ctx, list, client.Limit(rulesPage), client.Continue(token))
+	if err != nil && !apierrors.IsForbidden(err) && !meta.IsNoMatchError(err) && !apierrors.IsNotFound(err) {
+		return nil, "", fmt.Errorf("list PrometheusRules: %w", err)
 	}
-	g.rules = nil
 	for _, item := range list.Items {
-		unstructured.RemoveNestedField(item.Object, "spec")
 		var rule monitoringv1.PrometheusRule
+		unstructured.RemoveNestedField(item.Object, "spec")
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &rule); err != nil {
-			return nil, fmt.Errorf("read PrometheusRule %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+			return nil, "", fmt.Errorf("read PrometheusRule %s/%s: %w", item.GetNamespace(), item.GetName(), err)
 		}
 		if len(rule.Status.Bindings) > 0 {
-			g.rules = append(g.rules, rule)
+			rules = append(rules, markedRule{rule.Namespace, rule.Name, rule.Generation, rule.Status.Bindings})
 		}
 	}
-	g.rulesKnown = g.Now()
-	return g.rules, nil
+	return rules, list.GetContinue(), nil
 }

@@ -1,12 +1,21 @@
 package gather
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
 	"testing"
+	"time"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component"
 )
 
 func TestARuleIsRefusedAsItIsNowAndForTheKubeBotsPrometheus(t *testing.T) {
@@ -38,5 +47,70 @@ func TestARuleIsRefusedAsItIsNowAndForTheKubeBotsPrometheus(t *testing.T) {
 		if why, is := refusedFor(kb, binding(c.change), 2); is != c.want || is && why != "bad" {
 			t.Errorf("%s: %v %q", name, is, why)
 		}
+	}
+}
+
+// pager is an API server with many rules, of which every one is refused. It answers as many at once as it is asked for.
+type pager struct {
+	client.Reader
+	rules int
+	pages []int
+}
+
+func (p *pager) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	o := (&client.ListOptions{}).ApplyOptions(opts)
+	from, _ := strconv.Atoi(o.Continue)
+	to := p.rules
+	if o.Limit > 0 {
+		to = min(to, from+int(o.Limit))
+	}
+	into, ok := list.(*unstructured.UnstructuredList)
+	if !ok {
+		return fmt.Errorf("a list of type %T", list)
+	}
+	for i := from; i < to; i++ {
+		into.Items = append(into.Items, unstructured.Unstructured{Object: map[string]any{
+			"metadata": map[string]any{"namespace": "shop", "name": fmt.Sprintf("rule-%04d", i), "generation": int64(1)},
+			"spec":     map[string]any{"groups": []any{}},
+			"status": map[string]any{"bindings": []any{map[string]any{
+				"group": "monitoring.coreos.com", "resource": "prometheuses", "name": "main-prometheus", "namespace": "kubebot",
+				"conditions": []any{map[string]any{"type": "Accepted", "status": "False", "observedGeneration": int64(1), "message": "bad", "lastTransitionTime": "2026-01-01T00:00:00Z"}},
+			}}},
+		}})
+	}
+	if to < p.rules {
+		into.SetContinue(strconv.Itoa(to))
+	}
+	p.pages = append(p.pages, to-from)
+	return nil
+}
+
+func TestManyRulesAreReadInPagesAndLessOften(t *testing.T) {
+	kb := &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "kubebot"}}
+	cluster := component.Cluster{Kinds: map[schema.GroupVersionKind]bool{ruleKind: true}}
+	for _, c := range []struct {
+		rules, pages int
+		known        time.Duration
+	}{
+		{0, 1, 20 * time.Second}, {50, 1, 20 * time.Second}, {51, 2, 40 * time.Second}, {1500, 30, 10 * time.Minute}, {5000, 100, 10 * time.Minute},
+	} {
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		api := &pager{rules: c.rules}
+		g := &Gatherer{Reader: api, Now: func() time.Time { return now }}
+		look := func(pages int) {
+			t.Helper()
+			refused, err := g.refusedRules(t.Context(), kb, cluster)
+			if err != nil || len(refused) != c.rules {
+				t.Fatalf("%d rules: %d refused, %v", c.rules, len(refused), err)
+			}
+			if len(api.pages) != pages || slices.Max(api.pages) > 50 {
+				t.Errorf("%d rules were read in pages of %v, want %d", c.rules, api.pages, pages)
+			}
+		}
+		look(c.pages)
+		now = now.Add(c.known - time.Second)
+		look(c.pages)
+		now = now.Add(time.Second)
+		look(2 * c.pages)
 	}
 }

@@ -24,8 +24,6 @@ const (
 	AnnotationRestarted = "kubebot.io/restarted-at"
 	// LabelComponent holds the component's name.
 	LabelComponent = "app.kubernetes.io/component"
-	// AnnotationConfigHash on a pod template holds the hash of the configuration that the pod reads.
-	AnnotationConfigHash = "kubebot.io/config-hash"
 	// Finalizer is set on a KubeBot while objects outside its namespace exist.
 	Finalizer = "kubebot.io/cleanup"
 )

@@ -15,6 +15,11 @@
 {{ .Values.namespaces | default (list .Release.Namespace) | join "," }}
 {{- end }}
 
+{{- /* The ports by which NetworkPolicies name the API server, separated by commas. */}}
+{{- define "kubebot.apiServerPorts" -}}
+{{ dig "apiServerPorts" (list 443 6443) .Values.networkPolicies | join "," }}
+{{- end }}
+
 {{- define "kubebot.labels" -}}
 app.kubernetes.io/name: kubebot
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -26,6 +31,17 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- define "kubebot.selector" -}}
 app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end }}
+
+{{- /* Where the chart's pods run. */}}
+{{- define "kubebot.place" -}}
+nodeSelector: {{- merge (dict "kubernetes.io/os" "linux") .Values.manager.nodeSelector | toYaml | nindent 2 }}
+{{- with .Values.manager.tolerations }}
+tolerations: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- with .Values.manager.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- end }}
 
 {{- define "kubebot.podSecurityContext" -}}

@@ -121,6 +121,7 @@ func alertmanager(in component.Input) (*monitoringv1.Alertmanager, error) {
 			AutomountServiceAccountToken:         new(false),
 			SecurityContext:                      pods.Security(),
 			EnableServiceLinks:                   new(false),
+			TerminationGracePeriodSeconds:        new(int64(graceSeconds)),
 			Volumes:                              append([]corev1.Volume{credentialsVolume(kb)}, volumes...),
 			VolumeMounts:                         append([]corev1.VolumeMount{{Name: volumeCredentials, MountPath: credentialsDir(kb), ReadOnly: true}}, mounts...),
 		},
@@ -157,7 +158,7 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	mesh := append(netpol.TCP(meshPort), netpol.UDP(meshPort))
 	ingress := []networkingv1.NetworkPolicyIngressRule{
-		netpol.From([]int{endpoints.AlertmanagerPort}, netpol.Prometheus(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "grafana"), netpol.Manager(in)),
+		netpol.From([]int{endpoints.AlertmanagerPort}, netpol.Prometheus(kb), netpol.Component(kb, "responder"), netpol.Grafana(kb), netpol.Manager(in)),
 		netpol.From([]int{reloaderPort}, netpol.Prometheus(kb)),
 	}
 	egress := []networkingv1.NetworkPolicyEgressRule{

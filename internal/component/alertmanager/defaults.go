@@ -14,6 +14,9 @@ const (
 	memoryRequest = "32Mi"
 	memoryLimit   = "256Mi"
 
+	// graceSeconds is ample for the snapshots of silences and of the notification log.
+	graceSeconds = 30
+
 	// groupWait and groupInterval are short, because the responder alone groups.
 	groupWait     = "1s"
 	groupInterval = "5s"

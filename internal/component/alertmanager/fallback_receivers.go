@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -99,7 +98,7 @@ func outside(in component.Input, target string, auth *authorization) httpConfig 
 	}
 	out := httpConfig{Authorization: auth, ProxyURL: proxy}
 	if proxy != "" {
-		out.NoProxy = strings.Join(slices.DeleteFunc([]string{in.Install.Proxy["NO_PROXY"], ".svc"}, func(s string) bool { return s == "" }), ",")
+		out.NoProxy = in.Install.Direct()
 	}
 	return out
 }

@@ -45,16 +45,16 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newConfig(in, volume.Bytes)
+	c := newConfig(in, in.Room(name, volume.Bytes))
 	text, err := c.YAML()
 	if err != nil {
 		return nil, err
 	}
-	set, err := statefulSet(in, c, text, volume)
+	set, err := statefulSet(in, c, volume)
 	if err != nil {
 		return nil, err
 	}
-	return []client.Object{
+	return pods.Pinned([]client.Object{
 		&corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: meta(kb), Data: otelcol.ConfigData(text)},
 		&corev1.Service{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: meta(kb),
@@ -62,7 +62,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 		},
 		set,
 		networkPolicy(kb),
-	}, nil
+	})
 }
 
 func managed(kb *v1alpha1.KubeBot) bool { return endpoints.ArchiveHost(kb) != "" }
@@ -98,12 +98,8 @@ func Claim(kb *v1alpha1.KubeBot) string {
 func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, name), 52) }
 
 // statefulSet never has two writers on the same files.
-func statefulSet(in component.Input, c otelcol.Config, text string, volume pods.Volume) (*appsv1.StatefulSet, error) {
+func statefulSet(in component.Input, c otelcol.Config, volume pods.Volume) (*appsv1.StatefulSet, error) {
 	kb, s := in.KubeBot, in.KubeBot.Spec.Analysis.Archive
-	hash, err := naming.Hash(text)
-	if err != nil {
-		return nil, err
-	}
 	process := otelcol.Process{
 		Name: name, Account: name, Field: field, Settings: s.PodSettings,
 		CPU: cpu, Memory: memory, MemoryLimit: memoryLimit, Drain: drainSeconds, Grace: graceSeconds,
@@ -128,7 +124,7 @@ func statefulSet(in component.Input, c otelcol.Config, text string, volume pods.
 			VolumeClaimTemplates:                 volume.Templates,
 			PersistentVolumeClaimRetentionPolicy: volume.Claims,
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name)},
 				Spec:       pod,
 			},
 		},

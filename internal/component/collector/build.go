@@ -55,12 +55,15 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := append(append(samplers, receivers...), instrumentation(in))
-	if !watchesEvents(in.KubeBot) {
-		return objects, nil
+	objects := append(append(samplers, receivers...), instrumentation(in)...)
+	if watchesEvents(in.KubeBot) {
+		events, err := eventObjects(in)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, events...)
 	}
-	events, err := eventObjects(in)
-	return append(objects, events...), err
+	return pods.Pinned(objects)
 }
 
 func managed(kb *v1alpha1.KubeBot) bool { return endpoints.CollectorHost(kb) != "" }
@@ -85,13 +88,9 @@ func receiverObjects(in component.Input) ([]client.Object, error) {
 	}
 	process := otelcol.Process{
 		Name: name, Account: name, Token: true, Field: field, Settings: s.PodSettings,
-		CPU: receiverCPU, Memory: receiverMemory, MemoryLimit: receiverMemoryLimit, Drain: receiverDrain, Grace: graceSeconds,
+		CPU: receiverCPU, Memory: receiverMemory, MemoryLimit: receiverMemoryLimit, Start: receiverStart, Drain: receiverDrain, Grace: graceSeconds,
 	}
 	pod, err := process.Pod(in, c, naming.Object(kb, name))
-	if err != nil {
-		return nil, err
-	}
-	template, err := podTemplate(kb, name, pod, text)
 	if err != nil {
 		return nil, err
 	}
@@ -109,10 +108,10 @@ func receiverObjects(in component.Input) ([]client.Object, error) {
 					Type:          appsv1.RollingUpdateDeploymentStrategyType,
 					RollingUpdate: &appsv1.RollingUpdateDeployment{MaxUnavailable: new(intstr.FromInt(0)), MaxSurge: new(intstr.FromInt(1))},
 				},
-				Template: template,
+				Template: podTemplate(kb, name, pod),
 			},
 		},
-		receiverPolicy(kb),
+		receiverPolicy(in),
 	}
 	return withBudget(objects, kb, name, replicas), nil
 }
@@ -129,16 +128,12 @@ func eventObjects(in component.Input) ([]client.Object, error) {
 		return nil, err
 	}
 	settings := kb.Spec.Traces.Collector.PodSettings
-	settings.Resources = nil // those are for what applications send
+	settings.Resources = kb.Spec.Events.Resources // the collector's are for what applications send
 	process := otelcol.Process{
 		Name: eventsName, Account: name, Token: true, Field: field, Settings: settings,
 		CPU: eventsCPU, Memory: eventsMemory, MemoryLimit: eventsMemoryLimit, Grace: graceSeconds,
 	}
 	pod, err := process.Pod(in, c, naming.Object(kb, eventsName))
-	if err != nil {
-		return nil, err
-	}
-	template, err := podTemplate(kb, eventsName, pod, text)
 	if err != nil {
 		return nil, err
 	}
@@ -151,10 +146,10 @@ func eventObjects(in component.Input) ([]client.Object, error) {
 				Replicas: new(int32(1)),
 				Selector: &metav1.LabelSelector{MatchLabels: naming.Selector(kb, eventsName)},
 				Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},
-				Template: template,
+				Template: podTemplate(kb, eventsName, pod),
 			},
 		},
-		eventPolicy(kb),
+		eventPolicy(in),
 	}, nil
 }
 
@@ -164,7 +159,7 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := samplerConfig(kb, volume.Bytes)
+	c, err := samplerConfig(kb, in.Room(name, volume.Bytes))
 	if err != nil {
 		return nil, err
 	}
@@ -184,13 +179,9 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 	pod.Containers[0].Image = decision.Image
 	pod.Containers[0].Env = append(pod.Containers[0].Env, decision.Env()...)
 	pod.Volumes = append(pod.Volumes, volume.Volumes...)
-	template, err := podTemplate(kb, samplerName, pod, text)
-	if err != nil {
-		return nil, err
-	}
 	own := meta(kb, samplerName)
 	own.Name = setName(kb)
-	replicas := ptr.Deref(s.Samplers, samplers)
+	replicas := ptr.Deref(s.Samplers, v1alpha1.DefaultSamplers)
 	objects := append(decision.Objects,
 		configMap(kb, samplerName, text),
 		service(kb, samplerName, samplerName, corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone, Ports: otelcol.ServicePorts(c)}),
@@ -205,7 +196,7 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 				Selector:                             &metav1.LabelSelector{MatchLabels: naming.Selector(kb, samplerName)},
 				VolumeClaimTemplates:                 volume.Templates,
 				PersistentVolumeClaimRetentionPolicy: volume.Claims,
-				Template:                             template,
+				Template:                             podTemplate(kb, samplerName, pod),
 			},
 		},
 		samplerPolicy(kb),
@@ -216,15 +207,8 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 // setName is bounded, because the name of a StatefulSet becomes part of a label.
 func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, samplerName), 52) }
 
-func podTemplate(kb *v1alpha1.KubeBot, tier string, pod corev1.PodSpec, text string) (corev1.PodTemplateSpec, error) {
-	hash, err := naming.Hash(text)
-	if err != nil {
-		return corev1.PodTemplateSpec{}, err
-	}
-	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: labels(kb, tier), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
-		Spec:       pod,
-	}, nil
+func podTemplate(kb *v1alpha1.KubeBot, tier string, pod corev1.PodSpec) corev1.PodTemplateSpec {
+	return corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: labels(kb, tier)}, Spec: pod}
 }
 
 func configMap(kb *v1alpha1.KubeBot, tier, text string) *corev1.ConfigMap {
@@ -257,24 +241,26 @@ func withBudget(objects []client.Object, kb *v1alpha1.KubeBot, tier string, repl
 }
 
 // receiverPolicy lets every pod send, also those of the node's network, which no selector names.
-func receiverPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
+func receiverPolicy(in component.Input) *networkingv1.NetworkPolicy {
+	kb := in.KubeBot
 	p := netpol.Policy(kb, name,
 		[]networkingv1.NetworkPolicyIngressRule{
 			{Ports: netpol.TCP(endpoints.OTLPGRPCPort, endpoints.OTLPHTTPPort)},
 			netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb)),
 		},
 		[]networkingv1.NetworkPolicyEgressRule{
-			netpol.DNS(), netpol.APIServer(), netpol.To([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, samplerName)),
+			netpol.DNS(), netpol.APIServer(in), netpol.To([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, samplerName)),
 		})
 	p.Labels = labels(kb, name)
 	return p
 }
 
-func eventPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
+func eventPolicy(in component.Input) *networkingv1.NetworkPolicy {
+	kb := in.KubeBot
 	p := netpol.Policy(kb, eventsName,
 		[]networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb))},
 		[]networkingv1.NetworkPolicyEgressRule{
-			netpol.DNS(), netpol.APIServer(), netpol.To([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, samplerName)),
+			netpol.DNS(), netpol.APIServer(in), netpol.To([]int{endpoints.OTLPGRPCPort}, netpol.Component(kb, samplerName)),
 		})
 	p.Labels = labels(kb, eventsName)
 	return p

@@ -50,6 +50,7 @@ type groupByAttributes struct {
 type k8sAttributes struct {
 	AuthType       string        `yaml:"auth_type"`
 	WaitForMeta    bool          `yaml:"wait_for_metadata"`
+	WaitTimeout    time.Duration `yaml:"wait_for_metadata_timeout"`
 	Extract        extract       `yaml:"extract"`
 	PodAssociation []association `yaml:"pod_association"`
 }

@@ -4,16 +4,18 @@ import "time"
 
 // What the pods get without settings. A process of the contrib image needs some 100 MiB before the first span.
 const (
+	// receiverMemoryLimit is for the start: each of the three pipelines lists the cluster's pods for itself.
 	receivers           = 2
 	receiverCPU         = "25m"
 	receiverMemory      = "128Mi"
-	receiverMemoryLimit = "512Mi"
+	receiverMemoryLimit = "1Gi"
 
+	// eventsMemoryLimit is for the start, when all events that the cluster has, those of an hour, are read in one list:
+	// decoded, an event takes some 10 KB, and there are tens of thousands where many jobs run.
 	eventsCPU         = "10m"
 	eventsMemory      = "96Mi"
-	eventsMemoryLimit = "256Mi"
+	eventsMemoryLimit = "1Gi"
 
-	samplers           = 2
 	samplerCPU         = "50m"
 	samplerMemory      = "192Mi"
 	samplerMemoryLimit = "1Gi"
@@ -44,6 +46,12 @@ const (
 	receiverDrain = 5
 	samplerDrain  = 25
 	graceSeconds  = 30
+
+	// metadataPatience is how long a receiver waits at its start for the lists of pods and ReplicaSets, which the API server
+	// gives in one piece each; the processor's own 10 s are too short for some ten thousand pods. receiverStart are the
+	// seconds that its three pipelines may take, one after the other, and some for the process.
+	metadataPatience = 2 * time.Minute
+	receiverStart    = 400
 
 	// resolveInterval is how often receivers look up the samplers' addresses.
 	resolveInterval = 3 * time.Second

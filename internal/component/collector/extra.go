@@ -41,7 +41,7 @@ func candidate(in component.Input, extra string) (trial.Candidate, error) {
 	if err != nil {
 		return trial.Candidate{}, err
 	}
-	c, err := samplerConfig(kb, volume.Bytes)
+	c, err := samplerConfig(kb, in.Room(name, volume.Bytes))
 	if err != nil {
 		return trial.Candidate{}, err
 	}

@@ -28,9 +28,27 @@ func (Component) Questions(in component.Input) []component.Question {
 	}
 	base := endpoints.Prometheus(in.KubeBot)
 	return []component.Question{
-		{Key: keyFailing, URL: observe.Query(base, otelcol.Failing(endpoints.JobCollector))},
+		{Key: keyFailing, URL: observe.Query(base, failing(in.KubeBot))},
 		{Key: keyStanding, URL: observe.Query(base, otelcol.Standing(endpoints.JobCollector))},
 	}
+}
+
+// failing returns a query for the exporters, by label exporter, that lose what they send. A managed Loki that refuses
+// single lines is asked how many, more than a hundredth of what it got: it stores the others of a request, while the
+// exporter counts all of them as failed. Where it got clearly less than was sent, whole requests are refused as well.
+func failing(kb *v1alpha1.KubeBot) string {
+	all := otelcol.Failing(endpoints.JobCollector)
+	if m := kb.Spec.Logs.Loki.Mode; m == v1alpha1.ModeExternal || m == v1alpha1.ModeDisabled {
+		return all
+	}
+	const refused, received = `sum(increase(loki_discarded_samples_total{job="` + endpoints.JobLoki + `"}[5m]))`,
+		`sum(increase(loki_distributor_lines_received_total{job="` + endpoints.JobLoki + `"}[5m]))`
+	byLoki := func(promQL string) string {
+		return fmt.Sprintf(`label_replace(%s, "exporter", %q, "", "")`, promQL, idLoki)
+	}
+	const sent = `(sum(increase(otelcol_exporter_sent_log_records_total{exporter="` + idLoki + `"}[5m])) + sum(increase(otelcol_exporter_send_failed_log_records_total{exporter="` + idLoki + `"}[5m])))`
+	return fmt.Sprintf("(%s unless on (exporter) (%s and on () %s)) or on (exporter) %s or on (exporter) (%s)",
+		all, byLoki(refused+" > 0"), received+" > 0.9 * "+sent, byLoki(refused+" / "+received+" > 0.01"), otelcol.Full(endpoints.JobCollector))
 }
 
 func asked(kb *v1alpha1.KubeBot) bool {

@@ -3,36 +3,47 @@ package collector
 import (
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/endpoints"
-	"github.com/kubebot/kubebot/internal/naming"
 )
 
-const (
-	// labelParameters marks the ConfigMap from which the chart's admission policy takes its parameters.
-	labelParameters = "kubebot.io/instrumentation-parameters"
-
-	keyGRPC    = "otlp-grpc"
-	keyHTTP    = "otlp-http"
-	keyCluster = "cluster-name"
-)
-
-// instrumentation tells applications, and the admission policy that the chart ships, where to send telemetry.
-func instrumentation(in component.Input) *corev1.ConfigMap {
-	kb := in.KubeBot
-	own := metav1.ObjectMeta{Name: naming.Object(kb, "instrumentation"), Namespace: kb.Namespace, Labels: labels(kb, name)}
-	own.Labels[labelParameters] = "true"
-	host := endpoints.CollectorHost(kb)
-	return &corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: own,
-		Data: map[string]string{
-			keyGRPC:    fmt.Sprintf("http://%s:%d", host, endpoints.OTLPGRPCPort),
-			keyHTTP:    fmt.Sprintf("http://%s:%d", host, endpoints.OTLPHTTPPort),
-			keyCluster: in.ClusterName,
-		},
+// instrumentation tells the OpenTelemetry Operator where applications send telemetry, where the cluster has its resources.
+// The admission policy that the chart ships needs no object for that: it reads the KubeBot, and finds by the inventory in
+// its status whether the Service that receiverObjects makes is deployed.
+func instrumentation(in component.Input) []client.Object {
+	if !in.Cluster.Kinds[component.InstrumentationKind] {
+		return nil
 	}
+	return []client.Object{operated(in)}
+}
+
+// operated is for the pods of every namespace: the annotation that asks for it names its namespace too. The operator
+// sets of it only what a container has not, so the admission policy's variables stay. All agents can speak HTTP. Where
+// Fluent Bit reads what pods write, agents that send it too would double each line. The images are the operator's.
+func operated(in component.Input) *unstructured.Unstructured {
+	kb := in.KubeBot
+	env := []any{map[string]any{"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}}
+	if kb.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+		env = append(env, map[string]any{"name": "OTEL_LOGS_EXPORTER", "value": "none"})
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
+		"exporter":    map[string]any{"endpoint": otlp(kb, endpoints.OTLPHTTPPort)},
+		"env":         env,
+		"propagators": []any{"tracecontext", "baggage"},
+		"sampler":     map[string]any{"type": "parentbased_always_on"},
+	}}}
+	u.SetGroupVersionKind(component.InstrumentationKind)
+	u.SetName(kb.Name)
+	u.SetNamespace(kb.Namespace)
+	u.SetLabels(labels(kb, name))
+	u.SetAnnotations(map[string]string{component.AnnotationAsked: in.Injection.Asked})
+	return u
+}
+
+func otlp(kb *v1alpha1.KubeBot, port int) string {
+	return fmt.Sprintf("http://%s:%d", endpoints.CollectorHost(kb), port)
 }

@@ -103,7 +103,7 @@ func attributes() k8sAttributes {
 		return a
 	}
 	return k8sAttributes{
-		AuthType: "serviceAccount", WaitForMeta: true,
+		AuthType: "serviceAccount", WaitForMeta: true, WaitTimeout: metadataPatience,
 		Extract: extract{
 			Metadata: []string{
 				"k8s.namespace.name", "k8s.pod.name", "k8s.pod.uid", "k8s.node.name", "k8s.container.name",

@@ -39,7 +39,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		objects = append(objects, kubeStateMetricsDeployment(in, img), kubeStateMetricsService(in.KubeBot), kubeStateMetricsPolicy(in.KubeBot))
+		objects = append(objects, kubeStateMetricsDeployment(in, img), kubeStateMetricsService(in.KubeBot), kubeStateMetricsPolicy(in))
 	}
 	if s := in.KubeBot.Spec.Metrics.NodeExporter; enabled(s) {
 		img, err := pods.Image(in, nodeExporterField, nodeExporterImage, s.PodSettings)

@@ -19,10 +19,11 @@ func (Component) Questions(in component.Input) []component.Question {
 	if len(jobs(in)) == 0 {
 		return nil
 	}
-	return []component.Question{{
-		Key: keyUp,
-		URL: observe.Query(endpoints.Prometheus(in.KubeBot), fmt.Sprintf(`count by (job) (up{job=~"%s"} == 1)`, strings.Join(jobs(in), "|"))),
-	}}
+	base := endpoints.Prometheus(in.KubeBot)
+	return []component.Question{
+		{Key: keyUp, URL: observe.Query(base, fmt.Sprintf(`count by (job) (up{job=~"%s"} == 1)`, strings.Join(jobs(in), "|")))},
+		observe.AskNodesNotReady(base),
+	}
 }
 
 // jobs are the jobs by which a managed Prometheus scrapes the exporters.
@@ -47,7 +48,8 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	if !enabled(m.KubeStateMetrics) && !enabled(m.NodeExporter) {
 		return observe.Disabled("kube-state-metrics and node-exporter", kubeStateMetricsField+".mode and "+nodeExporterField+".mode")
 	}
-	if troubles := rolloutTroubles(in, seen); len(troubles) > 0 {
+	troubles, leftOut := rolloutTroubles(in, seen)
+	if len(troubles) > 0 {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(strings.Join(troubles, "; "), seen.Pods))
 	}
 	wanted := jobs(in)
@@ -67,11 +69,11 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 			return observe.NotReady(v1alpha1.ReasonTargetsDown, fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", job))
 		}
 	}
-	return observe.Ready("the exporters run and Prometheus scrapes them")
+	return observe.Ready("the exporters run and Prometheus scrapes them" + observe.LeftOut(leftOut))
 }
 
-func rolloutTroubles(in component.Input, seen component.Observed) []string {
-	var troubles []string
+// rolloutTroubles also returns how many nodes were left out.
+func rolloutTroubles(in component.Input, seen component.Observed) (troubles []string, leftOut int) {
 	add := func(trouble string) {
 		if trouble != "" {
 			troubles = append(troubles, trouble)
@@ -81,7 +83,9 @@ func rolloutTroubles(in component.Input, seen component.Observed) []string {
 		add(observe.DeploymentTrouble(seen, naming.Object(in.KubeBot, kubeStateMetrics)))
 	}
 	if enabled(in.KubeBot.Spec.Metrics.NodeExporter) {
-		add(observe.DaemonSetTrouble(seen, nodeExporterName(in)))
+		var trouble string
+		trouble, leftOut = observe.DaemonSetTrouble(seen, nodeExporterName(in))
+		add(trouble)
 	}
-	return troubles
+	return troubles, leftOut
 }

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -68,6 +70,18 @@ func TestHealth(t *testing.T) {
 				t.Errorf("Health = %s %s %q, want %s %s and a message with %q", got.Status, got.Reason, got.Message, c.status, c.reason, c.part)
 			}
 		})
+	}
+}
+
+func TestANodeThatIsNotReadyIsLeftOut(t *testing.T) {
+	seen := component.Observed{Objects: live(1, 2), Answers: scraped("kube-state-metrics", "node-exporter"), Pods: []corev1.Pod{{
+		ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "DaemonSet", Name: "main-node-exporter", Controller: new(true)}}},
+		Spec:       corev1.PodSpec{NodeName: "b"},
+	}}}
+	seen.Answers[observe.KeyNodesNotReady] = component.Answer{Status: 200, Body: []byte(`{"data":{"resultType":"vector","result":[{"metric":{"node":"b"},"value":[1,"0"]}]}}`)}
+	got := Component{}.Health(input(v1alpha1.MetricsSpec{}), seen)
+	if got.Status != metav1.ConditionTrue || !strings.Contains(got.Message, "1 node(s) that are not ready are left out") {
+		t.Errorf("Health = %s %s %q", got.Status, got.Reason, got.Message)
 	}
 }
 

@@ -83,10 +83,11 @@ func kubeStateMetricsService(kb *v1alpha1.KubeBot) *corev1.Service {
 	}
 }
 
-func kubeStateMetricsPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
+func kubeStateMetricsPolicy(in component.Input) *networkingv1.NetworkPolicy {
+	kb := in.KubeBot
 	policy := netpol.Policy(kb, kubeStateMetrics,
 		[]networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.KubeStateMetricsPort, telemetryPort}, netpol.Prometheus(kb))},
-		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.APIServer()})
+		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.APIServer(in)})
 	policy.Labels = labels(kb, kubeStateMetrics)
 	return policy
 }

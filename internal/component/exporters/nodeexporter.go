@@ -32,6 +32,7 @@ func nodeExporterDaemonSet(in component.Input, img string) *appsv1.DaemonSet {
 		HostNetwork:                  true,
 		SecurityContext:              pods.Security(),
 		EnableServiceLinks:           new(false),
+		Affinity:                     pods.RealNodes(),
 		Tolerations:                  []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 		Containers: []corev1.Container{{
 			Name:  nodeExporter,

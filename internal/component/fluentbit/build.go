@@ -14,6 +14,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/netpol"
+	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 )
@@ -48,11 +49,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := daemonSet(in, decision.Image, decision.Files)
-	if err != nil {
-		return nil, err
-	}
-	return append(decision.Objects, configMap(in, decision.Files), networkPolicy(in), set), nil
+	return pods.Pinned(append(decision.Objects, configMap(in, decision.Files), networkPolicy(in), daemonSet(in, decision.Image)))
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
@@ -107,7 +104,7 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	policy := netpol.Policy(kb, name,
 		[]networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.FluentBitPort}, scraper)},
 		[]networkingv1.NetworkPolicyEgressRule{
-			netpol.To([]int{endpoints.OTLPHTTPPort}, collector), netpol.APIServer(), netpol.DNS(),
+			netpol.To([]int{endpoints.OTLPHTTPPort}, collector), netpol.APIServer(in), netpol.DNS(),
 		})
 	policy.ObjectMeta = meta(in)
 	return policy

@@ -16,18 +16,17 @@ const (
 	portHTTP = "http"
 	// program of the image.
 	program = "/fluent-bit/bin/fluent-bit"
+	// unconfined is SELinux' type of a container that may use files of its node.
+	unconfined = "spc_t"
 )
 
 // stateFolder of the node holds offsets and what could not be sent yet, so that both outlive the pod.
 func stateFolder(in component.Input) string { return "/var/lib/kubebot/" + objectName(in) }
 
-// daemonSet runs on every node. One pod is replaced at a time.
-func daemonSet(in component.Input, img string, data map[string]string) (*appsv1.DaemonSet, error) {
+// daemonSet runs on every node. A tenth of the pods is replaced at a time, so that a node that is down holds up none but
+// its own in all but small clusters.
+func daemonSet(in component.Input, img string) *appsv1.DaemonSet {
 	s := in.KubeBot.Spec.Logs.FluentBit
-	hash, err := naming.Hash(data)
-	if err != nil {
-		return nil, err
-	}
 	resources := pods.Resources(s.PodSettings, cpuRequest, memoryRequest, memoryLimit)
 	run := container(name, img, resources, "--config="+configDir+"/"+keyConfig)
 	run.Ports = []corev1.ContainerPort{{Name: portHTTP, ContainerPort: endpoints.FluentBitPort, Protocol: corev1.ProtocolTCP}}
@@ -38,6 +37,7 @@ func daemonSet(in component.Input, img string, data map[string]string) (*appsv1.
 		SecurityContext:               &corev1.PodSecurityContext{SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
 		EnableServiceLinks:            new(false),
 		TerminationGracePeriodSeconds: new(int64(3 * grace)),
+		Affinity:                      pods.RealNodes(),
 		Tolerations:                   []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
 		Containers:                    []corev1.Container{run},
 		Volumes: []corev1.Volume{
@@ -56,24 +56,23 @@ func daemonSet(in component.Input, img string, data map[string]string) (*appsv1.
 			Selector: &metav1.LabelSelector{MatchLabels: naming.Selector(in.KubeBot, name)},
 			UpdateStrategy: appsv1.DaemonSetUpdateStrategy{
 				Type:          appsv1.RollingUpdateDaemonSetStrategyType,
-				RollingUpdate: &appsv1.RollingUpdateDaemonSet{MaxUnavailable: new(intstr.FromInt32(1))},
+				RollingUpdate: &appsv1.RollingUpdateDaemonSet{MaxUnavailable: new(intstr.FromString("10%"))},
 			},
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{
-					Labels:      naming.Labels(in.KubeBot, name),
-					Annotations: map[string]string{naming.AnnotationConfigHash: hash},
-				},
-				Spec: pod,
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(in.KubeBot, name)},
+				Spec:       pod,
 			},
 		},
-	}, nil
+	}
 }
 
 // container runs the program. The kubelet keeps log files for root alone, so the process is root, without any capability:
-// root owns them, and owns its own folder of state.
+// root owns them, and owns its own folder of state. Where SELinux is enforced, the usual type of containers may neither read
+// container_log_t nor write var_lib_t; nodes without it ignore the type.
 func container(name, img string, resources corev1.ResourceRequirements, args ...string) corev1.Container {
 	security := pods.ContainerSecurity()
 	security.RunAsUser, security.RunAsGroup = new(int64(0)), new(int64(0))
+	security.SELinuxOptions = &corev1.SELinuxOptions{Type: unconfined}
 	return corev1.Container{
 		Name:    name,
 		Image:   img,

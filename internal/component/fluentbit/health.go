@@ -37,6 +37,7 @@ func (Component) Questions(in component.Input) []component.Question {
 		{Key: keyScraped, URL: observe.Query(base, `count(up`+selector+` == 1)`)},
 		{Key: keyStuck, URL: observe.Query(base, stuck)},
 		{Key: keyRefused, URL: observe.Query(base, refused)},
+		observe.AskNodesNotReady(base),
 	}
 }
 
@@ -58,13 +59,16 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 }
 
 func observed(in component.Input, seen component.Observed) component.Health {
-	if trouble := observe.DaemonSetTrouble(seen, objectName(in)); trouble != "" {
+	trouble, leftOut := observe.DaemonSetTrouble(seen, objectName(in))
+	if trouble != "" {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(trouble, seen.Pods))
 	}
 	if !asks(in.KubeBot) {
 		return observe.Ready("Fluent Bit runs on every node")
 	}
-	return judge(seen.Answers)
+	health := judge(seen.Answers)
+	health.Message += observe.LeftOut(leftOut)
+	return health
 }
 
 // judge tells from what Prometheus knows whether the collector takes the lines.

@@ -6,11 +6,13 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
 )
 
 // live is the DaemonSet with so many pods available, of 3.
@@ -34,6 +36,16 @@ func counted(scraped, stuck, refused int) map[string]component.Answer {
 	return answers
 }
 
+// lost is what is seen of 3 nodes of which one is not ready.
+func lost() component.Observed {
+	seen := component.Observed{Objects: live(2), Answers: counted(2, 0, 0), Pods: []corev1.Pod{{
+		ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{Kind: "DaemonSet", Name: "main-fluent-bit", Controller: new(true)}}},
+		Spec:       corev1.PodSpec{NodeName: "b"},
+	}}}
+	seen.Answers[observe.KeyNodesNotReady] = component.Answer{Status: 200, Body: []byte(`{"data":{"resultType":"vector","result":[{"metric":{"node":"b"},"value":[1,"0"]}]}}`)}
+	return seen
+}
+
 func TestHealth(t *testing.T) {
 	for name, c := range map[string]struct {
 		spec   v1alpha1.KubeBotSpec
@@ -45,6 +57,7 @@ func TestHealth(t *testing.T) {
 		"switched off":               {spec(v1alpha1.FluentBitSpec{Mode: "Disabled"}), component.Observed{}, metav1.ConditionFalse, v1alpha1.ReasonDisabled, "spec.logs.fluentBit.mode"},
 		"not applied yet":            {v1alpha1.KubeBotSpec{}, component.Observed{}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "main-fluent-bit does not exist yet"},
 		"a node lags":                {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(2)}, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "2 of 3 pods"},
+		"a node is lost":             {v1alpha1.KubeBotSpec{}, lost(), metav1.ConditionTrue, v1alpha1.ReasonReady, "takes its lines; 1 node(s) that are not ready are left out"},
 		"Prometheus is silent":       {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "Prometheus does not answer a query"},
 		"nobody scrapes it":          {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(0, 0, 0)}, metav1.ConditionFalse, v1alpha1.ReasonTargetsDown, "can't scrape"},
 		"the collector is away":      {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(3, 1, 0)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "wait on the nodes' disks"},

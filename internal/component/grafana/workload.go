@@ -2,7 +2,6 @@ package grafana
 
 import (
 	"fmt"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -102,7 +101,7 @@ func keeperImage(in component.Input) (string, error) {
 	if managed(in.KubeBot) {
 		s = v1alpha1.PodSettings{}
 	}
-	return pods.Image(in, field, in.Install.Image, s)
+	return pods.OwnImage(in, field, s)
 }
 
 // grafana is the container of Grafana. Its settings are its environment: another setting makes another pod.
@@ -178,8 +177,7 @@ func proxies(in component.Input) []corev1.EnvVar {
 		}
 	}
 	if len(env) > 0 {
-		direct := strings.TrimPrefix(in.Install.Proxy["NO_PROXY"]+",.svc", ",")
-		env = append(env, corev1.EnvVar{Name: "NO_PROXY", Value: direct})
+		env = append(env, corev1.EnvVar{Name: "NO_PROXY", Value: in.Install.Direct()})
 	}
 	return env
 }

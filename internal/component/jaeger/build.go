@@ -46,11 +46,11 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := statefulSet(in, data)
+	set, err := statefulSet(in)
 	if err != nil {
 		return nil, err
 	}
-	return []client.Object{configMap(in.KubeBot, data), newService(in.KubeBot), set, networkPolicy(in)}, nil
+	return pods.Pinned([]client.Object{configMap(in.KubeBot, data), newService(in.KubeBot), set, networkPolicy(in)})
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
@@ -110,13 +110,9 @@ func replicas(s v1alpha1.JaegerSpec) int32 {
 
 // statefulSet never has two pods on the same files. While its pod is replaced, the collector keeps what comes. Its pods
 // are managed in parallel, so that a new template also replaces a pod that never got ready.
-func statefulSet(in component.Input, data string) (*appsv1.StatefulSet, error) {
+func statefulSet(in component.Input) (*appsv1.StatefulSet, error) {
 	kb, s := in.KubeBot, in.KubeBot.Spec.Traces.Jaeger
 	img, err := pods.Image(in, field, image, s.PodSettings)
-	if err != nil {
-		return nil, err
-	}
-	hash, err := naming.Hash(data)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +146,7 @@ func statefulSet(in component.Input, data string) (*appsv1.StatefulSet, error) {
 			VolumeClaimTemplates:                 volume.Templates,
 			PersistentVolumeClaimRetentionPolicy: volume.Claims,
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name)},
 				Spec:       pod,
 			},
 		},
@@ -217,17 +213,13 @@ func volumes(kb *v1alpha1.KubeBot, e *v1alpha1.Elasticsearch, data []corev1.Volu
 // anywhere; names it looks up all the same.
 func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
-	grafana := netpol.Component(kb, "grafana")
-	if kb.Spec.Dashboards.Grafana.Mode == v1alpha1.ModeExternal {
-		grafana = netpol.AnyPod()
-	}
 	out := []networkingv1.NetworkPolicyEgressRule{netpol.DNS()}
 	if kb.Spec.Traces.Jaeger.Elasticsearch != nil {
 		out = append(out, netpol.AnyTCP())
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
 		netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Part(kb, "collector")),
-		netpol.From([]int{endpoints.JaegerQueryPort}, grafana, netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in)),
+		netpol.From([]int{endpoints.JaegerQueryPort}, netpol.Grafana(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in)),
 		netpol.From([]int{endpoints.JaegerMetricsPort}, netpol.Prometheus(kb)),
 	}, out)
 }

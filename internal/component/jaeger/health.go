@@ -19,7 +19,11 @@ func (Component) Questions(in component.Input) []component.Question {
 	if base == "" {
 		return nil
 	}
-	return []component.Question{{Key: keyServices, URL: base + "/api/services"}}
+	questions := []component.Question{{Key: keyServices, URL: base + "/api/services"}}
+	if managed(in.KubeBot) {
+		questions = append(questions, pods.AskEvicted(in.KubeBot, endpoints.JobJaeger)...)
+	}
+	return questions
 }
 
 // Health implements component.Component.
@@ -32,7 +36,7 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	health := judge(in, seen)
 	health.Endpoints = []v1alpha1.Endpoint{{Name: name, URL: base}}
 	if managed(kb) && kb.Spec.Traces.Jaeger.Elasticsearch == nil {
-		health.Extra = pods.Ephemeral(kb.Spec.Traces.Jaeger.Storage, "traces", field+".storage")
+		health.Extra = pods.Filling(pods.Ephemeral(kb.Spec.Traces.Jaeger.Storage, "traces", field+".storage"), kb.Spec.Traces.Jaeger.Storage, emptyDirLimit, seen)
 	}
 	return health
 }

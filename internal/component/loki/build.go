@@ -48,11 +48,11 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err := checkSecrets(s.ObjectStorage); err != nil {
 		return nil, err
 	}
-	set, err := statefulSet(in, data)
+	set, err := statefulSet(in)
 	if err != nil {
 		return nil, err
 	}
-	return []client.Object{configMap(in.KubeBot, data), service(in.KubeBot), set, networkPolicy(in)}, nil
+	return pods.Pinned([]client.Object{configMap(in.KubeBot, data), service(in.KubeBot), set, networkPolicy(in)})
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
@@ -105,13 +105,9 @@ func service(kb *v1alpha1.KubeBot) *corev1.Service {
 
 // statefulSet has one replica: the write-ahead log and the files have one writer. While it is replaced, the collector
 // keeps what comes. Its pods are managed in parallel, so that a new template also replaces a pod that never got ready.
-func statefulSet(in component.Input, data string) (*appsv1.StatefulSet, error) {
+func statefulSet(in component.Input) (*appsv1.StatefulSet, error) {
 	kb, s := in.KubeBot, in.KubeBot.Spec.Logs.Loki
 	img, err := pods.Image(in, field, image, s.PodSettings)
-	if err != nil {
-		return nil, err
-	}
-	hash, err := naming.Hash(data)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +147,7 @@ func statefulSet(in component.Input, data string) (*appsv1.StatefulSet, error) {
 			VolumeClaimTemplates:                 volume.Templates,
 			PersistentVolumeClaimRetentionPolicy: volume.Claims,
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name)},
 				Spec:       pod,
 			},
 		},
@@ -201,14 +197,10 @@ func environment(o *v1alpha1.ObjectStorage) []corev1.EnvVar {
 // networkPolicy lets in who writes and who asks. Loki calls nobody but its bucket, which may be anywhere.
 func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
-	grafana := netpol.Component(kb, "grafana")
-	if kb.Spec.Dashboards.Grafana.Mode == v1alpha1.ModeExternal {
-		grafana = netpol.AnyPod()
-	}
 	var out []networkingv1.NetworkPolicyEgressRule
 	if kb.Spec.Logs.Loki.ObjectStorage != nil {
 		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.LokiPort},
-		netpol.Part(kb, "collector"), grafana, netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in), netpol.Prometheus(kb))}, out)
+		netpol.Part(kb, "collector"), netpol.Grafana(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in), netpol.Prometheus(kb))}, out)
 }

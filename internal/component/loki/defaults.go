@@ -49,7 +49,9 @@ const (
 	// maxStreams bounds what a label that explodes can cost; labels are service, namespace and container.
 	maxStreams = 20000
 	// chunkAge is how long a chunk stays open. Half of it is how far behind the newest line of its stream a line may come
-	// and still be taken: 3 hours are more than the shippers' buffers hold at any rate that fills a disk.
+	// and still be taken. 3 hours are more than the shippers' buffers hold at any rate that fills a disk; a node that writes
+	// less and is cut off for longer loses the lines before, because a stream is of all nodes: with the node among the labels
+	// a workload would have a stream on each, and their chunks would be as much smaller.
 	chunkAge  = 6 * time.Hour
 	chunkIdle = 30 * time.Minute
 	// chunkTarget is Loki's default, in bytes of packed lines.

@@ -22,7 +22,7 @@ func (Component) Questions(in component.Input) []component.Question {
 	case !managed(in.KubeBot):
 		return []component.Question{{Key: keyReady, URL: base + "/loki/api/v1/status/buildinfo"}}
 	}
-	return []component.Question{{Key: keyReady, URL: base + "/ready"}}
+	return append([]component.Question{{Key: keyReady, URL: base + "/ready"}}, pods.AskEvicted(in.KubeBot, endpoints.JobLoki)...)
 }
 
 // Health implements component.Component.
@@ -34,8 +34,12 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	}
 	health := judge(in, seen)
 	health.Endpoints = []v1alpha1.Endpoint{{Name: name, URL: base}}
-	if managed(kb) && kb.Spec.Logs.Loki.ObjectStorage == nil {
-		health.Extra = pods.Ephemeral(kb.Spec.Logs.Loki.Storage, "logs and events", field+".storage")
+	switch {
+	case !managed(kb):
+	case kb.Spec.Logs.Loki.ObjectStorage != nil:
+		health.Extra = pods.Ephemeral(kb.Spec.Logs.Loki.Storage, "the last hours of logs and events, which are not in the bucket yet,", field+".storage")
+	default:
+		health.Extra = pods.Filling(pods.Ephemeral(kb.Spec.Logs.Loki.Storage, "logs and events", field+".storage"), kb.Spec.Logs.Loki.Storage, emptyDirLimit, seen)
 	}
 	return health
 }

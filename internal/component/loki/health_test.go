@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -58,14 +59,38 @@ func TestHealth(t *testing.T) {
 }
 
 func TestOnlyAnEmptyDirIsCalledEphemeral(t *testing.T) {
+	volume := v1alpha1.StorageSpec{Size: new(resource.MustParse("5Gi"))}
 	for spec, want := range map[*v1alpha1.LokiSpec]int{
 		{}: 1,
-		{ObjectStorage: &v1alpha1.ObjectStorage{Bucket: "logs"}}: 0,
-		{Mode: v1alpha1.ModeDisabled}:                            0,
+		// What is not in the bucket yet is in the pod's volume.
+		{ObjectStorage: &v1alpha1.ObjectStorage{Bucket: "logs"}}:                  1,
+		{ObjectStorage: &v1alpha1.ObjectStorage{Bucket: "logs"}, Storage: volume}: 0,
+		{Storage: volume}:             0,
+		{Mode: v1alpha1.ModeDisabled}: 0,
 	} {
 		if got := (Component{}).Health(input(*spec), component.Observed{}).Extra; len(got) != want {
 			t.Errorf("%+v: further conditions are %v", spec, got)
 		}
+	}
+}
+
+func TestAnEvictionIsToldWithTheSizeThatItComesAt(t *testing.T) {
+	in := input(v1alpha1.LokiSpec{Storage: v1alpha1.StorageSpec{EphemeralLimit: new(resource.MustParse("3Gi"))}})
+	questions := Component{}.Questions(in)
+	if len(questions) != 2 || !strings.Contains(questions[1].URL, "emptydir_evicted") {
+		t.Fatalf("Questions = %v", questions)
+	}
+	for result, evicted := range map[string]bool{"": false, `{"metric":{},"value":[1,"1"]}`: true} {
+		seen := component.Observed{Objects: live(1), Answers: answer(200)}
+		seen.Answers[questions[1].Key] = component.Answer{Status: 200, Body: []byte(`{"data":{"resultType":"vector","result":[` + result + `]}}`)}
+		extra := Component{}.Health(in, seen).Extra
+		if len(extra) != 1 || !strings.Contains(extra[0].Message, "above 3Gi the pod is evicted") || strings.Contains(extra[0].Message, "was probably evicted") != evicted {
+			t.Errorf("evicted %v: %+v", evicted, extra)
+		}
+	}
+	in.KubeBot.Spec.Metrics.Prometheus.Mode = v1alpha1.ModeDisabled
+	if questions := (Component{}).Questions(in); len(questions) != 1 {
+		t.Errorf("without a managed Prometheus: %v", questions)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -53,8 +54,25 @@ func startLoki(t *testing.T, program string, s v1alpha1.LokiSpec) string {
 	})
 }
 
-// push sends lines by OTLP, as the collector does.
+// push sends lines by OTLP, as the collector does, and wants them to be taken.
 func push(t *testing.T, base, service string, lines ...string) {
+	t.Helper()
+	records := make([]record, len(lines))
+	for i, line := range lines {
+		records[i] = record{time.Now(), line}
+	}
+	if status, said := send(t, base, service, records...); status/100 != 2 {
+		t.Fatalf("Loki answers %d: %s", status, said)
+	}
+}
+
+type record struct {
+	at   time.Time
+	line string
+}
+
+// send returns the status and text with which Loki answers.
+func send(t *testing.T, base, service string, records ...record) (int, string) {
 	t.Helper()
 	logs := plog.NewLogs()
 	resource := logs.ResourceLogs().AppendEmpty()
@@ -64,11 +82,11 @@ func push(t *testing.T, base, service string, lines ...string) {
 		resource.Resource().Attributes().PutStr(key, value)
 	}
 	scope := resource.ScopeLogs().AppendEmpty()
-	for _, line := range lines {
+	for _, r := range records {
 		record := scope.LogRecords().AppendEmpty()
-		record.SetTimestamp(pcommon.NewTimestampFromTime(time.Now()))
+		record.SetTimestamp(pcommon.NewTimestampFromTime(r.at))
 		record.SetTraceID(pcommon.TraceID{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16})
-		record.Body().SetStr(line)
+		record.Body().SetStr(r.line)
 	}
 	body, err := plogotlp.NewExportRequestFromLogs(logs).MarshalProto()
 	if err != nil {
@@ -79,17 +97,36 @@ func push(t *testing.T, base, service string, lines ...string) {
 		t.Fatalf("send lines: %v", err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		var text bytes.Buffer
-		_, _ = text.ReadFrom(response.Body) // only shown
-		t.Fatalf("Loki answers %s: %s", response.Status, text.String())
+	var text bytes.Buffer
+	_, _ = text.ReadFrom(response.Body) // only shown
+	return response.StatusCode, text.String()
+}
+
+// The health of the collector and the rule LokiRefusesLines count by these series.
+func TestARealLokiStoresTheOthersOfARequestAndCountsWhatItRefuses(t *testing.T) {
+	base := startLoki(t, golden.Program(t, "loki"), v1alpha1.LokiSpec{})
+	now := time.Now()
+	push(t, base, "checkout", "the newest")
+	status, _ := send(t, base, "checkout", record{now.Add(-4 * time.Hour), "too late"}, record{now.Add(-2 * time.Hour), "late"})
+	if status != http.StatusBadRequest {
+		t.Errorf("Loki answers %d to a request with a line that is too late; want 400", status)
+	}
+	if lines := query(t, base, `{service_name="checkout"}`); len(lines) != 2 {
+		t.Errorf("the lines are %q; want all but the one that is too late", lines)
+	}
+	metrics := string(golden.Ask(t, base+"/metrics").Body)
+	for name, want := range map[string]string{"loki_distributor_lines_received_total": "3", "loki_discarded_samples_total": "1"} {
+		if !regexp.MustCompile(`(?m)^` + name + `\{[^}]*\} ` + want + `$`).MatchString(metrics) {
+			t.Errorf("%s is not %s", name, want)
+		}
 	}
 }
 
 // query returns the lines that a query finds.
 func query(t *testing.T, base, logQL string) []string {
 	t.Helper()
-	answer := golden.Ask(t, base+"/loki/api/v1/query_range?query="+url.QueryEscape(logQL))
+	window := "&start=" + strconv.FormatInt(time.Now().Add(-5*time.Hour).UnixNano(), 10)
+	answer := golden.Ask(t, base+"/loki/api/v1/query_range?query="+url.QueryEscape(logQL)+window)
 	var body struct {
 		Data struct {
 			Result []struct {

@@ -63,6 +63,14 @@ func Prometheus(kb *v1alpha1.KubeBot) networkingv1.NetworkPolicyPeer {
 	return Component(kb, "prometheus")
 }
 
+// Grafana is who shows what the stores hold: the managed Grafana, else every pod, because an outside one may be anywhere.
+func Grafana(kb *v1alpha1.KubeBot) networkingv1.NetworkPolicyPeer {
+	if kb.Spec.Dashboards.Grafana.Mode == v1alpha1.ModeExternal {
+		return AnyPod()
+	}
+	return Component(kb, "grafana")
+}
+
 // From allows peers to call TCP ports.
 func From(ports []int, peers ...networkingv1.NetworkPolicyPeer) networkingv1.NetworkPolicyIngressRule {
 	return networkingv1.NetworkPolicyIngressRule{From: peers, Ports: TCP(ports...)}
@@ -73,15 +81,20 @@ func To(ports []int, peers ...networkingv1.NetworkPolicyPeer) networkingv1.Netwo
 	return networkingv1.NetworkPolicyEgressRule{To: peers, Ports: TCP(ports...)}
 }
 
-// DNS allows name look-ups, wherever the cluster's DNS is: it may be a pod, a node's cache or outside.
+// DNS allows name look-ups, wherever the cluster's DNS is: it may be a pod, a node's cache or outside. Policies see the port
+// of the pod behind the Service, which is 5353 where DNS runs without rights.
 func DNS() networkingv1.NetworkPolicyEgressRule {
 	return networkingv1.NetworkPolicyEgressRule{Ports: []networkingv1.NetworkPolicyPort{
-		port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53),
+		port(corev1.ProtocolUDP, 53), port(corev1.ProtocolTCP, 53), port(corev1.ProtocolUDP, 5353), port(corev1.ProtocolTCP, 5353),
 	}}
 }
 
-// APIServer allows calls to the API server, which no selector can name, by its usual ports.
-func APIServer() networkingv1.NetworkPolicyEgressRule {
+// APIServer allows calls to the API server, which no selector can name, by the ports that the chart was told, else the
+// usual ones.
+func APIServer(in component.Input) networkingv1.NetworkPolicyEgressRule {
+	if len(in.Install.APIServerPorts) > 0 {
+		return networkingv1.NetworkPolicyEgressRule{Ports: TCP(in.Install.APIServerPorts...)}
+	}
 	return networkingv1.NetworkPolicyEgressRule{Ports: TCP(443, 6443)}
 }
 

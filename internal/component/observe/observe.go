@@ -73,21 +73,6 @@ func wanted(d *appsv1.Deployment) int32 {
 	return *d.Spec.Replicas
 }
 
-// DaemonSetTrouble says what keeps a DaemonSet from being complete, or is empty.
-func DaemonSetTrouble(seen component.Observed, name string) string {
-	d, ok := Find[appsv1.DaemonSet](seen, "DaemonSet", name)
-	switch {
-	case !ok:
-		return fmt.Sprintf("the DaemonSet %s does not exist yet", name)
-	case d.Status.ObservedGeneration < d.Generation:
-		return fmt.Sprintf("the DaemonSet %s was not acted on yet", name)
-	case d.Status.UpdatedNumberScheduled < d.Status.DesiredNumberScheduled, d.Status.NumberAvailable < d.Status.DesiredNumberScheduled:
-		return fmt.Sprintf("%d of %d pods of the DaemonSet %s are up to date and available",
-			min(d.Status.UpdatedNumberScheduled, d.Status.NumberAvailable), d.Status.DesiredNumberScheduled, name)
-	}
-	return ""
-}
-
 // StatefulSetTrouble says what keeps a StatefulSet from being complete, or is empty.
 func StatefulSetTrouble(seen component.Observed, name string) string {
 	s, ok := Find[appsv1.StatefulSet](seen, "StatefulSet", name)

@@ -26,6 +26,13 @@ func Failing(job string) string {
 	return fmt.Sprintf("%s / (%s + %s) > %s", failed, failed, sum("exporter", "increase", failureWindow, job, "otelcol_exporter_sent_%s_total"), tolerated)
 }
 
+// Full returns a query for the exporters of a job, by label exporter, that had no room in the queue for more than a
+// hundredth of what they were to send in the last minutes.
+func Full(job string) string {
+	full := sum("exporter", "increase", failureWindow, job, "otelcol_exporter_enqueue_failed_%s_total")
+	return fmt.Sprintf("%s / (%s + %s) > %s", full, full, sum("exporter", "increase", failureWindow, job, "otelcol_exporter_sent_%s_total"), tolerated)
+}
+
 // Standing returns a query for the exporters of a job, by label exporter, in one of whose queues something waits while it
 // sends nothing.
 func Standing(job string) string {

@@ -38,6 +38,8 @@ const (
 	DataDir = "/var/lib/otelcol"
 	// goShare is the part of the memory limit in percent that Go's collector aims at, below the memory limiter's.
 	goShare = 75
+	// startPeriod in seconds of a startup probe is short, because nobody is let in before it succeeds.
+	startPeriod = 2
 )
 
 // Process is one kind of collector process.
@@ -52,6 +54,8 @@ type Process struct {
 	Settings v1alpha1.PodSettings
 	// CPU, Memory and MemoryLimit where the settings give none.
 	CPU, Memory, MemoryLimit string
+	// Start is how many seconds it may take to start, where that is longer than the liveness probe bears.
+	Start int64
 	// Drain is how many seconds a pod that is to end goes on working, because callers take a while to hear of it, and
 	// Grace in how many more it must have ended.
 	Drain, Grace int64
@@ -87,6 +91,9 @@ func (p Process) Pod(in component.Input, c Config, configMap string) (corev1.Pod
 		Resources:       pods.Resources(p.Settings, p.CPU, p.Memory, p.MemoryLimit),
 		SecurityContext: pods.ContainerSecurity(),
 		VolumeMounts:    []corev1.VolumeMount{{Name: "config", MountPath: ConfigDir, ReadOnly: true}},
+	}
+	if p.Start > 0 {
+		container.StartupProbe = probe(startPeriod, int32(p.Start/startPeriod))
 	}
 	if p.Drain > 0 {
 		container.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: p.Drain}}}

@@ -27,8 +27,18 @@ var imageReference = regexp.MustCompile(`^([a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9]
 // Image returns the image of a component: the user's as it is, else ref under the user's registry. Field is the path of
 // the component's settings in the KubeBot. The error is an InvalidError.
 func Image(in component.Input, field, ref string, s v1alpha1.PodSettings) (string, error) {
+	return imageOr(field, naming.Image(ref, in.KubeBot.Spec.Images.Registry), s)
+}
+
+// OwnImage is Image for KubeBot's own programs: they run from where the manager was pulled from, which is a mirror already
+// where there is one.
+func OwnImage(in component.Input, field string, s v1alpha1.PodSettings) (string, error) {
+	return imageOr(field, in.Install.Image, s)
+}
+
+func imageOr(field, ref string, s v1alpha1.PodSettings) (string, error) {
 	if s.Image == "" {
-		return naming.Image(ref, in.KubeBot.Spec.Images.Registry), nil
+		return ref, nil
 	}
 	if !imageReference.MatchString(s.Image) {
 		return "", &component.InvalidError{
@@ -94,6 +104,29 @@ func Place(spec *corev1.PodSpec, in component.Input, s v1alpha1.PodSettings) {
 	spec.PriorityClassName = s.PriorityClassName
 	spec.ImagePullSecrets = in.KubeBot.Spec.Images.PullSecrets
 }
+
+// RealNodes are those on which a DaemonSet can run: Linux, and no Fargate or virtual-kubelet, where its pods would wait
+// for ever and hold up those of all other nodes. The labels are those of the default of
+// https://github.com/prometheus-community/helm-charts/blob/main/charts/prometheus-node-exporter/values.yaml.
+func RealNodes() *corev1.Affinity {
+	return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{
+		RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+			MatchExpressions: []corev1.NodeSelectorRequirement{
+				{Key: corev1.LabelOSStable, Operator: corev1.NodeSelectorOpIn, Values: []string{"linux"}},
+				{Key: LabelComputeType, Operator: corev1.NodeSelectorOpNotIn, Values: []string{ComputeFargate}},
+				{Key: LabelNodeType, Operator: corev1.NodeSelectorOpNotIn, Values: []string{TypeVirtualKubelet}},
+			},
+		}}},
+	}}
+}
+
+// Labels of nodes that are none, and their values.
+const (
+	LabelComputeType   = "eks.amazonaws.com/compute-type"
+	ComputeFargate     = "fargate"
+	LabelNodeType      = "type"
+	TypeVirtualKubelet = "virtual-kubelet"
+)
 
 // Spread prefers a node that runs no other pod of the selector; it never keeps a pod from being scheduled.
 func Spread(selector map[string]string) *corev1.Affinity {

@@ -4,7 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
@@ -37,6 +41,18 @@ func TestImage(t *testing.T) {
 	}
 }
 
+func TestOwnImageIsWhereTheManagerRunsFrom(t *testing.T) {
+	in := component.Input{KubeBot: &v1alpha1.KubeBot{}}
+	in.KubeBot.Spec.Images.Registry = "mirror.corp/k8s"
+	in.Install.Image = "mirror.corp/k8s/kubebot/kubebot:v0.1.0"
+	for image, want := range map[string]string{"": in.Install.Image, "other.corp/kubebot:v2": "other.corp/kubebot:v2", "a b": ""} {
+		got, err := pods.OwnImage(in, "spec.x", v1alpha1.PodSettings{Image: image})
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("OwnImage with %q = %q, %v, want %q", image, got, err, want)
+		}
+	}
+}
+
 func FuzzImageTakesNothingThatYAMLOrAShellWouldRead(f *testing.F) {
 	for _, seed := range []string{"a", "a/b:c", "a@sha256:0", "a\nb: c", "$(x)"} {
 		f.Add(seed)
@@ -63,5 +79,39 @@ func TestVersion(t *testing.T) {
 		if got := pods.Version(image, "v0.0.1"); got != want {
 			t.Errorf("Version(%s) = %s, want %s", image, got, want)
 		}
+	}
+}
+
+func TestPinnedBindsPodsToTheContentOfTheirConfiguration(t *testing.T) {
+	build := func(level string) (*corev1.ConfigMap, *corev1.ConfigMap, *appsv1.Deployment) {
+		meta := metav1.ObjectMeta{Namespace: "kubebot", Name: "main-web"}
+		config := &corev1.ConfigMap{ObjectMeta: meta, Data: map[string]string{"level": level}}
+		other := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kubebot", Name: "main-env"}}
+		web := &appsv1.Deployment{ObjectMeta: meta}
+		for _, name := range []string{"main-web", "somebody-elses"} {
+			web.Spec.Template.Spec.Volumes = append(web.Spec.Template.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+				ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name}},
+			}})
+		}
+		if _, err := pods.Pinned([]client.Object{config, other, web}); err != nil {
+			t.Fatal(err)
+		}
+		return config, other, web
+	}
+	info, other, web := build("info")
+	if info.Name == "main-web" || !ptr.Deref(info.Immutable, false) {
+		t.Errorf("the configuration that is mounted is %s, immutable: %t", info.Name, ptr.Deref(info.Immutable, false))
+	}
+	if mounts := web.Spec.Template.Spec.Volumes; mounts[0].ConfigMap.Name != info.Name || mounts[1].ConfigMap.Name != "somebody-elses" {
+		t.Errorf("the pods mount %s and %s", mounts[0].ConfigMap.Name, mounts[1].ConfigMap.Name)
+	}
+	if other.Name != "main-env" || other.Immutable != nil {
+		t.Errorf("a ConfigMap that no pod mounts became %s", other.Name)
+	}
+	if again, _, _ := build("info"); again.Name != info.Name {
+		t.Errorf("the same content is called %s and %s", info.Name, again.Name)
+	}
+	if debug, _, _ := build("debug"); debug.Name == info.Name {
+		t.Errorf("other content has the same name, %s", debug.Name)
 	}
 }

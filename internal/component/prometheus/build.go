@@ -81,7 +81,7 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 	if err != nil {
 		return nil, err
 	}
-	limits, err := newLimits(s, storage.Bytes)
+	limits, err := newLimits(s, storage.Bytes, in.Room(name, storage.Bytes))
 	if err != nil {
 		return nil, err
 	}
@@ -100,28 +100,29 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: endpoints.PrometheusResource(kb), Namespace: kb.Namespace, Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in)},
 		Spec: monitoringv1.PrometheusSpec{
 			CommonPrometheusFields: monitoringv1.CommonPrometheusFields{
-				PodMetadata:                 &monitoringv1.EmbeddedObjectMetadata{Labels: pods.OperatedLabels(kb, name)},
-				Image:                       &img,
-				Version:                     pods.Version(img, version),
-				ImagePullSecrets:            place.ImagePullSecrets,
-				Replicas:                    new(ptr.Deref(s.Replicas, 1)),
-				ScrapeInterval:              monitoringv1.Duration(limits.scrape.String()),
-				ExternalLabels:              externalLabels(in),
-				PrometheusExternalLabelName: new(""),
-				EnableFeatures:              features(kb),
-				ExternalURL:                 endpoints.Prometheus(kb),
-				RoutePrefix:                 "/",
-				Storage:                     storage.Spec,
-				Resources:                   pods.Resources(s.PodSettings, cpuRequest, memoryRequest, ""),
-				NodeSelector:                place.NodeSelector,
-				Tolerations:                 place.Tolerations,
-				PriorityClassName:           place.PriorityClassName,
-				Affinity:                    pods.Spread(naming.Selector(kb, name)),
-				ServiceAccountName:          pods.ServiceAccount(in, name),
-				SecurityContext:             pods.Security(),
-				EnableServiceLinks:          new(false),
-				RemoteWrite:                 append(writes, writeArchive(kb)...),
-				AdditionalScrapeConfigs:     secretKey(configSecretName(kb), keyScrape),
+				PodMetadata:                   &monitoringv1.EmbeddedObjectMetadata{Labels: pods.OperatedLabels(kb, name)},
+				Image:                         &img,
+				Version:                       pods.Version(img, version),
+				ImagePullSecrets:              place.ImagePullSecrets,
+				Replicas:                      new(ptr.Deref(s.Replicas, 1)),
+				ScrapeInterval:                monitoringv1.Duration(limits.scrape.String()),
+				ExternalLabels:                externalLabels(in),
+				PrometheusExternalLabelName:   new(""),
+				EnableFeatures:                features(kb),
+				ExternalURL:                   endpoints.Prometheus(kb),
+				RoutePrefix:                   "/",
+				Storage:                       storage.Spec,
+				Resources:                     pods.Resources(s.PodSettings, cpuRequest, memoryRequest, ""),
+				NodeSelector:                  place.NodeSelector,
+				Tolerations:                   place.Tolerations,
+				PriorityClassName:             place.PriorityClassName,
+				Affinity:                      pods.Spread(naming.Selector(kb, name)),
+				ServiceAccountName:            pods.ServiceAccount(in, name),
+				SecurityContext:               pods.Security(),
+				EnableServiceLinks:            new(false),
+				TerminationGracePeriodSeconds: new(graceSeconds(s.RemoteWrite)),
+				RemoteWrite:                   append(writes, writeArchive(kb)...),
+				AdditionalScrapeConfigs:       secretKey(configSecretName(kb), keyScrape),
 				// A monitor of a user must not read files of Prometheus' pod, such as its token.
 				ArbitraryFSAccessThroughSMs:          monitoringv1.ArbitraryFSAccessThroughSMsConfig{Deny: true},
 				ServiceDiscoveryRole:                 new(monitoringv1.EndpointSliceRole),
@@ -204,7 +205,7 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	return netpol.Policy(kb, name,
 		[]networkingv1.NetworkPolicyIngressRule{
-			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Component(kb, name), netpol.Part(kb, "collector"), netpol.Component(kb, "grafana")),
+			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Component(kb, name), netpol.Part(kb, "collector"), netpol.Grafana(kb)),
 			netpol.From([]int{reloaderPort}, netpol.Component(kb, name)),
 		},
 		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"testing"
 
+	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -30,6 +31,35 @@ func TestBuildRefusesWhatTheSchemaCannot(t *testing.T) {
 			var invalid *component.InvalidError
 			if !errors.As(err, &invalid) || invalid.Field != field {
 				t.Errorf("Build: %v, want an InvalidError of %s", err, field)
+			}
+		})
+	}
+}
+
+func TestSamplesFitIntoTheVolumeThatIsThere(t *testing.T) {
+	for name, c := range map[string]struct {
+		given    string
+		capacity int64
+		want     monitoringv1.ByteSize
+	}{
+		"the volume is as the spec says":        {"", 0, "81920MiB"},
+		"it is smaller":                         {"", 50 << 30, "40960MiB"},
+		"it is smaller than the user's limit":   {"90Gi", 50 << 30, "40960MiB"},
+		"it is larger than the user's limit":    {"45Gi", 50 << 30, "46080MiB"},
+		"the user's limit, and all of it there": {"90Gi", 0, "92160MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := v1alpha1.PrometheusSpec{Storage: v1alpha1.StorageSpec{Size: new(resource.MustParse("100Gi"))}}
+			if c.given != "" {
+				spec.RetentionSize = new(resource.MustParse(c.given))
+			}
+			in := input(spec)
+			if c.capacity > 0 {
+				in.Capacity = map[string]int64{"prometheus": c.capacity}
+			}
+			p, err := prometheus(in)
+			if err != nil || p.Spec.RetentionSize != c.want {
+				t.Errorf("retentionSize %s, %v, want %s", p.Spec.RetentionSize, err, c.want)
 			}
 		})
 	}

@@ -21,6 +21,12 @@ const (
 	cpuRequest    = "100m"
 	memoryRequest = "400Mi"
 
+	// flushSeconds is how long an ending Prometheus tries to write its last samples to stores (storage/remote's
+	// defaultFlushDeadline, a minute) and to close its own. archiveSeconds is less, because the archive goes with the KubeBot:
+	// an ending Prometheus would wait for it in vain.
+	flushSeconds   = 75
+	archiveSeconds = 20
+
 	// annotatedSampleLimit keeps one annotated pod from filling the memory; a scrape with more fails, visibly.
 	annotatedSampleLimit = 50000
 

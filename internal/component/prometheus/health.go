@@ -37,9 +37,14 @@ func (Component) Questions(in component.Input) []component.Question {
 	return []component.Question{
 		{Key: keyReady, URL: base + "/-/ready"},
 		{Key: keyTargets, URL: observe.Query(base, fmt.Sprintf("count by (job, metrics_path) (%s)", up))},
-		{Key: keyDown, URL: observe.Query(base, fmt.Sprintf("count by (job, metrics_path) (max_over_time(%s[%s]) == 0)", up, downWindow(in)))},
+		{Key: keyDown, URL: observe.Query(base, fmt.Sprintf("count by (job, metrics_path) (max_over_time(%s[%s]) == 0 unless on (job, node) (%s))", up, downWindow(in), onLostNodes))},
+		observe.AskNodesNotReady(base),
 	}
 }
+
+// onLostNodes are the targets that every node has, of those that are not ready: nothing of the stack mends them, and the
+// alert NodeNotReady tells of the nodes.
+const onLostNodes = `up{job=~"` + endpoints.JobKubelet + "|" + endpoints.JobNodeExporter + "|" + endpoints.JobFluentBit + `"} and on (node) (` + observe.NodesNotReady + `)`
 
 func jobNames(in component.Input) []string {
 	var names []string
@@ -129,7 +134,7 @@ func judgeTargets(in component.Input, seen component.Observed) component.Health 
 		return observe.NotReady(v1alpha1.ReasonTargetsDown, "targets of the stack are down: "+strings.Join(troubles, ", ")+
 			"; Prometheus' page Status > Target health says why")
 	}
-	return observe.Ready("Prometheus answers and the targets of the stack are up")
+	return observe.Ready("Prometheus answers and the targets of the stack are up" + observe.LeftOut(observe.NotReadyNodes(seen)))
 }
 
 // target names the targets of a job.

@@ -2,6 +2,8 @@ package prometheus
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/observe"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -88,6 +91,15 @@ func TestHealth(t *testing.T) {
 	}
 }
 
+func TestNodesThatAreNotReadyAreNamedAsLeftOut(t *testing.T) {
+	seen := component.Observed{Now: now, Objects: live(time.Hour), Answers: answers(counted(allUp...), counted())}
+	seen.Answers[observe.KeyNodesNotReady] = counted("- - 0")
+	got := Component{}.Health(input(v1alpha1.PrometheusSpec{}), seen)
+	if got.Status != metav1.ConditionTrue || !strings.Contains(got.Message, "1 node(s) that are not ready are left out") {
+		t.Errorf("Health = %s %s %q", got.Status, got.Reason, got.Message)
+	}
+}
+
 func TestWhatIsSwitchedOffIsNoTargetOfTheStack(t *testing.T) {
 	in := input(v1alpha1.PrometheusSpec{})
 	in.KubeBot.Spec.Metrics.KubeStateMetrics.Mode = "Disabled"
@@ -116,9 +128,16 @@ func TestStorageEphemeralIsSaidOnlyOfAnEmptyDir(t *testing.T) {
 	}
 }
 
-// A real Prometheus scrapes itself and an address where nobody is, under the names of jobs of the stack.
+// A real Prometheus scrapes itself and an address where nobody is, under the names of jobs of the stack. One of two
+// kubelets that are down is of a node that is not ready.
 func TestARealPrometheusUnderstandsTheQuestions(t *testing.T) {
 	program := golden.Program(t, "prometheus")
+	states := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		fmt.Fprint(w, "kube_node_status_condition{node=\"lost\",condition=\"Ready\",status=\"true\"} 0\n"+
+			"kube_node_status_condition{node=\"well\",condition=\"Ready\",status=\"true\"} 1\n")
+	}))
+	t.Cleanup(states.Close)
 	dir := t.TempDir()
 	base := golden.Start(t, dir, program, "/-/ready", func(address string) []string {
 		config := fmt.Sprintf(`
@@ -126,14 +145,19 @@ global: {scrape_interval: 100ms, scrape_timeout: 100ms}
 scrape_configs:
 - {job_name: prometheus, static_configs: [{targets: ["%s"]}]}
 - {job_name: apiserver, static_configs: [{targets: ["127.0.0.1:1"]}]}
-`, address)
+- {job_name: kube-state-metrics, static_configs: [{targets: ["%s"]}]}
+- job_name: kubelet
+  static_configs:
+  - {targets: ["127.0.0.1:1"], labels: {node: lost}}
+  - {targets: ["127.0.0.1:2"], labels: {node: well}}
+`, address, strings.TrimPrefix(states.URL, "http://"))
 		if err := os.WriteFile(filepath.Join(dir, "prometheus.yaml"), []byte(config), 0o600); err != nil {
 			t.Fatalf("write the configuration: %v", err)
 		}
 		return []string{"--config.file=prometheus.yaml", "--storage.tsdb.path=" + dir, "--web.listen-address=" + address}
 	})
 	in := input(v1alpha1.PrometheusSpec{})
-	ask := func() (all, down map[target]int) {
+	ask := func() (all, down map[target]int, left int) {
 		for _, q := range (Component{}).Questions(in) {
 			answer := golden.Ask(t, strings.Replace(q.URL, "http://main-prometheus.kubebot.svc:9090", base, 1))
 			found, err := counts(answer)
@@ -142,19 +166,23 @@ scrape_configs:
 				all = found
 			case q.Key == keyDown && err == nil:
 				down = found
+			case q.Key == observe.KeyNodesNotReady && err == nil:
+				left = observe.NotReadyNodes(component.Observed{Answers: map[string]component.Answer{q.Key: answer}})
 			case q.Key != keyReady || answer.Status != 200:
 				t.Fatalf("%s: status %d, %v, %s", q.Key, answer.Status, err, answer.Body)
 			}
 		}
-		return all, down
+		return all, down, left
 	}
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		all, down := ask()
-		if all[target{job: "prometheus"}] == 1 && all[target{job: "apiserver"}] == 1 && down[target{job: "apiserver"}] == 1 && down[target{job: "prometheus"}] == 0 {
+		all, down, left := ask()
+		kubelet := target{job: "kubelet"}
+		if all[target{job: "prometheus"}] == 1 && all[target{job: "apiserver"}] == 1 && down[target{job: "apiserver"}] == 1 && down[target{job: "prometheus"}] == 0 &&
+			all[kubelet] == 2 && down[kubelet] == 1 && left == 1 {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("targets %v, down %v: want prometheus up and apiserver down", all, down)
+			t.Fatalf("targets %v, down %v, %d nodes are not ready: want prometheus up, apiserver and one of 2 kubelets down", all, down, left)
 		}
 	}
 }

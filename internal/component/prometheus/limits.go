@@ -17,8 +17,9 @@ type limits struct {
 	retentionSize                 monitoringv1.ByteSize
 }
 
-// newLimits checks what the CRD's schema can't and fills in the defaults. Room is the storage's size in bytes.
-func newLimits(s v1alpha1.PrometheusSpec, room int64) (l limits, err error) {
+// newLimits checks what the CRD's schema can't and fills in the defaults. Volume is the storage's size
+// in bytes, room what of it is there: a volume that is being enlarged is smaller.
+func newLimits(s v1alpha1.PrometheusSpec, volume, room int64) (l limits, err error) {
 	if l.retention, err = component.Duration(field+".retention", s.Retention, retention); err != nil {
 		return limits{}, err
 	}
@@ -29,14 +30,18 @@ func newLimits(s v1alpha1.PrometheusSpec, room int64) (l limits, err error) {
 		return limits{}, err
 	}
 	size := room * usableShare / 100
+	given := size
 	if s.RetentionSize != nil {
-		size = s.RetentionSize.Value()
+		given = s.RetentionSize.Value()
 	}
-	if size <= 0 || size > room {
+	if given <= room {
+		size = given
+	}
+	if given <= 0 || given > volume {
 		return limits{}, &component.InvalidError{
 			Field: field + ".retentionSize",
 			Message: fmt.Sprintf("%s does not fit into the storage of %s: give a size between zero and that, or leave it out for %d%% of the storage",
-				s.RetentionSize, resource.NewQuantity(room, resource.BinarySI), usableShare),
+				s.RetentionSize, resource.NewQuantity(volume, resource.BinarySI), usableShare),
 		}
 	}
 	l.retentionSize = monitoringv1.ByteSize(fmt.Sprintf("%dMiB", max(size>>20, 1)))

@@ -10,6 +10,14 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 )
 
+// graceSeconds is how long Prometheus may take to end.
+func graceSeconds(stores []v1alpha1.RemoteWrite) int64 {
+	if len(stores) > 0 {
+		return flushSeconds
+	}
+	return archiveSeconds
+}
+
 // remoteWrites returns the stores that get every sample. The operator reads the Secrets.
 func remoteWrites(stores []v1alpha1.RemoteWrite) ([]monitoringv1.RemoteWriteSpec, error) {
 	var writes []monitoringv1.RemoteWriteSpec

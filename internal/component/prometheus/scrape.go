@@ -3,9 +3,11 @@ package prometheus
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 )
@@ -179,9 +181,17 @@ func kubeletJob(name, path string, series []relabelConfig) ownJob {
 			from("__metrics_path__", "metrics_path"),
 			from(metaNode, "instance"),
 			from(metaNode, "node"),
+			// Nodes that are none have no kubelet that answers.
+			drop(pods.ComputeFargate, nodeLabel(pods.LabelComputeType)),
+			drop(pods.TypeVirtualKubelet, nodeLabel(pods.LabelNodeType)),
 		},
 		MetricRelabelConfigs: series,
 	}}
+}
+
+// nodeLabel is what discovery calls a label of nodes.
+func nodeLabel(name string) string {
+	return "__meta_kubernetes_node_label_" + strings.NewReplacer(".", "_", "/", "_", "-", "_").Replace(name)
 }
 
 // noisyKubeletSeries are histograms of kubelet's inner life with many buckets.

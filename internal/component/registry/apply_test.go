@@ -28,7 +28,7 @@ import (
 var config *rest.Config
 
 func TestMain(m *testing.M) {
-	os.Exit(apitest.Main(m, func(c *rest.Config) { config = c }, "bases", "prometheus-operator"))
+	os.Exit(apitest.Main(m, func(c *rest.Config) { config = c }, "bases", "prometheus-operator", apitest.OpenTelemetryOperator))
 }
 
 // namespaces of the golden cases, with the level of Pod Security that the chart and a careful owner give them.

@@ -14,6 +14,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/netpol"
+	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
@@ -43,11 +44,11 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := deployment(in, data)
+	d, err := deployment(in)
 	if err != nil {
 		return nil, err
 	}
-	return []client.Object{configMap(in.KubeBot, data), service(in.KubeBot), d, networkPolicy(in), disruptionBudget(in.KubeBot)}, nil
+	return pods.Pinned([]client.Object{configMap(in.KubeBot, data), service(in.KubeBot), d, networkPolicy(in), disruptionBudget(in.KubeBot)})
 }
 
 func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {

@@ -7,11 +7,11 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
-	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -63,17 +63,17 @@ func built[T any](t *testing.T, spec v1alpha1.AlertingSpec) *T {
 }
 
 func TestOnlyAnotherConfigurationRollsThePods(t *testing.T) {
-	hash := func(spec v1alpha1.AlertingSpec) string {
-		return built[appsv1.Deployment](t, spec).Spec.Template.Annotations[naming.AnnotationConfigHash]
+	template := func(spec v1alpha1.AlertingSpec) corev1.PodTemplateSpec {
+		return built[appsv1.Deployment](t, spec).Spec.Template
 	}
-	one := hash(webhook(v1alpha1.WebhookReceiver{URL: "https://one.example.com"}))
-	if other := hash(webhook(v1alpha1.WebhookReceiver{URL: "https://other.example.com"})); other == one {
-		t.Error("another webhook leaves the hash as it is")
+	one := template(webhook(v1alpha1.WebhookReceiver{URL: "https://one.example.com"}))
+	if other := template(webhook(v1alpha1.WebhookReceiver{URL: "https://other.example.com"})); equality.Semantic.DeepEqual(one, other) {
+		t.Error("another webhook leaves the pods as they are")
 	}
 	sized := webhook(v1alpha1.WebhookReceiver{URL: "https://one.example.com"})
 	sized.Responder.Replicas = new(int32(5))
-	if other := hash(sized); other != one {
-		t.Error("the number of replicas changes the hash")
+	if other := template(sized); !equality.Semantic.DeepEqual(one, other) {
+		t.Error("the number of replicas changes the pods")
 	}
 }
 

@@ -8,7 +8,9 @@ const (
 
 	cpuRequest    = "10m"
 	memoryRequest = "64Mi"
-	memoryLimit   = "256Mi"
+	// memoryLimit leaves room for what grows with the cluster: the first list of all pods, and up to 2,000 closed Incidents of
+	// at most 256 KiB each in the cache.
+	memoryLimit = "1Gi"
 
 	// drainSeconds is how long a pod that ends goes on serving, while the cluster stops sending to it.
 	drainSeconds = 5

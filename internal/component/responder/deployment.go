@@ -3,10 +3,10 @@ package responder
 import (
 	"fmt"
 	"path"
-	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
@@ -23,13 +23,9 @@ import (
 
 // deployment runs the responder. Secrets are files that it reads anew, so that a new token needs no new pod; only
 // another configuration rolls the pods.
-func deployment(in component.Input, data string) (*appsv1.Deployment, error) {
+func deployment(in component.Input) (*appsv1.Deployment, error) {
 	kb, s := in.KubeBot, in.KubeBot.Spec.Alerting.Responder
-	img, err := image(in)
-	if err != nil {
-		return nil, err
-	}
-	hash, err := naming.Hash(data)
+	img, err := pods.OwnImage(in, field, s.PodSettings)
 	if err != nil {
 		return nil, err
 	}
@@ -57,16 +53,11 @@ func deployment(in component.Input, data string) (*appsv1.Deployment, error) {
 				},
 			},
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name), Annotations: map[string]string{naming.AnnotationConfigHash: hash}},
+				ObjectMeta: metav1.ObjectMeta{Labels: naming.Labels(kb, name)},
 				Spec:       pod,
 			},
 		},
 	}, nil
-}
-
-// image is KubeBot's own, as the chart says it: it is moved to the user's registry like every other.
-func image(in component.Input) (string, error) {
-	return pods.Image(in, field, in.Install.Image, in.KubeBot.Spec.Alerting.Responder.PodSettings)
 }
 
 func container(in component.Input, img string, mounts []corev1.VolumeMount) corev1.Container {
@@ -120,6 +111,9 @@ func environment(in component.Input) []corev1.EnvVar {
 	env := []corev1.EnvVar{
 		field("POD_NAME", "metadata.name"),
 		field("POD_NAMESPACE", "metadata.namespace"),
+		{Name: "GOMEMLIMIT", ValueFrom: &corev1.EnvVarSource{
+			ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.memory", Divisor: resource.MustParse("1")},
+		}},
 	}
 	proxied := false
 	for _, key := range []string{"HTTPS_PROXY", "HTTP_PROXY"} {
@@ -128,11 +122,7 @@ func environment(in component.Input) []corev1.EnvVar {
 		}
 	}
 	if proxied {
-		direct := []string{".svc", "$(KUBERNETES_SERVICE_HOST)"}
-		if value := in.Install.Proxy["NO_PROXY"]; value != "" {
-			direct = append([]string{value}, direct...)
-		}
-		env = append(env, corev1.EnvVar{Name: "NO_PROXY", Value: strings.Join(direct, ",")})
+		env = append(env, corev1.EnvVar{Name: "NO_PROXY", Value: in.Install.Direct() + ",$(KUBERNETES_SERVICE_HOST)"})
 	}
 	return env
 }

@@ -13,8 +13,7 @@ func controlPlaneGroup() Group {
 			"New pods are placed on no node."),
 		podOfControlPlane("ControllerManagerDown", "kube-controller-manager", needControllerManager, v1alpha1.SeverityCritical,
 			"Deployments, Jobs and Services are not acted upon: failed pods are not replaced."),
-		podOfControlPlane("KubeProxyDown", "kube-proxy", needKubeProxy, v1alpha1.SeverityWarning,
-			"Services are not updated on any node."),
+		kubeProxyDown(),
 		Rule{
 			Alert: "EtcdMemberDown",
 			Expr: `max by (pod) (kube_pod_status_ready{namespace="kube-system", pod=~"etcd-.+", condition="true"}) == 0
@@ -43,6 +42,13 @@ func podOfControlPlane(alert, name string, need Need, severity v1alpha1.Severity
 		ThresholdFrom: "1 minute is four times the 15 seconds of its leader lease, within which another replica takes over",
 		Needs:         []Need{need, needKubeStateMetrics},
 	}
+}
+
+// kubeProxyDown is about pods of a DaemonSet: there is no replica that could take over.
+func kubeProxyDown() Rule {
+	r := podOfControlPlane("KubeProxyDown", "kube-proxy", needKubeProxy, v1alpha1.SeverityWarning, "Services are not updated on any node.")
+	r.ThresholdFrom = "1 minute is four scrapes; a restart of kube-proxy takes seconds"
+	return r
 }
 
 func apiServerRules() []Rule {

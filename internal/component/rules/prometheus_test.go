@@ -27,7 +27,7 @@ func TestRealPrometheusEvaluatesEveryRule(t *testing.T) {
 		t.Fatalf("write the configuration: %v", err)
 	}
 	address := golden.FreeAddress(t)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute) // tests beside it may leave it little time
 	defer cancel()
 	server := exec.CommandContext(ctx, program, "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
 		"--web.listen-address="+address)

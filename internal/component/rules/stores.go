@@ -25,7 +25,7 @@ var (
 // storesGroup tells of the stores of logs and traces, and of signals that don't reach any store.
 func storesGroup() Group {
 	const loki, jaeger = `job="` + endpoints.JobLoki + `"`, `job="` + endpoints.JobJaeger + `"`
-	return Group{Name: "kubebot-stores", Rules: []Rule{{
+	return Group{Name: "kubebot-stores", Rules: append(evictedRules(), []Rule{{
 		Alert:         "SignalNotFlowing",
 		Expr:          `min by (signal) (kubebot_proof_age_seconds{job="` + endpoints.JobResponder + `"}) > 600`,
 		For:           "1m",
@@ -84,5 +84,5 @@ or sum(increase(loki_ingester_wal_disk_full_failures_total{` + loki + `}[15m])) 
 		Description:   "Jaeger refuses or fails to store {{ $value | humanize }} spans a second. The collector sends them again until its queue is full.",
 		ThresholdFrom: "any refusal; 10 minutes are well within the collector's queue",
 		Needs:         []Need{needManagedPrometheus, needJaeger},
-	}}}
+	}}...)}
 }

@@ -49,7 +49,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []client.Object{kept, examples, job, networkPolicy(kb)}, nil
+	return []client.Object{kept, examples, job, networkPolicy(in)}, nil
 }
 
 // analyses tells whether there is an analysis at all.
@@ -107,7 +107,7 @@ func cronJob(in component.Input) (*batchv1.CronJob, error) {
 
 func podSpec(in component.Input) (*corev1.PodSpec, error) {
 	kb, s := in.KubeBot, in.KubeBot.Spec.Analysis.Training
-	img, err := pods.Image(in, field, in.Install.Image, s.PodSettings)
+	img, err := pods.OwnImage(in, field, s.PodSettings)
 	if err != nil {
 		return nil, err
 	}
@@ -152,8 +152,9 @@ func arguments(kb *v1alpha1.KubeBot) []string {
 }
 
 // networkPolicy lets nobody in, and the job out to the API server and the stores.
-func networkPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
-	out := []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.APIServer()}
+func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
+	kb := in.KubeBot
+	out := []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.APIServer(in)}
 	outside := false
 	for _, store := range []struct {
 		component string

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/internal/naming"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 )
 
 // readable turns the data of a Secret into text.
@@ -58,14 +59,8 @@ func checkObjects(t *testing.T, componentName string, objects []client.Object) {
 // is missing the test is skipped, or fails with CI=true.
 func Program(t *testing.T, name string) string {
 	t.Helper()
-	dirs := []string{os.Getenv("KUBEBOT_CACHE")}
-	if home, err := os.UserHomeDir(); err == nil {
-		dirs = append(dirs, filepath.Join(home, ".cache", "kubebot"))
-	}
-	for _, dir := range dirs {
-		if path, err := exec.LookPath(filepath.Join(dir, "bin", name)); dir != "" && err == nil {
-			return path
-		}
+	if path, err := exec.LookPath(filepath.Join(tree.Cache(), "bin", name)); err == nil {
+		return path
 	}
 	if path, err := exec.LookPath(name); err == nil {
 		return path

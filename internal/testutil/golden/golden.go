@@ -33,6 +33,8 @@ type file struct {
 	ControlPlane         []string          `json:"controlPlane,omitempty"`
 	Kinds                []string          `json:"kinds,omitempty"`
 	Sources              []string          `json:"sources,omitempty"`
+	// Injected are the languages that the OpenTelemetry Operator has images for.
+	Injected []string `json:"injected,omitempty"`
 }
 
 // Load reads an in.yaml, strictly, and adds how the tests' KubeBot is installed.
@@ -55,6 +57,7 @@ func Load(t *testing.T, path string) component.Input {
 	for _, source := range f.Sources {
 		in.Cluster.Sources[source] = true
 	}
+	in.Injection = component.Injection{Languages: f.Injected, Asked: "2026-01-02T03:04:00Z"}
 	for _, kind := range f.Kinds {
 		gv, err := schema.ParseGroupVersion(filepath.Dir(kind))
 		if err != nil {

@@ -82,7 +82,7 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 			if p.kind == kindGraph && p.unit == "" {
 				t.Errorf("%s: the axis has no unit", at)
 			}
-			if len(p.limits) > 0 && p.states == nil && !regexp.MustCompile(`threshold|[Rr]ed from|[Ff]rom [0-9]|Anything above|Share of the nodes|[Dd]own|not closed|not scheduled`).MatchString(p.about) {
+			if len(p.limits) > 1 && p.states == nil && !regexp.MustCompile(`threshold|[Rr]ed from|[Ff]rom [0-9]|Anything above|Share of the nodes|[Dd]own|not closed|not scheduled`).MatchString(p.about) {
 				t.Errorf("%s: the description does not say where the colours come from", at)
 			}
 			if p.kind == kindLogs && strings.Contains(p.queries[0].expr, "{"+eventStream) && !strings.HasSuffix(p.queries[0].expr, ofWhat) {
@@ -102,6 +102,40 @@ func TestAnEmptyPanelSaysWhyItMayBe(t *testing.T) {
 			}
 			if p.kind == kindTable && p.mayBeEmpty != "" && drawn.FieldConfig.Overrides[0].Properties[0] != (sdk.DynamicConfigValue{Id: "noValue", Value: ""}) {
 				t.Errorf("%s/%s: cells without a value would show why a table may be empty", b.name, p.title)
+			}
+		}
+	}
+}
+
+// Grafana takes a figure that is not there for minus infinity: it would have the colour of the first threshold, mostly
+// green. And without thresholds it has its own, red from 80 on.
+func TestAFigureThatIsNotThereIsGray(t *testing.T) {
+	for _, b := range boards() {
+		for _, p := range b.panels {
+			if p.kind != kindStat {
+				continue
+			}
+			drawn := p.render(options(), &sdk.GridPos{}).FieldConfig
+			absent := slices.IndexFunc(drawn.Defaults.Mappings, func(m sdk.ValueMapping) bool {
+				return m.SpecialValueMap != nil && m.SpecialValueMap.Options.Match == sdk.SpecialValueMatchNullAndNan
+			})
+			if absent < 0 {
+				t.Errorf("%s/%s says nothing of a value that is not there", b.name, p.title)
+				continue
+			}
+			if shown := drawn.Defaults.Mappings[absent].SpecialValueMap.Options.Result; *shown.Color != gray || *shown.Text == "" {
+				t.Errorf("%s/%s shows %q in %s where there is no value", b.name, p.title, *shown.Text, *shown.Color)
+			}
+			for _, o := range drawn.Overrides {
+				if slices.ContainsFunc(o.Properties, func(v sdk.DynamicConfigValue) bool { return v.Id == "mappings" }) {
+					t.Errorf("%s/%s: a series has mappings of its own, without a word on a value that is not there", b.name, p.title)
+				}
+			}
+			if drawn.Defaults.Thresholds == nil && p.states == nil {
+				t.Errorf("%s/%s is coloured by Grafana's own thresholds", b.name, p.title)
+			}
+			if strings.Contains(p.queries[0].expr, "vector(") {
+				t.Errorf("%s/%s shows a figure even if nothing is measured: %s", b.name, p.title, p.queries[0].expr)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func incidentsBoard() board {
 			deliveries, delay,
 			decisions,
 			{title: "Pushed, in digests, held back", about: "Decisions of the last 24 hours about incidents: Notify was pushed, Digest was told together with others, Quiet was recorded alone.", kind: kindStat, store: Prometheus, unit: "none",
-				width: 8, height: 8, queries: []query{{expr: `round(sum by (verdict) (increase(kubebot_responder_decisions_total[24h])))`, legend: "{{verdict}}"}}},
+				limits: []limit{{0, blue}}, width: 8, height: 8, queries: []query{{expr: `round(sum by (verdict) (increase(kubebot_responder_decisions_total[24h])))`, legend: "{{verdict}}"}}},
 			graph("Time to store, 99th percentile", "Seconds from the arrival of alerts until they are stored; Alertmanager is answered after that.", "s",
 				query{expr: `histogram_quantile(0.99, sum by (le) (rate(kubebot_responder_store_seconds_bucket` + window + `)`, legend: "99 %"}),
 			graph("Writes of incidents", "Writes per second by verb and result.", "cps", query{expr: `sum by (verb, result) (rate(kubebot_responder_incident_writes_total` + window, legend: "{{verb}} {{result}}"}),
@@ -44,6 +44,9 @@ func incidentsBoard() board {
 		},
 	}
 }
+
+// orNone is zero where the collector is measured: the counters of what it loses are there only after the first loss.
+const orNone = ` or 0 * sum(otelcol_exporter_queue_capacity)`
 
 func kubebotBoard() board {
 	graph := func(title, about, unit string, queries ...query) panel {
@@ -56,10 +59,10 @@ func kubebotBoard() board {
 		query{expr: `sum(rate(otelcol_exporter_sent_log_records_total` + window, legend: "log records"},
 		query{expr: `sum(rate(otelcol_exporter_sent_metric_points_total` + window, legend: "metric points"})
 	lost := graph("Not taken", "What the collector's receivers refused and its exporters gave up, per second. Anything above zero is loss or a client that must retry.", "cps",
-		query{expr: `sum(rate(otelcol_receiver_refused_spans_total` + window + ` or vector(0)`, legend: "refused spans"},
-		query{expr: `sum(rate(otelcol_receiver_refused_log_records_total` + window + ` or vector(0)`, legend: "refused log records"},
-		query{expr: `sum(rate(otelcol_exporter_send_failed_spans_total` + window + ` or vector(0)`, legend: "failed spans"},
-		query{expr: `sum(rate(otelcol_exporter_send_failed_log_records_total` + window + ` or vector(0)`, legend: "failed log records"})
+		query{expr: `sum(rate(otelcol_receiver_refused_spans_total` + window + orNone, legend: "refused spans"},
+		query{expr: `sum(rate(otelcol_receiver_refused_log_records_total` + window + orNone, legend: "refused log records"},
+		query{expr: `sum(rate(otelcol_exporter_send_failed_spans_total` + window + orNone, legend: "failed spans"},
+		query{expr: `sum(rate(otelcol_exporter_send_failed_log_records_total` + window + orNone, legend: "failed log records"})
 	queue := graph("Queues of the collector", "Share of each exporter's queue that is full: what waits for a store. Red from 80 % on.", "percentunit",
 		query{expr: `max by (exporter, data_type) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)`, legend: "{{exporter}} {{data_type}}"})
 	queue.limits = rising(0.5, 0.8)

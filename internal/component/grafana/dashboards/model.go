@@ -128,6 +128,7 @@ const (
 	orange = "orange"
 	red    = "red"
 	blue   = "blue"
+	gray   = "gray"
 )
 
 // above colours what is wrong from a value on.
@@ -153,5 +154,5 @@ var severities = []column{
 var levels = []column{
 	{title: "error", color: red}, {title: "fatal", color: "dark-red"}, {title: "critical", color: "dark-red"},
 	{title: "warn", color: orange}, {title: "info", color: green}, {title: "debug", color: blue}, {title: "trace", color: "light-blue"},
-	{title: "unknown", color: "gray"}, {title: "Warning", color: orange}, {title: "Normal", color: green},
+	{title: "unknown", color: gray}, {title: "Warning", color: orange}, {title: "Normal", color: green},
 }

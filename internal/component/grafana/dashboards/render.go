@@ -74,7 +74,8 @@ func (v variable) builder(o Options) variableBuilder {
 		Query(sdk.StringOrMap{Map: map[string]any{"query": text, "refId": v.name, "qryType": 1}}).
 		Refresh(sdk.VariableRefreshOnTimeRangeChanged).Sort(sdk.VariableSortAlphabeticalAsc)
 	if v.all {
-		q = q.IncludeAll(true).AllValue(".+").Current(sdk.VariableOption{
+		// Who types All and presses Enter would choose a namespace of that name.
+		q = q.IncludeAll(true).AllValue(".+").AllowCustomValue(false).Current(sdk.VariableOption{
 			Text: sdk.StringOrArrayOfString{String: new("All")}, Value: sdk.StringOrArrayOfString{String: new("$__all")},
 		})
 	}
@@ -138,6 +139,9 @@ func (p panel) render(o Options, at *sdk.GridPos) sdk.Panel {
 
 func (p panel) field(o Options) sdk.FieldConfig {
 	f := sdk.FieldConfig{Mappings: mappings(p.states)}
+	if p.kind == kindStat {
+		f.Mappings = append(f.Mappings, p.absent())
+	}
 	if p.kind != kindLogs {
 		f.Links = links(o, p.to)
 	}
@@ -156,11 +160,7 @@ func (p panel) field(o Options) sdk.FieldConfig {
 	if p.whole {
 		f.Decimals = new(0.0)
 	}
-	switch {
-	case p.mayBeEmpty == "":
-	case p.kind == kindStat:
-		f.NoValue = new("–")
-	default:
+	if p.kind != kindStat && p.mayBeEmpty != "" {
 		f.NoValue = new("Empty: " + p.mayBeEmpty)
 	}
 	if p.kind == kindGraph {
@@ -221,6 +221,18 @@ func mappings(states map[string]state) []sdk.ValueMapping {
 		options[value] = sdk.ValueMappingResult{Text: &s.text, Color: &s.color}
 	}
 	return []sdk.ValueMapping{{ValueMap: &sdk.ValueMap{Type: "value", Options: options}}}
+}
+
+// absent is what a figure that is not there looks like. Without it Grafana takes no value for minus infinity, and gives it
+// the colour of the first threshold: green where small values are good.
+func (p panel) absent() sdk.ValueMapping {
+	text := "no data"
+	if p.mayBeEmpty != "" {
+		text = "–"
+	}
+	return sdk.ValueMapping{SpecialValueMap: &sdk.SpecialValueMap{Type: sdk.MappingTypeSpecialValue, Options: sdk.DashboardSpecialValueMapOptions{
+		Match: sdk.SpecialValueMatchNullAndNan, Result: sdk.ValueMappingResult{Text: &text, Color: new(gray)},
+	}}}
 }
 
 func links(o Options, targets []target) []sdk.DashboardLink {
