@@ -7,6 +7,9 @@ VERSION ?= v0.1.0
 IMG ?= ghcr.io/kubebot/kubebot:$(VERSION)
 export KUBEBOT_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kubebot
 export PATH := $(KUBEBOT_CACHE)/bin:$(PATH)
+# One way to compile for all but the race detector, so that each package is compiled once, and for every clone.
+export CGO_ENABLED ?= 0
+export GOFLAGS ?= -trimpath
 BIN := $(CURDIR)/bin
 LDFLAGS := -s -w -X github.com/kubebot/kubebot/internal/cmd.Version=$(VERSION)
 KUBE_VERSION := 1.36.3
@@ -30,11 +33,11 @@ setup-cluster: setup-tools ## Build all that the local cluster runs
 ##@ Build
 .PHONY: build image test-binaries
 build: ## Build bin/kubebot
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/kubebot .
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/kubebot .
 
 test-binaries: build ## Build the shop and the test servers into bin/
-	CGO_ENABLED=0 go -C test/shop build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/shop .
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o $(BIN)/slack-server ./test/slack/cmd/slack-server
+	go -C test/shop build -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN)/shop .
+	go build -ldflags '-s -w' -o $(BIN)/slack-server ./test/slack/cmd/slack-server
 
 image: build ## Write KubeBot's image to bin/kubebot-image.tar, without Docker
 	@test/components/build kubebot-cluster >/dev/null

@@ -4,10 +4,10 @@ bench: bench-learn
 
 bench-learn: ## Simulate teams that judge incidents; regret against plain rules; bin/bench-learn.json and a table
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 go build -trimpath -o $(BIN)/learn-bench ./test/bench/learn
+	@go build -o $(BIN)/learn-bench ./test/bench/learn
 	@nice $(BIN)/learn-bench -out $(BIN)/bench-learn.json
 
 tune-learn: ## Compare other settings of the learning with the defaults, on seeds that bench-learn does not use
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 go build -trimpath -o $(BIN)/learn-bench ./test/bench/learn
+	@go build -o $(BIN)/learn-bench ./test/bench/learn
 	@nice $(BIN)/learn-bench -tune

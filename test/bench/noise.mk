@@ -5,8 +5,8 @@ bench: bench-noise
 
 bench-noise: setup-tools ## A simulated week and a storm of 10,000 alerts; bin/bench-noise.json, bin/bench-storm.json and tables
 	@mkdir -p $(BIN)
-	@CGO_ENABLED=0 go -C test/bench/noise test -c -o $(BIN)/noise-bench .
-	@CGO_ENABLED=0 go test -c -o $(BIN)/storm-bench ./internal/cmd/responder
+	@go -C test/bench/noise test -c -o $(BIN)/noise-bench .
+	@go test -c -o $(BIN)/storm-bench ./internal/cmd/responder
 	@nice $(BIN)/noise-bench -test.timeout 2h -test.run '^TestNothingCriticalThatMatteredIsMissed$$' -out $(BIN)/bench-noise.json $(if $(filter quick,$(BENCH)),-days 2)
 	@nice $(BIN)/storm-bench -test.timeout 2h -test.run '^TestStormIsFewMessagesAndNothingIsLost$$' -storm-out $(BIN)/bench-storm.json -storm $(if $(filter quick,$(BENCH)),2000,10000)
 	@cat $(BIN)/bench-storm.json

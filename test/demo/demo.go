@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -227,7 +228,7 @@ Look around:
   kubectl -n kubebot port-forward svc/main-jaeger 16686        # http://127.0.0.1:16686/api/traces?service=checkout
   kubectl -n kubebot port-forward svc/main-loki 3100           # http://127.0.0.1:3100/loki/api/v1/query_range?query=...
   kubectl -n shop get pods
-`, d.cluster.Kubeconfig, stack.Cache())
+`, d.cluster.Kubeconfig, tree.Cache())
 	if d.cluster.Name != "" {
 		_, _ = fmt.Fprintln(d.out, "The cluster stays up; `make demo-down` removes every trace of it.")
 	} else {

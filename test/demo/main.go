@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/kubebot/kubebot/test/stack"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 )
 
 // clusterName of the demo's local cluster.
@@ -38,7 +38,7 @@ func main() {
 }
 
 func run(ctx context.Context, down bool, buildSeconds float64) error {
-	root, err := stack.Root()
+	root, err := tree.Root()
 	if err != nil {
 		return err
 	}

@@ -26,12 +26,12 @@ func key(namespace, name string) types.NamespacedName {
 }
 
 func TestDriftIsUndoneAndForeignFieldsStay(t *testing.T) {
-	ctx := contextOf(t, 4*time.Minute)
+	ctx := contextOf(t, 12*time.Minute)
 	name := key(stack.Namespace, "main-responder")
 	patch := `{"metadata":{"annotations":{"example.com/mine":"stays"}},"spec":{"replicas":5,"template":{"spec":{"terminationGracePeriodSeconds":7}}}}`
 	_, err := cluster.Kubectl(ctx, "-n", name.Namespace, "patch", "deployment", name.Name, "--type=strategic", "-p", patch)
 	must(t, err)
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		var d appsv1.Deployment
 		if err := cluster.Client.Get(ctx, name, &d); err != nil {
 			return err
@@ -45,14 +45,14 @@ func TestDriftIsUndoneAndForeignFieldsStay(t *testing.T) {
 		return nil
 	}))
 	must(t, cluster.Client.Delete(ctx, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: stack.Namespace, Name: "main-alertmanager"}}))
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		return cluster.Client.Get(ctx, key(stack.Namespace, "main-alertmanager"), &corev1.Service{})
 	}))
 	ready(t, ctx)
 }
 
-func TestComponentSwitchedOffIsPrunedAndComesBack(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
+func componentSwitchedOffIsPrunedAndComesBack(t *testing.T) {
+	ctx := contextOf(t, 20*time.Minute)
 	exporter := func(ctx context.Context) error {
 		var list appsv1.DaemonSetList
 		if err := cluster.Client.List(ctx, &list, client.InNamespace("kubebot-nodes")); err != nil {
@@ -64,7 +64,7 @@ func TestComponentSwitchedOffIsPrunedAndComesBack(t *testing.T) {
 		return nil
 	}
 	patchMain(t, ctx, `{"spec":{"metrics":{"nodeExporter":{"mode":"Disabled"}}}}`)
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		err := exporter(ctx)
 		if errors.Is(err, errGone) {
 			return nil
@@ -78,7 +78,7 @@ func TestComponentSwitchedOffIsPrunedAndComesBack(t *testing.T) {
 		t.Errorf("no node rule is listed in status.omittedRules without node-exporter: %v", kb.Status.OmittedRules)
 	}
 	patchMain(t, ctx, `{"spec":{"metrics":{"nodeExporter":{"mode":"Managed"}}}}`)
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, exporter))
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, exporter))
 	ready(t, ctx)
 }
 
@@ -100,14 +100,14 @@ func patchMain(t *testing.T, ctx context.Context, patch string) {
 }
 
 func TestBadInputMarksItsComponentAlone(t *testing.T) {
-	ctx := contextOf(t, 8*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "patch", "kubebot", "main", "--type=merge", "-p",
 		`{"spec":{"metrics":{"prometheus":{"externalLabels":{"cluster":"x"}}}}}`)
 	if err == nil || !strings.Contains(err.Error(), "use spec.clusterName") {
 		t.Fatalf("a label that KubeBot sets itself was not refused with what to do: %v", err)
 	}
 	patchMain(t, ctx, `{"spec":{"alerting":{"muteTimes":[{"name":"night","timeZone":"Mars/Phobos"}]}}}`)
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		kb, err := cluster.KubeBot(ctx, "main")
 		if err != nil {
 			return err
@@ -158,10 +158,10 @@ func responderPods(t *testing.T, ctx context.Context) string {
 }
 
 func TestNamespaceThatIsNotServedIsSaid(t *testing.T) {
-	ctx := contextOf(t, 4*time.Minute)
+	ctx := contextOf(t, 12*time.Minute)
 	must(t, cluster.CreateNamespace(ctx, "elsewhere"))
 	must(t, cluster.Apply(ctx, "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {name: lost, namespace: elsewhere}\n"))
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		var kb v1alpha1.KubeBot
 		if err := cluster.Client.Get(ctx, key("elsewhere", "lost"), &kb); err != nil {
 			return err
@@ -172,6 +172,6 @@ func TestNamespaceThatIsNotServedIsSaid(t *testing.T) {
 		}
 		return nil
 	}))
-	_, err := cluster.Kubectl(ctx, "delete", "namespace", "elsewhere", "--timeout=60s")
+	_, err := cluster.Kubectl(ctx, "delete", "namespace", "elsewhere", "--timeout=4m")
 	must(t, err)
 }

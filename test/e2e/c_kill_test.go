@@ -162,7 +162,7 @@ func killResponders(t *testing.T, ctx context.Context) {
 // container that starts just now is waited for.
 func kill9(t *testing.T, ctx context.Context, words string) {
 	t.Helper()
-	must(t, stack.Eventually(ctx, 30*time.Second, 100*time.Millisecond, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 2*time.Minute, 100*time.Millisecond, func(ctx context.Context) error {
 		pids, err := processes(ctx, words)
 		if err != nil {
 			return err

@@ -47,9 +47,21 @@ func tellOutside(t *testing.T, ctx context.Context, ends time.Time) {
 	must(t, err)
 }
 
-// TestStoresOutsideAreUsed lets the KubeBot use a Prometheus, an Alertmanager, a Loki and a Jaeger that are not its own,
+// TestStoresOutsideBesideATeam changes what the whole cluster's alerts go through, while a team sets up its own.
+func TestStoresOutsideBesideATeam(t *testing.T) {
+	t.Run("stores outside are used", func(t *testing.T) {
+		t.Parallel()
+		storesOutsideAreUsed(t)
+	})
+	t.Run("a team routes its own namespace", func(t *testing.T) {
+		t.Parallel()
+		aTeamRoutesItsOwnNamespace(t)
+	})
+}
+
+// storesOutsideAreUsed lets the KubeBot use a Prometheus, an Alertmanager, a Loki and a Jaeger that are not its own,
 // and back.
-func TestStoresOutsideAreUsed(t *testing.T) {
+func storesOutsideAreUsed(t *testing.T) {
 	ctx := contextOf(t, 20*time.Minute)
 	must(t, cluster.Apply(ctx, byHand(t)))
 	must(t, cluster.RunStoresOutside(ctx))

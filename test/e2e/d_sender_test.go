@@ -160,15 +160,9 @@ func (s *sender) linesArrived(ctx context.Context) error {
 
 // spansArrived checks that every trace is in Jaeger, but for those sent between two times, of which some may be lost.
 func (s *sender) spansArrived(ctx context.Context, from, to time.Time) error {
-	traces, err := cluster.Traces(ctx, "main", s.service)
+	found, err := s.spansFound(ctx)
 	if err != nil {
 		return err
-	}
-	found := map[string]bool{}
-	for _, t := range traces {
-		for _, span := range t.Spans {
-			found[span.Operation] = true
-		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -189,6 +183,28 @@ func (s *sender) spansArrived(ctx context.Context, from, to time.Time) error {
 		return fmt.Errorf("%d of %d traces are in Jaeger, and %d may be lost", len(found), len(s.at), mayMiss)
 	}
 	return nil
+}
+
+// spansFound returns the names of the spans that are in Jaeger. It asks for half a minute at a time, which is 600 traces:
+// Jaeger returns at most 1,500.
+func (s *sender) spansFound(ctx context.Context) (map[string]bool, error) {
+	s.mu.Lock()
+	first, last := s.at[0], s.at[len(s.at)-1]
+	s.mu.Unlock()
+	found := map[string]bool{}
+	const slice = 30 * time.Second
+	for at := first; !at.After(last); at = at.Add(slice) {
+		traces, err := cluster.TracesBetween(ctx, "main", s.service, at, at.Add(slice))
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range traces {
+			for _, span := range t.Spans {
+				found[span.Operation] = true
+			}
+		}
+	}
+	return found, nil
 }
 
 // samplesArrived checks that every sample is in Prometheus.

@@ -50,7 +50,7 @@ func flowing(t *testing.T, ctx context.Context) {
 // the pods' output, are in Loki under the same ID, and so is its exemplar in Prometheus. An event about one of the
 // workloads is in Loki once.
 func testOneRequest(t *testing.T) {
-	ctx := contextOf(t, 10*time.Minute)
+	ctx := contextOf(t, 20*time.Minute)
 	event := fmt.Sprintf("an event of the test at %d", time.Now().UnixNano())
 	must(t, cluster.Client.Create(ctx, &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: stack.ShopNamespace, GenerateName: "checkout-"},
@@ -77,7 +77,7 @@ func testOneRequest(t *testing.T) {
 		}
 		return fmt.Errorf("none of %d whole traces in Jaeger has a line in Loki", len(traces))
 	}))
-	must(t, stack.Eventually(ctx, time.Minute, 2*time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 4*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		ids, err := cluster.ExemplarTraces(ctx, "main", `traces_span_metrics_duration_seconds_bucket{service_name="checkout"}`)
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ func testOneRequest(t *testing.T) {
 		}
 		return fmt.Errorf("none of %d exemplars of checkout has a line in Loki", len(ids))
 	}))
-	must(t, stack.Eventually(ctx, 30*time.Second, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		lines, err := cluster.Lines(ctx, "main", fmt.Sprintf("{service_name=\"kubernetes-events\"} |= %q | k8s_object_name=\"checkout\"", event))
 		if err == nil && len(lines) != 1 {
 			err = fmt.Errorf("the event is in Loki %d times", len(lines))
@@ -138,8 +138,9 @@ func testOutages(t *testing.T) {
 	ctx := contextOf(t, 20*time.Minute)
 	s := startSender(t, ctx)
 	time.Sleep(3 * time.Second)
-	killed := time.Now()
+	before := time.Now()
 	must(t, killSampler(ctx))
+	killed := time.Now()
 	time.Sleep(5 * time.Second)
 	away := time.Now()
 	for time.Since(away) < time.Minute {
@@ -152,9 +153,9 @@ func testOutages(t *testing.T) {
 	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error { return s.linesArrived(ctx) }))
 	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		// Traces are decided after 10 s; those that waited in the killed process are lost.
-		return s.spansArrived(ctx, killed.Add(-12*time.Second), killed.Add(2*time.Second))
+		return s.spansArrived(ctx, before.Add(-12*time.Second), killed.Add(2*time.Second))
 	}))
-	must(t, stack.Eventually(ctx, time.Minute, 2*time.Second, func(ctx context.Context) error { return s.samplesArrived(ctx) }))
+	must(t, stack.Eventually(ctx, 4*time.Minute, 2*time.Second, func(ctx context.Context) error { return s.samplesArrived(ctx) }))
 	ready(t, ctx)
 }
 

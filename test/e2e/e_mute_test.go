@@ -4,7 +4,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -17,19 +19,38 @@ import (
 	"github.com/kubebot/kubebot/test/stack"
 )
 
-// TestMuteWatcherOfEventsIsRestarted lets the API server refuse the watch of events once, as one that has just begun may:
-// the collector's watch then ends for good, and its process goes on. KubeBot notices and mends it.
-func TestMuteWatcherOfEventsIsRestarted(t *testing.T) {
-	local(t)
-	ctx := contextOf(t, 20*time.Minute)
+// muteWatcherOfEvents lets the API server refuse the watch of events once, as one that has just begun may: the
+// collector's watch then ends for good, and its process goes on. The API server is away for a moment, so that no other
+// test may run beside this.
+func muteWatcherOfEvents(t *testing.T) {
+	ctx := contextOf(t, 12*time.Minute)
 	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionEventsFlowing, metav1.ConditionTrue, readyTime))
 	var binding rbacv1.ClusterRoleBinding
 	must(t, cluster.Client.Get(ctx, key("", stack.Release+"-collector"), &binding))
 	must(t, cluster.Client.Delete(ctx, binding.DeepCopy()))
+	defer func() {
+		binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels, Annotations: binding.Annotations}
+		must(t, cluster.Client.Create(context.WithoutCancel(ctx), &binding))
+	}()
+	paused := time.Now()
 	must(t, cluster.PauseAPIServer(ctx, 3*time.Second))
-	time.Sleep(5 * time.Second) // the watch is tried again each second
-	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels, Annotations: binding.Annotations}
-	must(t, cluster.Client.Create(ctx, &binding))
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(context.Context) error {
+		refused := false
+		err := cluster.Audit(paused, func(e stack.AuditEvent) {
+			_, account := e.ServiceAccount()
+			refused = refused || account == binding.Subjects[0].Name && e.ObjectRef.Resource == "events" && e.ResponseStatus.Code == http.StatusForbidden
+		})
+		if err == nil && !refused {
+			err = errors.New("the watch of events was not refused yet")
+		}
+		return err
+	}))
+}
+
+// muteWatcherOfEventsIsRestarted sees that KubeBot notices what muteWatcherOfEvents did, and mends it.
+func muteWatcherOfEventsIsRestarted(t *testing.T) {
+	local(t)
+	ctx := contextOf(t, 20*time.Minute)
 	var restarted time.Time
 	must(t, stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		var list eventsv1.EventList

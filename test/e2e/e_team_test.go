@@ -23,10 +23,10 @@ const (
 	teamAccount   = stack.Release + "-responder"
 )
 
-// TestATeamRoutesItsOwnNamespace goes the way of a team with nothing but its namespace: an AlertRoute, the RoleBinding that
+// aTeamRoutesItsOwnNamespace goes the way of a team with nothing but its namespace: an AlertRoute, the RoleBinding that
 // the condition asks for, the Secret; and then a broken workload of its own is told to its own receiver, which gets nothing
 // of other namespaces.
-func TestATeamRoutesItsOwnNamespace(t *testing.T) {
+func aTeamRoutesItsOwnNamespace(t *testing.T) {
 	local(t)
 	ctx := contextOf(t, 20*time.Minute)
 	must(t, cluster.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: teamNamespace}}))

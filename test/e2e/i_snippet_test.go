@@ -5,7 +5,9 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,10 +36,30 @@ func setSnippet(t *testing.T, ctx context.Context, text string) {
 	patchMain(t, ctx, `{"spec":{"traces":{"collector":{"extraConfig":`+string(spec)+`}}}}`)
 }
 
+// TestChangesBesideEachOther changes parts of the spec that have nothing to do with each other, and all of them wait.
+func TestChangesBesideEachOther(t *testing.T) {
+	if !stack.Existing() {
+		muteWatcherOfEvents(t)
+	}
+	t.Run("a mute watcher of events is restarted", func(t *testing.T) {
+		t.Parallel()
+		muteWatcherOfEventsIsRestarted(t)
+	})
+	t.Run("snippet", func(t *testing.T) {
+		t.Parallel()
+		t.Run("is tried before it runs", snippetIsTriedBeforeItRuns)
+		t.Run("waits for its Secret", snippetWaitsForItsSecret)
+	})
+	t.Run("a component that is switched off is pruned and comes back", func(t *testing.T) {
+		t.Parallel()
+		componentSwitchedOffIsPrunedAndComesBack(t)
+	})
+}
+
 // What the real collector refuses stays out, and is named with its line; spans go on flowing through the pods that ran
 // before. Mended it gets in.
-func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
-	ctx := contextOf(t, 12*time.Minute)
+func snippetIsTriedBeforeItRuns(t *testing.T) {
+	ctx := contextOf(t, 24*time.Minute)
 	t.Cleanup(func() {
 		setSnippet(t, contextOf(t, time.Minute), "")
 		ready(t, contextOf(t, 8*time.Minute))
@@ -45,7 +67,7 @@ func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
 	before := samplerPods(t, ctx)
 	sending := startSender(t, ctx)
 	setSnippet(t, ctx, snippet("timeoutt: 1s"))
-	must(t, stack.Eventually(ctx, time.Minute, 500*time.Millisecond, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 4*time.Minute, 500*time.Millisecond, func(ctx context.Context) error {
 		kb, err := cluster.KubeBot(ctx, "main")
 		if err != nil {
 			return err
@@ -61,10 +83,10 @@ func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
 		}
 		return nil
 	}))
-	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionTracesFlowing, metav1.ConditionTrue, time.Minute))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionTracesFlowing, metav1.ConditionTrue, 4*time.Minute))
 	time.Sleep(2 * time.Second) // of sending while it is refused
 	sending.stop()
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		return sending.spansArrived(ctx, time.Time{}, time.Time{})
 	}))
 	if after := samplerPods(t, ctx); after != before {
@@ -72,9 +94,9 @@ func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
 	}
 
 	setSnippet(t, ctx, snippet("timeout: 1s"))
-	must(t, stack.Eventually(ctx, time.Minute, 500*time.Millisecond, samplersHaveTheSnippet))
+	must(t, stack.Eventually(ctx, 4*time.Minute, 500*time.Millisecond, samplersHaveTheSnippet))
 	var jobs batchv1.JobList
-	must(t, stack.Eventually(ctx, 30*time.Second, 500*time.Millisecond, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 2*time.Minute, 500*time.Millisecond, func(ctx context.Context) error {
 		if err := cluster.Client.List(ctx, &jobs, client.InNamespace(stack.Namespace)); err != nil {
 			return err
 		}
@@ -88,7 +110,7 @@ func TestSnippetIsTriedBeforeItRuns(t *testing.T) {
 }
 
 // A variable whose Secret is not there keeps what a user adds out, and nothing else; once it is there, both get in.
-func TestSnippetWaitsForItsSecret(t *testing.T) {
+func snippetWaitsForItsSecret(t *testing.T) {
 	ctx := contextOf(t, 12*time.Minute)
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: stack.Namespace, Name: "vendor-of-the-test"}, StringData: map[string]string{"token": "hunter22"}}
 	t.Cleanup(func() {
@@ -132,8 +154,17 @@ func TestSnippetWaitsForItsSecret(t *testing.T) {
 }
 
 func samplersHaveTheSnippet(ctx context.Context) error {
+	var set appsv1.StatefulSet
+	if err := cluster.Client.Get(ctx, key(stack.Namespace, "main-collector-sampler"), &set); err != nil {
+		return err
+	}
+	volumes := set.Spec.Template.Spec.Volumes
+	at := slices.IndexFunc(volumes, func(v corev1.Volume) bool { return v.ConfigMap != nil })
+	if at < 0 {
+		return errors.New("the samplers mount no configuration")
+	}
 	var m corev1.ConfigMap
-	if err := cluster.Client.Get(ctx, key(stack.Namespace, "main-collector-sampler"), &m); err != nil {
+	if err := cluster.Client.Get(ctx, key(stack.Namespace, volumes[at].ConfigMap.Name), &m); err != nil {
 		return err
 	}
 	if !strings.Contains(m.Data["config.yaml"], "batch/mine") || strings.Contains(m.Data["config.yaml"], "timeoutt") {

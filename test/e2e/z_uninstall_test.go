@@ -77,7 +77,7 @@ func secondKubeBotWaitsForTheFirst(t *testing.T) {
 	second := key("team-a", "second")
 	must(t, cluster.Apply(ctx, "apiVersion: kubebot.io/v1alpha1\nkind: KubeBot\nmetadata: {name: second, namespace: team-a}\n"+
 		"spec: {logs: {fluentBit: {mode: Disabled}}, dashboards: {grafana: {mode: Disabled}}}\n"))
-	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
 		var kb v1alpha1.KubeBot
 		if err := cluster.Client.Get(ctx, second, &kb); err != nil {
 			return err
@@ -88,7 +88,7 @@ func secondKubeBotWaitsForTheFirst(t *testing.T) {
 		}
 		return nil
 	}))
-	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "kubebot", "main", "--timeout=2m")
+	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "delete", "kubebot", "main", "--timeout=5m")
 	must(t, err)
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error { return leavesNothing(ctx, "main") }))
 	must(t, cluster.WaitConditionOf(ctx, second, v1alpha1.ConditionReady, metav1.ConditionTrue, readyTime))
@@ -96,7 +96,7 @@ func secondKubeBotWaitsForTheFirst(t *testing.T) {
 
 func deletingTheNamespaceLeavesNothing(t *testing.T) {
 	ctx := contextOf(t, 16*time.Minute)
-	_, err := cluster.Kubectl(ctx, "delete", "namespace", "team-a", "--timeout=150s")
+	_, err := cluster.Kubectl(ctx, "delete", "namespace", "team-a", "--timeout=5m")
 	must(t, err)
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error { return leavesNothing(ctx, "") }))
 }
@@ -125,7 +125,7 @@ func leavesNothing(ctx context.Context, kubebot string) error {
 // uninstall removes the release and looks for what it left.
 func uninstall(t *testing.T, ctx context.Context) {
 	t.Helper()
-	_, err := cluster.Helm(ctx, "uninstall", stack.Release, "-n", stack.Namespace, "--wait", "--timeout", "4m")
+	_, err := cluster.Helm(ctx, "uninstall", stack.Release, "-n", stack.Namespace, "--wait", "--timeout", "8m")
 	must(t, err)
 	must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error {
 		if err := leavesNothing(ctx, ""); err != nil {

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 )
 
 // Names of what is installed.
@@ -53,39 +54,10 @@ type Cluster struct {
 // Existing tells whether CLUSTER=existing asks for the cluster of KUBECONFIG.
 func Existing() bool { return os.Getenv("CLUSTER") == "existing" }
 
-// Cache is where built programs are.
-func Cache() string {
-	if dir := os.Getenv("KUBEBOT_CACHE"); dir != "" {
-		return dir
-	}
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "kubebot")
-}
-
-// Root finds the top of the source tree from the working directory.
-func Root() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("find the source tree: %w", err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "PROJECT")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("find the source tree: run this inside a checkout of KubeBot")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
-
 // Up boots a local cluster under the name, or takes the one of KUBECONFIG with CLUSTER=existing. Further options go to
 // kubebot-cluster up.
 func Up(ctx context.Context, name string, log io.Writer, options ...string) (*Cluster, error) {
-	root, err := Root()
+	root, err := tree.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +67,10 @@ func Up(ctx context.Context, name string, log io.Writer, options ...string) (*Cl
 		if c.Kubeconfig == "" {
 			return nil, errors.New("CLUSTER=existing needs KUBECONFIG to name the cluster's configuration file")
 		}
-		return c, c.connect()
+		if err := c.connect(); err != nil {
+			return nil, err
+		}
+		return c, c.MayTake(ctx, Namespace, SlackNamespace, ShopNamespace)
 	}
 	c.Name = name
 	c.Kubeconfig = filepath.Join(root, "bin", name+".kubeconfig")
@@ -108,7 +83,7 @@ func Up(ctx context.Context, name string, log io.Writer, options ...string) (*Cl
 
 // Attach returns a local cluster that runs already.
 func Attach(name string, log io.Writer) (*Cluster, error) {
-	root, err := Root()
+	root, err := tree.Root()
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +176,7 @@ func (c *Cluster) Apply(ctx context.Context, manifest string) error {
 
 func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	path := name
-	if built := filepath.Join(Cache(), "bin", name); fileExists(built) {
+	if built := filepath.Join(tree.Cache(), "bin", name); fileExists(built) {
 		path = built
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
@@ -285,6 +260,13 @@ func fileExists(path string) bool {
 // PauseAPIServer takes the API server of a local cluster away for a while.
 func (c *Cluster) PauseAPIServer(ctx context.Context, pause time.Duration) error {
 	_, err := c.run(ctx, "kubebot-cluster", "pause-apiserver", "--name", c.Name, "--seconds", fmt.Sprint(int(pause.Seconds())))
+	return err
+}
+
+// RestartKubelet starts the kubelet of a local cluster again, with a soft eviction threshold such as memory.available<2Gi,
+// or as usual where it is empty.
+func (c *Cluster) RestartKubelet(ctx context.Context, evictionSoft string) error {
+	_, err := c.run(ctx, "kubebot-cluster", "kubelet", "--name", c.Name, "--eviction-soft", evictionSoft)
 	return err
 }
 

@@ -29,7 +29,8 @@ type Flow struct {
 type Connection struct {
 	Flow
 	Source, Target End
-	Policies       []networkingv1.NetworkPolicy
+	// Policies of its time, and those of shortly before, by which pods act that are being replaced.
+	Policies []networkingv1.NetworkPolicy
 }
 
 // Connections collects the connections of a local cluster, and what is needed to judge them: pods by address and
@@ -50,6 +51,9 @@ type policyVersion struct {
 
 // step is how exactly the time of a flow is kept.
 const step = 5 * time.Second
+
+// rollout is how long the pods of a component may take to be replaced, draining and start included.
+const rollout = 2 * time.Minute
 
 // WatchConnections collects until the context is done. It needs a local cluster.
 func (c *Cluster) WatchConnections(ctx context.Context) (*Connections, error) {
@@ -180,7 +184,10 @@ func (s *Connections) Seen() ([]Connection, error) {
 	var all []Connection
 	for flow, times := range s.flows {
 		for _, at := range times {
-			all = append(all, Connection{Flow: flow, Source: s.end(flow.From, at), Target: s.end(flow.To, at), Policies: s.policiesAt(at)})
+			all = append(all, Connection{
+				Flow: flow, Source: s.end(flow.From, at), Target: s.end(flow.To, at),
+				Policies: s.policiesBetween(at.Add(-rollout), at),
+			})
 		}
 	}
 	return all, s.broken
@@ -201,11 +208,13 @@ func (s *Connections) end(ip string, at time.Time) End {
 	return end
 }
 
-func (s *Connections) policiesAt(at time.Time) []networkingv1.NetworkPolicy {
+// policiesBetween returns every version of a policy that held at some time between the two. What any of them allows is
+// allowed, as always with policies, and a pod that any of them selects is isolated.
+func (s *Connections) policiesBetween(begin, end time.Time) []networkingv1.NetworkPolicy {
 	var all []networkingv1.NetworkPolicy
 	for _, versions := range s.policies {
 		for _, v := range versions {
-			if !v.from.After(at) && (v.to.IsZero() || v.to.After(at)) {
+			if !v.from.After(end) && (v.to.IsZero() || v.to.After(begin)) {
 				all = append(all, v.policy)
 			}
 		}

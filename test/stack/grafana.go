@@ -41,8 +41,8 @@ func (c *Cluster) DeployGrafana(ctx context.Context) error {
 	if err := c.Apply(ctx, fmt.Sprintf(grafanaManifest, GrafanaToken, Version, Namespace)); err != nil {
 		return err
 	}
-	return Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
-		return c.PodsReady(ctx, GrafanaNamespace, 1)
+	return Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
+		return c.GrafanaAsPerson(ctx, "GET", "api/health", nil, nil)
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -14,17 +16,41 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
 
+// labelMadeBy with madeByTests is on every namespace that the demo and the tests make, and delete at the end.
+const (
+	labelMadeBy = "app.kubernetes.io/managed-by"
+	madeByTests = "kubebot-tests"
+)
+
 // CreateNamespace makes a namespace with Pod Security "restricted".
 func (c *Cluster) CreateNamespace(ctx context.Context, name string) error {
+	if err := c.MayTake(ctx, name); err != nil {
+		return err
+	}
 	return c.Apply(ctx, fmt.Sprintf(`apiVersion: v1
 kind: Namespace
-metadata: {name: %s, labels: {pod-security.kubernetes.io/enforce: restricted}}
-`, name))
+metadata: {name: %s, labels: {pod-security.kubernetes.io/enforce: restricted, %s: %s}}
+`, name, labelMadeBy, madeByTests))
+}
+
+// MayTake refuses namespaces that are there and somebody else's.
+func (c *Cluster) MayTake(ctx context.Context, names ...string) error {
+	for _, name := range names {
+		var ns corev1.Namespace
+		switch err := c.Client.Get(ctx, types.NamespacedName{Name: name}, &ns); {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return fmt.Errorf("get namespace %s: %w", name, err)
+		case ns.Labels[labelMadeBy] != madeByTests:
+			return fmt.Errorf("namespace %s is there already and has no label %s=%s: use another cluster, or delete that namespace if nobody needs it", name, labelMadeBy, madeByTests)
+		}
+	}
+	return nil
 }
 
 // InstallChart installs or upgrades a chart folder as a user would.
 func (c *Cluster) InstallChart(ctx context.Context, chart string, args ...string) error {
-	_, err := c.Helm(ctx, append([]string{"upgrade", "--install", Release, chart, "-n", Namespace, "--reset-values", "--wait", "--timeout", "3m"}, args...)...)
+	_, err := c.Helm(ctx, append([]string{"upgrade", "--install", Release, chart, "-n", Namespace, "--reset-values", "--wait", "--timeout", "8m"}, args...)...)
 	return err
 }
 
@@ -32,7 +58,7 @@ func (c *Cluster) InstallChart(ctx context.Context, chart string, args ...string
 // custom resource definitions stay.
 func (c *Cluster) Remove(ctx context.Context) error {
 	_, uninstall := c.Helm(ctx, "uninstall", Release, "-n", Namespace, "--ignore-not-found", "--wait", "--timeout", "5m")
-	_, namespaces := c.Kubectl(ctx, "delete", "namespace", Namespace, SlackNamespace, ShopNamespace, "--ignore-not-found")
+	_, namespaces := c.Kubectl(ctx, "delete", "namespace", "-l", labelMadeBy+"="+madeByTests)
 	return errors.Join(uninstall, namespaces)
 }
 

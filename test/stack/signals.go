@@ -28,7 +28,7 @@ func (c *Cluster) ShipLogs(ctx context.Context) error {
 	if err := c.Apply(ctx, filelogManifest); err != nil {
 		return err
 	}
-	return Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		return c.PodsReady(ctx, Release+"-nodes", 1, client.MatchingLabels{"app": "test-filelog"})
 	})
 }
@@ -41,6 +41,9 @@ func (c *Cluster) StopShippingLogs(ctx context.Context) error {
 
 // RunStoresOutside runs a Loki with tenants and a Jaeger that are not KubeBot's, both behind the Service "stores".
 func (c *Cluster) RunStoresOutside(ctx context.Context) error {
+	if err := c.CreateNamespace(ctx, OutsideNamespace); err != nil {
+		return err
+	}
 	if err := c.Apply(ctx, outsideManifest); err != nil {
 		return err
 	}
@@ -143,10 +146,22 @@ func (t Trace) Services() map[string]bool {
 
 // Traces asks the Jaeger of a KubeBot for the traces of a service, at most 1,500; tags, a JSON object, says which.
 func (c *Cluster) Traces(ctx context.Context, kubebot, service string, tags ...string) ([]Trace, error) {
-	params := map[string]string{"service": service, "limit": "1500"}
+	params := map[string]string{}
 	if len(tags) > 0 {
 		params["tags"] = tags[0]
 	}
+	return c.traces(ctx, kubebot, service, params)
+}
+
+// TracesBetween is Traces of those that began between two times.
+func (c *Cluster) TracesBetween(ctx context.Context, kubebot, service string, from, to time.Time) ([]Trace, error) {
+	return c.traces(ctx, kubebot, service, map[string]string{
+		"start": strconv.FormatInt(from.UnixMicro(), 10), "end": strconv.FormatInt(to.UnixMicro(), 10),
+	})
+}
+
+func (c *Cluster) traces(ctx context.Context, kubebot, service string, params map[string]string) ([]Trace, error) {
+	params["service"], params["limit"] = service, "1500"
 	data, err := c.ServiceGet(ctx, Namespace, kubebot+"-jaeger:16686", "api/traces", params)
 	if err != nil {
 		return nil, fmt.Errorf("ask Jaeger for the traces of %s: %w", service, err)

@@ -43,7 +43,7 @@ func (c *Cluster) DeploySlack(ctx context.Context) error {
 	if err := c.Apply(ctx, fmt.Sprintf(slackManifest, SlackToken, SigningKey, Version)); err != nil {
 		return err
 	}
-	return Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	return Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		return c.PodsReady(ctx, SlackNamespace, 1)
 	})
 }

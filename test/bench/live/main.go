@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -76,13 +77,13 @@ type bench struct {
 
 func run(ctx context.Context, o options) (err error) {
 	if stack.Existing() {
-		return fmt.Errorf("packet loss needs the network of a local cluster: run it without CLUSTER=existing")
+		return fmt.Errorf("packet loss and node pressure need a local cluster: run it without CLUSTER=existing")
 	}
 	chosen, err := choose(o.only)
 	if err != nil {
 		return err
 	}
-	root, err := stack.Root()
+	root, err := tree.Root()
 	if err != nil {
 		return err
 	}
@@ -91,8 +92,8 @@ func run(ctx context.Context, o options) (err error) {
 		return fmt.Errorf("make the log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
-	b := &bench{options: o, report: Report{Started: time.Now().UTC().Truncate(time.Second), LeftOut: leftOut}}
-	if b.Cluster, err = stack.Up(ctx, clusterName, log, "--restart-max", "10s"); err != nil {
+	b := &bench{options: o, report: Report{Started: time.Now().UTC().Truncate(time.Second)}}
+	if b.Cluster, err = stack.Up(ctx, clusterName, log, "--restart-max", "10s", "--sync-frequency", "10s"); err != nil {
 		return err
 	}
 	if !o.keep {
@@ -131,7 +132,7 @@ func (b *bench) inject(ctx context.Context, chosen []fault) error {
 			fmt.Printf("== the shop runs on for %s\n", wait.Round(time.Second))
 			sleep(ctx, wait)
 		}
-		fmt.Printf("== %s at %s\n", f.name, f.services[0])
+		fmt.Printf("== %s at %s\n", f.name, f.place())
 		m := b.play(ctx, f)
 		b.report.Faults = append(b.report.Faults, m)
 		fmt.Println("  ", m.line())
@@ -202,6 +203,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		func(ctx context.Context) error {
 			return b.WaitCondition(ctx, kubebotName, v1alpha1.ConditionReady, metav1.ConditionTrue, 6*time.Minute)
 		},
+		b.setUpTLS,
 		func(ctx context.Context) error { return b.DeployShop(ctx, kubebotName) },
 	} {
 		if err := step(ctx); err != nil {

@@ -22,7 +22,7 @@ const settle = 50 * time.Second
 
 // play injects a fault, measures what KubeBot makes of it, and mends it.
 func (b *bench) play(ctx context.Context, f fault) Measured {
-	m := Measured{Fault: f.name, Services: f.services, Kinds: f.kinds}
+	m := Measured{Fault: f.name, Services: f.services, Node: f.node, Kinds: f.kinds}
 	if err := b.SlackForget(ctx); err != nil { // what an earlier fault left is not to be taken for this one's
 		m.Error = err.Error()
 		return m
@@ -39,7 +39,7 @@ func (b *bench) play(ctx context.Context, f fault) Measured {
 	if err := f.mend(context.WithoutCancel(ctx), b); err != nil {
 		m.Error = strings.TrimSpace(m.Error + " mend: " + err.Error())
 	}
-	if err := b.calmDown(ctx, began); err != nil {
+	if err := b.calmDown(ctx, f, began); err != nil {
 		m.Error = strings.TrimSpace(m.Error + " " + err.Error())
 	}
 	return m
@@ -51,8 +51,8 @@ func (b *bench) watch(ctx context.Context, f fault, began time.Time, m *Measured
 	defer cancel()
 	var explained time.Time
 	for ctx.Err() == nil && (explained.IsZero() || time.Since(explained) < settle) {
-		if incidents, err := b.since(ctx, began); err == nil {
-			m.see(incidents, f, time.Since(began))
+		if incidents, err := b.of(ctx, f, began); err == nil {
+			m.see(incidents, f, began, time.Since(began))
 		}
 		if messages, err := b.SlackMessages(ctx); err == nil {
 			m.hear(messages, time.Since(began))
@@ -74,7 +74,7 @@ func (b *bench) saveAll(ctx context.Context, f fault, began time.Time) error {
 	if err := os.MkdirAll(b.save, 0o755); err != nil {
 		return err
 	}
-	incidents, err := b.since(ctx, began)
+	incidents, err := b.of(ctx, f, began)
 	if err != nil {
 		return err
 	}
@@ -94,15 +94,28 @@ func (b *bench) saveAll(ctx context.Context, f fault, began time.Time) error {
 	return nil
 }
 
+// of lists the Incidents that were opened since a fault began, and those that tell of it besides what they told before.
+func (b *bench) of(ctx context.Context, f fault, began time.Time) ([]v1alpha1.Incident, error) {
+	return b.list(ctx, func(inc *v1alpha1.Incident) bool {
+		return opened(inc, began) || len(f.alerts) > 0 && f.tells(inc, began)
+	})
+}
+
 // since lists the Incidents that were opened since a time, the oldest first.
 func (b *bench) since(ctx context.Context, began time.Time) ([]v1alpha1.Incident, error) {
+	return b.list(ctx, func(inc *v1alpha1.Incident) bool { return opened(inc, began) })
+}
+
+func opened(inc *v1alpha1.Incident, since time.Time) bool {
+	return !inc.CreationTimestamp.Time.Before(since.Truncate(time.Second))
+}
+
+func (b *bench) list(ctx context.Context, wanted func(*v1alpha1.Incident) bool) ([]v1alpha1.Incident, error) {
 	all, err := b.Incidents(ctx)
 	if err != nil {
 		return nil, err
 	}
-	all = slices.DeleteFunc(all, func(inc v1alpha1.Incident) bool {
-		return inc.CreationTimestamp.Time.Before(began.Truncate(time.Second))
-	})
+	all = slices.DeleteFunc(all, func(inc v1alpha1.Incident) bool { return !wanted(&inc) })
 	slices.SortStableFunc(all, func(x, y v1alpha1.Incident) int {
 		return x.CreationTimestamp.Compare(y.CreationTimestamp.Time)
 	})
@@ -110,8 +123,9 @@ func (b *bench) since(ctx context.Context, began time.Time) ([]v1alpha1.Incident
 }
 
 // see takes what the Incidents say at a time after the injection.
-func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Duration) {
-	if len(incidents) == 0 {
+func (m *Measured) see(incidents []v1alpha1.Incident, f fault, began time.Time, after time.Duration) {
+	telling := slices.DeleteFunc(slices.Clone(incidents), func(inc v1alpha1.Incident) bool { return !f.tells(&inc, began) })
+	if len(telling) == 0 {
 		return
 	}
 	if !m.Detected {
@@ -129,12 +143,15 @@ func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Durati
 			m.Notified++
 		}
 	}
-	first := incidents[0]
-	for _, inc := range incidents { // the first that people are told of counts
+	first := telling[0]
+	for _, inc := range telling { // the first that people are told of counts
 		if d := inc.Status.Decision; d != nil && d.Verdict == v1alpha1.VerdictNotify {
 			first = inc
 			break
 		}
+	}
+	if !analysed(&first, f) {
+		return
 	}
 	if a := first.Status.Analysis; a != nil {
 		m.Analysis, m.Message = string(a.State), a.Message
@@ -149,6 +166,15 @@ func (m *Measured) see(incidents []v1alpha1.Incident, f fault, after time.Durati
 		}
 		m.judge(first.Status.Causes, f)
 	}
+}
+
+// analysed tells whether what an Incident says of its cause can be about the fault: one that was open before has an
+// answer of before.
+func analysed(inc *v1alpha1.Incident, f fault) bool {
+	a := inc.Status.Analysis
+	return len(f.alerts) == 0 || a != nil && a.FinishedAt != nil && slices.ContainsFunc(inc.Status.Alerts, func(r v1alpha1.IncidentAlert) bool {
+		return slices.Contains(f.alerts, r.Name) && a.FinishedAt.Time.After(r.StartsAt.Time)
+	})
 }
 
 // told tells whether people were told of an Incident, also of one that became part of another one afterwards.
@@ -169,7 +195,7 @@ func service(c v1alpha1.Cause) string {
 func (m *Measured) judge(causes []v1alpha1.Cause, f fault) {
 	m.Top1Service, m.Top1, m.Top3Service, m.Top3 = false, false, false, false
 	for i, c := range causes[:min(3, len(causes))] {
-		name := slices.Contains(f.services, service(c)) || slices.Contains(f.services, c.Object.Name)
+		name := f.named(c)
 		both := name && slices.Contains(f.kinds, string(c.Kind))
 		m.Top3Service, m.Top3 = m.Top3Service || name, m.Top3 || both
 		if i == 0 {
@@ -191,16 +217,19 @@ func (m *Measured) hear(messages []stack.Message, after time.Duration) {
 }
 
 // calmDown waits until nothing that began with the fault fires any more, closes it, and gives the shop time to be normal.
-func (b *bench) calmDown(ctx context.Context, began time.Time) error {
+func (b *bench) calmDown(ctx context.Context, f fault, began time.Time) error {
 	err := stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
 		if err := b.PodsReady(ctx, stack.ShopNamespace, 7); err != nil {
 			return err
 		}
-		all, err := b.since(ctx, began)
+		all, err := b.of(ctx, f, began)
 		if err != nil {
 			return err
 		}
 		for _, inc := range all {
+			if f.fires(&inc) {
+				return fmt.Errorf("%s still tells of %s", inc.Spec.Subject.Display, f.name)
+			}
 			if s := inc.Status.State; inc.Spec.Subject.Namespace == stack.ShopNamespace && s != v1alpha1.IncidentResolved && s != v1alpha1.IncidentClosed {
 				return fmt.Errorf("%s is still open", inc.Spec.Subject.Display)
 			}

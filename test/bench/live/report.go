@@ -3,19 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
 
 // Report is bin/bench-live.json.
 type Report struct {
-	Started time.Time  `json:"started"`
-	Faults  []Measured `json:"faults"`
-	// LeftOut are faults that are not played, with the reason.
-	LeftOut  map[string]string `json:"leftOut"`
+	Started  time.Time         `json:"started"`
+	Faults   []Measured        `json:"faults"`
 	Quiet    *Quiet            `json:"quiet,omitempty"`
 	Versions map[string]string `json:"versions,omitempty"`
 }
@@ -29,8 +25,10 @@ type Quiet struct {
 
 // Measured is what KubeBot made of one fault. Times are in seconds from the injection, 0 for never.
 type Measured struct {
-	Fault    string   `json:"fault"`
-	Services []string `json:"services"`
+	Fault string `json:"fault"`
+	// Services are those that a right answer may name, Node the node where the fault is one of a node.
+	Services []string `json:"services,omitempty"`
+	Node     string   `json:"node,omitempty"`
 	Kinds    []string `json:"kinds"`
 	Detected bool     `json:"detected"`
 	// Incidents stand for themselves, Duplicates are part of another one; Notified of all were pushed.
@@ -96,9 +94,6 @@ func (r *Report) Table() string {
 	fmt.Fprintf(&b, "%d faults: %d detected, %d with one message, top-1 right for %d, top-3 for %d (service and kind)\n", len(r.Faults), detected, one, top1, top3)
 	if r.Quiet != nil {
 		fmt.Fprintf(&b, "%d false incidents in %.0f s without a fault\n", r.Quiet.FalseIncidents, r.Quiet.Seconds)
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.LeftOut)) {
-		fmt.Fprintf(&b, "left out: %s: %s\n", name, r.LeftOut[name])
 	}
 	return b.String()
 }

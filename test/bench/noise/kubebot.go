@@ -108,6 +108,7 @@ func startBot(o kubebotOptions) (b *bot, stop func(), err error) {
 		learning = &keeper.Keeper{
 			Store:  store.Store{Client: api, Namespace: namespace, KubeBot: kubeBot},
 			Holder: leader{}, Log: logr.Discard(), Incidents: func() []*v1alpha1.Incident { return b.pipeline.Index().All() },
+			Now: time.Now,
 		}
 		options.Learned = learning.Learned
 	}

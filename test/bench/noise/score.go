@@ -129,8 +129,8 @@ func (c *counter) push(incident string, signs []sign) {
 	}
 }
 
-// Send takes KubeBot's messages as Slack does: a first message notifies people, as does a return, which is sent to the
-// channel; what follows edits the message and is a reply in its thread.
+// Send takes KubeBot's messages as Slack does: a first message notifies people, as do a return and what becomes critical, which
+// are sent to the channel; what follows edits the message and is a reply in its thread.
 func (c *counter) Send(_ context.Context, msg notify.Message) notify.Result {
 	id := msg.Head
 	if id.ID == "" {
@@ -139,7 +139,7 @@ func (c *counter) Send(_ context.Context, msg notify.Message) notify.Result {
 	switch {
 	case msg.Digest != nil:
 		c.digest(msg)
-	case msg.Head.ID == "" || msg.Transition == v1alpha1.TransitionReopened && msg.Incident.Status.DuplicateOf == "":
+	case msg.Head.ID == "" || msg.Loud() && msg.Incident.Status.DuplicateOf == "":
 		c.push(msg.Incident.Name, signsOf(msg.Incident))
 	default:
 		c.mu.Lock()

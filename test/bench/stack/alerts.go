@@ -283,7 +283,7 @@ func (b *bench) deployAlertmanager(ctx context.Context) error {
 	if err := b.Apply(ctx, alertmanagerManifest); err != nil {
 		return err
 	}
-	return stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	return stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		_, err := b.ServiceGet(ctx, benchNamespace, "alertmanager:9093", "-/ready", nil)
 		return err
 	})

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -55,7 +56,7 @@ func (b *bench) post(ctx context.Context, l load) ([]post, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the load: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(stack.Cache(), "bin", "kubebot-cluster"), "exec", "--name", b.Name, "--", self, clientCommand)
+	cmd := exec.CommandContext(ctx, filepath.Join(tree.Cache(), "bin", "kubebot-cluster"), "exec", "--name", b.Name, "--", self, clientCommand)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
 	if err := cmd.Run(); err != nil {

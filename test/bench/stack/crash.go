@@ -67,7 +67,7 @@ func (b *bench) crash(ctx context.Context, name string) (float64, error) {
 // firstEnd waits for the first end of the workload's container.
 func (b *bench) firstEnd(ctx context.Context, name string) (time.Time, error) {
 	var ended time.Time
-	err := stack.Eventually(ctx, time.Minute, 200*time.Millisecond, func(ctx context.Context) error {
+	err := stack.Eventually(ctx, 4*time.Minute, 200*time.Millisecond, func(ctx context.Context) error {
 		var pods corev1.PodList
 		if err := b.Client.List(ctx, &pods, client.InNamespace(benchNamespace), client.MatchingLabels{"app.kubernetes.io/name": name}); err != nil {
 			return fmt.Errorf("list pods of %s: %w", name, err)

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -100,7 +101,7 @@ func run(ctx context.Context, o options) (err error) {
 	if stack.Existing() {
 		return fmt.Errorf("the figures need the audit log and the network of a local cluster: run it without CLUSTER=existing")
 	}
-	root, err := stack.Root()
+	root, err := tree.Root()
 	if err != nil {
 		return err
 	}
@@ -206,7 +207,7 @@ func (b *bench) prepareBench(ctx context.Context) error {
 	if err := b.Apply(ctx, recorderManifest); err != nil {
 		return err
 	}
-	return stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+	return stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 		return b.PodsReady(ctx, benchNamespace, 1)
 	})
 }

@@ -30,8 +30,9 @@ const (
 	// each to one of the receivers.
 	sendEvery = 100 * time.Millisecond
 	senders   = 4
-	// sendWithin is the deadline of a request. What takes longer is refused.
-	sendWithin = 5 * time.Second
+	// sendWithin is the deadline of a request, and the one of a short round, whose figures nobody judges.
+	sendWithin      = 5 * time.Second
+	sendWithinShort = time.Minute
 	// spansPerTrace, and every how many traces one fails, so that sampling keeps it.
 	spansPerTrace = 5
 	failedEvery   = 100
@@ -46,6 +47,8 @@ type telemetry struct {
 	// PerSecond spans, lines and samples are sent, as many of each, for so long.
 	PerSecond int           `json:"perSecond"`
 	For       time.Duration `json:"for"`
+	// Within is the deadline of a request. What takes longer is refused.
+	Within time.Duration `json:"within"`
 }
 
 // taken is what became of it, by signal.
@@ -149,7 +152,7 @@ func (t telemetry) send(ctx context.Context, conns []*grpc.ClientConn) (*taken, 
 			}},
 		} {
 			wg.Go(func() {
-				ctx, cancel := context.WithTimeout(ctx, sendWithin)
+				ctx, cancel := context.WithTimeout(ctx, t.Within)
 				defer cancel()
 				call.of.note(each, now, call.do(ctx))
 			})

@@ -76,7 +76,7 @@ func TestTheSenderCountsWhatIsTakenAndWhatIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	got, err := telemetry{Service: "s", PerSecond: 500, For: 3 * sendEvery}.send(t.Context(), []*grpc.ClientConn{conn})
+	got, err := telemetry{Service: "s", PerSecond: 500, For: 3 * sendEvery, Within: time.Minute}.send(t.Context(), []*grpc.ClientConn{conn})
 	if err != nil {
 		t.Fatal(err)
 	}

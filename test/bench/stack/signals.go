@@ -23,6 +23,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubebot/kubebot/internal/endpoints"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -115,13 +116,17 @@ func (b *bench) send(ctx context.Context, service string, rate int, duration tim
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
+	within := sendWithin
+	if b.options.in != "" {
+		within = sendWithinShort
+	}
 	in, err := json.Marshal(telemetry{
-		Collector: fmt.Sprintf("%s:%d", s.Spec.ClusterIP, endpoints.OTLPGRPCPort), Service: service, PerSecond: rate, For: duration,
+		Collector: fmt.Sprintf("%s:%d", s.Spec.ClusterIP, endpoints.OTLPGRPCPort), Service: service, PerSecond: rate, For: duration, Within: within,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("encode what to send: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, filepath.Join(stack.Cache(), "bin", "kubebot-cluster"), "exec", "--name", b.Name, "--", self, senderCommand)
+	cmd := exec.CommandContext(ctx, filepath.Join(tree.Cache(), "bin", "kubebot-cluster"), "exec", "--name", b.Name, "--", self, senderCommand)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &errs
 	if err := cmd.Run(); err != nil {

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
 	"github.com/kubebot/kubebot/test/chaos"
 	"github.com/kubebot/kubebot/test/stack"
 )
@@ -58,7 +59,7 @@ func run(ctx context.Context) (err error) {
 		o.Seed = seed
 	}
 	o.Progress = os.Stderr
-	root, err := stack.Root()
+	root, err := tree.Root()
 	if err != nil {
 		return err
 	}

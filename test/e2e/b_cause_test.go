@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,9 @@ import (
 	"github.com/kubebot/kubebot/internal/cmd/rca"
 	"github.com/kubebot/kubebot/internal/cmd/why"
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/learn/store"
+	"github.com/kubebot/kubebot/internal/rca/weights"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -66,7 +69,7 @@ func TestBadRolloutIsExplainedByTheRollout(t *testing.T) {
 // TestIncidentIsReplayedAndJudged asks about the same Incident again, saves what the engine sees, replays it, and judges
 // the cause as a person would.
 func TestIncidentIsReplayedAndJudged(t *testing.T) {
-	ctx := contextOf(t, time.Minute)
+	ctx := contextOf(t, 4*time.Minute)
 	inc, err := explainedIncident(ctx)
 	must(t, err)
 	if _, err := cluster.Kubectl(ctx, "-n", inc.Namespace, "patch", "incident", inc.Name, "--type=merge", "-p", `{"spec":{"cause":{"confirm":9}}}`); err == nil {
@@ -78,7 +81,7 @@ func TestIncidentIsReplayedAndJudged(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "incident.json")
 	var out bytes.Buffer
 	must(t, why.Run(ctx, why.Options{Config: cluster.Config, Object: diagnosis.Object{Kind: "Incident", Namespace: inc.Namespace, Name: inc.Name},
-		Output: "json", Timeout: 10 * time.Second, Save: file, Out: &out}))
+		Output: "json", Timeout: 30 * time.Second, Save: file, Out: &out}))
 	data, err := os.ReadFile(file)
 	must(t, err)
 	var example struct{ Workload, Kind string }
@@ -93,9 +96,43 @@ func TestIncidentIsReplayedAndJudged(t *testing.T) {
 	}
 }
 
+// TestTrainingReadsWhatPeopleJudged does not wait for the night. The judged cause is known from a rollout, which the stores
+// of telemetry do not show: it is read, and there is nothing to learn from it.
+func TestTrainingReadsWhatPeopleJudged(t *testing.T) {
+	ctx := contextOf(t, 4*time.Minute)
+	inc, err := explainedIncident(ctx)
+	must(t, err)
+	_, err = cluster.Kubectl(ctx, "-n", stack.Namespace, "create", "job", "--from=cronjob/main-training", "train-now")
+	must(t, err)
+	t.Cleanup(func() {
+		_, err := cluster.Kubectl(context.Background(), "-n", stack.Namespace, "delete", "job", "train-now")
+		must(t, err)
+	})
+	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(ctx context.Context) error {
+		kb, err := cluster.KubeBot(ctx, "main")
+		if err != nil {
+			return err
+		}
+		if kb.Status.Analysis == nil || kb.Status.Analysis.LastTraining == nil {
+			return errors.New("the status tells of no training")
+		}
+		last := kb.Status.Analysis.LastTraining
+		if last.Judged != 1 || last.Usable != 0 || last.Adopted || !strings.Contains(last.Message, "judged incidents") || kb.Status.Analysis.Weights != weights.BuiltIn {
+			t.Errorf("want one judged incident and the built-in weights, have %s by %+v", kb.Status.Analysis.Weights, last)
+		}
+		return nil
+	}))
+	// Only an Incident of which a store holds telemetry is kept there.
+	kept, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "configmap", endpoints.ExamplesConfigMap, "-o", "jsonpath={.binaryData}")
+	must(t, err)
+	if !strings.Contains(kept, inc.Name+".json.gz") {
+		t.Errorf("the training did not find the telemetry of %s: %.200s", inc.Name, kept)
+	}
+}
+
 // TestWhatPeopleTeachIsLearned judges an Incident as two people would; both are in what KubeBot has learned.
 func TestWhatPeopleTeachIsLearned(t *testing.T) {
-	ctx := contextOf(t, 6*time.Minute)
+	ctx := contextOf(t, 10*time.Minute)
 	inc, err := explainedIncident(ctx)
 	must(t, err)
 	var said []string
@@ -104,7 +141,7 @@ func TestWhatPeopleTeachIsLearned(t *testing.T) {
 		patch := `{"spec":{"feedback":[` + strings.Join(said, ",") + `]}}`
 		_, err := cluster.Kubectl(ctx, "-n", inc.Namespace, "patch", "incident", inc.Name, "--type=merge", "-p", patch)
 		must(t, err)
-		must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error {
+		must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
 			out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "configmap", store.Name, "-o", `jsonpath={.data.main\.json}`)
 			if err == nil && !strings.Contains(out, `"`+by+`"`) {
 				err = fmt.Errorf("what %s said is not learned: %s", by, out)
