@@ -64,8 +64,8 @@ func TestSourcesAreReadAtOnceAndNoneIsWaitedForBeyondItsDeadline(t *testing.T) {
 		}},
 	}
 	begin := time.Now()
-	got := readAll(t.Context(), sources, asked, 100*time.Millisecond)
-	assert.Less(t, time.Since(begin), 2*time.Second)
+	got := readAll(t.Context(), sources, asked, time.Second)
+	assert.Less(t, time.Since(begin), 10*time.Second)
 	var said []string
 	for _, r := range got {
 		said = append(said, fmt.Sprintf("%s %s %s", r.report.Name, r.report.State, r.report.Message))
@@ -73,8 +73,8 @@ func TestSourcesAreReadAtOnceAndNoneIsWaitedForBeyondItsDeadline(t *testing.T) {
 	assert.Equal(t, []string{
 		"well Read ",
 		"empty Read it holds nothing about the subject",
-		"deaf Missing no answer within 100ms",
-		"slow Missing no answer within 100ms",
+		"deaf Missing no answer within 1s",
+		"slow Missing no answer within 1s",
 		"torn Partial it answered with HTTP status 503 Service Unavailable",
 		"broken Missing the answer could not be read (string)",
 		"away Missing it can't be reached: connection refused",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -70,8 +71,16 @@ func (b *bench) summaries(ctx context.Context) ([]summary, error) {
 	return all, nil
 }
 
-// memory of the manager's and the responder's pods.
-func (b *bench) memory(ctx context.Context) ([]PodMemory, error) {
+// memory of the manager's and the responder's pods. Of a pod that has just begun the kubelet knows nothing yet.
+func (b *bench) memory(ctx context.Context) (all []PodMemory, err error) {
+	err = stack.Eventually(ctx, 2*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		all, err = b.memoryNow(ctx)
+		return err
+	})
+	return all, err
+}
+
+func (b *bench) memoryNow(ctx context.Context) ([]PodMemory, error) {
 	summaries, err := b.summaries(ctx)
 	if err != nil {
 		return nil, err
