@@ -34,6 +34,11 @@ func TestEndsOfLifeBesideWhy(t *testing.T) {
 			{"helm upgrade from the previous commit", upgradeFromThePreviousCommit},
 			{"a second KubeBot waits for the first", secondKubeBotWaitsForTheFirst},
 			{"deleting the namespace leaves nothing and does not hang", deletingTheNamespaceLeavesNothing},
+			{"helm uninstall works although a served namespace is gone", func(t *testing.T) {
+				ctx := contextOf(t, 20*time.Minute)
+				uninstall(t, ctx)
+				must(t, cluster.InstallChart(ctx, cluster.Chart()))
+			}},
 		} {
 			if !t.Run(step.name, step.run) {
 				return // the next steps build on this one

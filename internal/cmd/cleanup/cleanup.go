@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -29,11 +31,11 @@ type Options struct {
 	Timeout time.Duration
 }
 
-// Run deletes every KubeBot of the namespaces and waits until they are gone. It returns an error that names those that
-// are left when the time is up.
+// Run deletes every KubeBot of the namespaces and waits until they are gone; a namespace that does not exist has none. It
+// returns an error that names those that are left when the time is up.
 func Run(ctx context.Context, o Options) error {
 	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		return fmt.Errorf("make scheme: %w", err)
 	}
 	c, err := client.New(o.Config, client.Options{Scheme: scheme})
@@ -63,7 +65,14 @@ func remove(ctx context.Context, c client.Client, namespaces []string) ([]string
 			if meta.IsNoMatchError(err) {
 				return nil, nil
 			}
-			return nil, fmt.Errorf("list KubeBots of namespace %s: %w", ns, err)
+			going, gone := leaving(ctx, c, ns, err)
+			if !going && !gone {
+				return nil, fmt.Errorf("list KubeBots of namespace %s: %w", ns, err)
+			}
+			if going {
+				left = append(left, "of the namespace "+ns+", which is being deleted,")
+			}
+			continue
 		}
 		for i := range list.Items {
 			kb := &list.Items[i]
@@ -79,4 +88,15 @@ func remove(ctx context.Context, c client.Client, namespaces []string) ([]string
 		}
 	}
 	return left, nil
+}
+
+// leaving tells whether a namespace is being deleted, or is gone, as a reason for why nothing in it may be listed: its roles
+// go with it.
+func leaving(ctx context.Context, c client.Client, name string, refused error) (going, gone bool) {
+	if !apierrors.IsForbidden(refused) {
+		return false, false
+	}
+	var ns corev1.Namespace
+	err := c.Get(ctx, client.ObjectKey{Name: name}, &ns)
+	return err == nil && ns.DeletionTimestamp != nil, apierrors.IsNotFound(err)
 }
