@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unicode"
 )
 
 func TestStatIsReadPastACommandWithParentheses(t *testing.T) {
@@ -17,7 +18,7 @@ func TestStatIsReadPastACommandWithParentheses(t *testing.T) {
 }
 
 func TestStatOfAnotherShapeIsAnError(t *testing.T) {
-	for _, line := range []string{"", "42 (a", "42 (a) S 7", "42 (a) S x 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 1 2"} {
+	for _, line := range []string{"", "42 (a", "42 (a) S 7", "42 (a) \x00 7 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 1 2", "42 (a) S x 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 1 2"} {
 		if _, _, _, err := parseStat([]byte(line)); err == nil {
 			t.Errorf("%q was accepted", line)
 		}
@@ -28,8 +29,8 @@ func FuzzStat(f *testing.F) {
 	f.Add([]byte("42 (a) b (c)) S 7 42 42 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 987654 1000 2000"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		_, _, state, err := parseStat(data)
-		if err == nil && state == 0 {
-			t.Error("accepted without a state")
+		if err == nil && !unicode.IsLetter(rune(state)) {
+			t.Errorf("accepted with the state %q", state)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // Process identifies one process beyond the reuse of its id.
@@ -56,6 +57,9 @@ func parseStat(data []byte) (parent int, start uint64, state byte, err error) {
 	fields := strings.Fields(string(data[i+1:]))
 	if len(fields) < 20 {
 		return 0, 0, 0, fmt.Errorf("stat has %d fields after the command, want 20 or more", len(fields))
+	}
+	if s := fields[0]; len(s) != 1 || !unicode.IsLetter(rune(s[0])) {
+		return 0, 0, 0, fmt.Errorf("state: %q is no letter", s)
 	}
 	if parent, err = strconv.Atoi(fields[1]); err != nil {
 		return 0, 0, 0, fmt.Errorf("parent: %w", err)
