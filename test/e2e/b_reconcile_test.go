@@ -151,9 +151,14 @@ func TestMissingTokenSecretIsNamedAndHealsWithoutRestart(t *testing.T) {
 
 func responderPods(t *testing.T, ctx context.Context) string {
 	t.Helper()
-	out, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "get", "pods", "-l", "app.kubernetes.io/name=responder",
-		"-o", "jsonpath={range .items[*]}{.metadata.uid}:{.status.containerStatuses[0].restartCount} {end}")
-	must(t, err)
+	var list corev1.PodList
+	must(t, cluster.Client.List(ctx, &list, client.InNamespace(stack.Namespace), client.MatchingLabels{"app.kubernetes.io/name": "responder"}))
+	out := ""
+	for _, p := range list.Items {
+		if p.DeletionTimestamp == nil && len(p.Status.ContainerStatuses) > 0 { // those of earlier tests may still be ending
+			out += fmt.Sprintf("%s:%d ", p.UID, p.Status.ContainerStatuses[0].RestartCount)
+		}
+	}
 	return out
 }
 

@@ -21,8 +21,8 @@ import (
 
 // muteWatcherOfEvents lets the API server refuse the watch of events once, as one that has just begun may: the
 // collector's watch then ends for good, and its process goes on. The API server is away for a moment, so that no other
-// test may run beside this.
-func muteWatcherOfEvents(t *testing.T) {
+// test may run beside this. It returns when that was.
+func muteWatcherOfEvents(t *testing.T) (muted time.Time) {
 	ctx := contextOf(t, 12*time.Minute)
 	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionEventsFlowing, metav1.ConditionTrue, readyTime))
 	var binding rbacv1.ClusterRoleBinding
@@ -32,11 +32,11 @@ func muteWatcherOfEvents(t *testing.T) {
 		binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels, Annotations: binding.Annotations}
 		must(t, cluster.Client.Create(context.WithoutCancel(ctx), &binding))
 	}()
-	paused := time.Now()
+	muted = time.Now()
 	must(t, cluster.PauseAPIServer(ctx, 3*time.Second))
 	must(t, stack.Eventually(ctx, 3*time.Minute, time.Second, func(context.Context) error {
 		refused := false
-		err := cluster.Audit(paused, func(e stack.AuditEvent) {
+		err := cluster.Audit(muted, func(e stack.AuditEvent) {
 			_, account := e.ServiceAccount()
 			refused = refused || account == binding.Subjects[0].Name && e.ObjectRef.Resource == "events" && e.ResponseStatus.Code == http.StatusForbidden
 		})
@@ -45,10 +45,12 @@ func muteWatcherOfEvents(t *testing.T) {
 		}
 		return err
 	}))
+	return muted
 }
 
-// muteWatcherOfEventsIsRestarted sees that KubeBot notices what muteWatcherOfEvents did, and mends it.
-func muteWatcherOfEventsIsRestarted(t *testing.T) {
+// muteWatcherOfEventsIsRestarted sees that KubeBot notices what muteWatcherOfEvents did, and mends it. The outages of earlier
+// tests may have muted it too.
+func muteWatcherOfEventsIsRestarted(t *testing.T, muted time.Time) {
 	local(t)
 	ctx := contextOf(t, 20*time.Minute)
 	var restarted time.Time
@@ -58,8 +60,11 @@ func muteWatcherOfEventsIsRestarted(t *testing.T) {
 			return err
 		}
 		for _, e := range list.Items {
-			if e.Reason == v1alpha1.ReasonRestarted {
-				restarted = e.EventTime.Time
+			restarted = e.EventTime.Time
+			if e.Series != nil {
+				restarted = e.Series.LastObservedTime.Time
+			}
+			if e.Reason == v1alpha1.ReasonRestarted && restarted.After(muted) {
 				return nil
 			}
 		}

@@ -38,12 +38,13 @@ func setSnippet(t *testing.T, ctx context.Context, text string) {
 
 // TestChangesBesideEachOther changes parts of the spec that have nothing to do with each other, and all of them wait.
 func TestChangesBesideEachOther(t *testing.T) {
+	var muted time.Time
 	if !stack.Existing() {
-		muteWatcherOfEvents(t)
+		muted = muteWatcherOfEvents(t)
 	}
 	t.Run("a mute watcher of events is restarted", func(t *testing.T) {
 		t.Parallel()
-		muteWatcherOfEventsIsRestarted(t)
+		muteWatcherOfEventsIsRestarted(t, muted)
 	})
 	t.Run("snippet", func(t *testing.T) {
 		t.Parallel()

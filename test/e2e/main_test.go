@@ -203,12 +203,12 @@ func rolledOut(ctx context.Context) error {
 		return err
 	}
 	for _, s := range sets.Items {
-		if s.Status.ObservedGeneration < s.Generation || s.Status.UpdatedReplicas < *s.Spec.Replicas {
+		if s.Status.ObservedGeneration < s.Generation || s.Status.UpdatedReplicas < *s.Spec.Replicas || s.Status.Replicas > *s.Spec.Replicas {
 			return fmt.Errorf("StatefulSet %s is being rolled out: %+v", s.Name, s.Status)
 		}
 	}
 	for _, d := range deployments.Items {
-		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < *d.Spec.Replicas {
+		if d.Status.ObservedGeneration < d.Generation || d.Status.UpdatedReplicas < *d.Spec.Replicas || d.Status.Replicas > *d.Spec.Replicas {
 			return fmt.Errorf("Deployment %s is being rolled out: %+v", d.Name, d.Status)
 		}
 	}
