@@ -60,19 +60,23 @@ func Run(ctx context.Context, o Options) error {
 func remove(ctx context.Context, c client.Client, namespaces []string) ([]string, error) {
 	var left []string
 	for _, ns := range namespaces {
+		// The roles of a namespace go with it, so that nothing in it may be listed any more.
+		var namespace corev1.Namespace
+		if err := c.Get(ctx, client.ObjectKey{Name: ns}, &namespace); apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("get namespace %s: %w", ns, err)
+		}
+		if namespace.DeletionTimestamp != nil {
+			left = append(left, "of the namespace "+ns+", which is being deleted,")
+			continue
+		}
 		var list v1alpha1.KubeBotList
 		if err := c.List(ctx, &list, client.InNamespace(ns)); err != nil {
 			if meta.IsNoMatchError(err) {
 				return nil, nil
 			}
-			going, gone := leaving(ctx, c, ns, err)
-			if !going && !gone {
-				return nil, fmt.Errorf("list KubeBots of namespace %s: %w", ns, err)
-			}
-			if going {
-				left = append(left, "of the namespace "+ns+", which is being deleted,")
-			}
-			continue
+			return nil, fmt.Errorf("list KubeBots of namespace %s: %w", ns, err)
 		}
 		for i := range list.Items {
 			kb := &list.Items[i]
@@ -88,15 +92,4 @@ func remove(ctx context.Context, c client.Client, namespaces []string) ([]string
 		}
 	}
 	return left, nil
-}
-
-// leaving tells whether a namespace is being deleted, or is gone, as a reason for why nothing in it may be listed: its roles
-// go with it.
-func leaving(ctx context.Context, c client.Client, name string, refused error) (going, gone bool) {
-	if !apierrors.IsForbidden(refused) {
-		return false, false
-	}
-	var ns corev1.Namespace
-	err := c.Get(ctx, client.ObjectKey{Name: name}, &ns)
-	return err == nil && ns.DeletionTimestamp != nil, apierrors.IsNotFound(err)
 }
