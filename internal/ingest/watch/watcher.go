@@ -339,6 +339,9 @@ func (w *Watcher) pod(pod *corev1.Pod) {
 	name := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}
 	key, t := w.track(w.Topology.OfPod(pod))
 	if old, ok := w.homes[name]; ok && old != key {
+		if was := w.workloads[old]; was != nil {
+			delete(was.evicted, pod.UID) // it is the other workload's, whose ReplicaSet was not known before
+		}
 		w.removePod(name)
 	}
 	w.homes[name] = key

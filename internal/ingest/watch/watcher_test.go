@@ -65,6 +65,24 @@ func TestAnEvictionIsToldThoughThePodIsGone(t *testing.T) {
 	assert.Empty(t, found, "after a while")
 }
 
+// A ReplicaSet that the cache does not have yet is the workload at first.
+func TestAnEvictionIsToldOfOneWorkload(t *testing.T) {
+	topology := &Topology{Reader: fake.NewClientBuilder().Build()}
+	w := New(Options{Now: func() time.Time { return noon }, Topology: topology})
+	full := overLimit(evicted(pod("checkout-5d8-a", false, 0, ended(137, "Error", time.Minute), corev1.ContainerState{})))
+	w.changed(full)
+	topology.Reader = fake.NewClientBuilder().WithObjects(&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "checkout-5d8",
+		OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "Deployment", Name: "checkout", Controller: new(true)}}}}).Build()
+	w.changed(full)
+	told := map[string]int{}
+	for key := range w.workloads {
+		found, _, _ := w.look(key)
+		told[key] = len(found)
+	}
+	key := pipeline.WorkloadGroup(v1alpha1.Subject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "checkout"}).Key
+	assert.Equal(t, map[string]int{key: 1}, told)
+}
+
 func TestSecretsInWhatIsWatchedAreMasked(t *testing.T) {
 	a := alertOf(Finding{Name: ContainerConfigError, Severity: v1alpha1.SeverityWarning, Summary: "Container app waits: token=hunter2hunter2",
 		Description: `exec: "/app --password=hunter2hunter2"`}, nil, nil)
