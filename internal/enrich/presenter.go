@@ -33,8 +33,11 @@ func (t telemetry) present(q Question, d Diagnosis, f diagnosis.Finding, c candi
 		return c
 	}
 	if f.Object.Kind == "Service" {
-		server, _ := t.server(d, f.Object.Name)
-		return t.began(d, c, server.Name)
+		workload := f.Object.Name
+		if home, ok := t.homes[workload]; ok && home.Namespace == f.Object.Namespace {
+			workload = home.Name
+		}
+		return t.began(d, c, workload)
 	}
 	server, count := t.presenter(q, d, c.service)
 	if count == 0 {

@@ -84,6 +84,12 @@ func TestSpansTellWhoseCertificateIsRefused(t *testing.T) {
 
 	inLog := found
 	inLog.Object, inLog.Sentence = diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "payment"}, "The certificate that Service payment presents to Deployment checkout has expired"
+	elsewhere := inLog
+	elsewhere.Object.Namespace, elsewhere.Object.Name = "bank", "clearing"
+	causes = rank(asked, []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{elsewhere}, Path: []string{"checkout"}}}, nil, collect(nil))
+	require.NotEmpty(t, causes)
+	assert.Equal(t, []string{"checkout", "clearing"}, causes[0].Path, "a Service of another namespace")
+
 	causes = rank(asked, []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{inLog}, Path: []string{"checkout"}}}, nil, collect(nil))
 	require.NotEmpty(t, causes)
 	assert.Empty(t, causes[0].Workload, "the trouble began where the certificate is, not where it is refused")
