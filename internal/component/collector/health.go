@@ -46,8 +46,9 @@ func failing(kb *v1alpha1.KubeBot) string {
 	byLoki := func(promQL string) string {
 		return fmt.Sprintf(`label_replace(%s, "exporter", %q, "", "")`, promQL, idLoki)
 	}
-	const sent = `(sum(increase(otelcol_exporter_sent_log_records_total{exporter="` + idLoki + `"}[5m]))` +
-		` + sum(increase(otelcol_exporter_send_failed_log_records_total{exporter="` + idLoki + `"}[5m])))`
+	const exporter = `{job="` + endpoints.JobCollector + `", exporter="` + idLoki + `"}[5m]`
+	const sent = `(sum(increase(otelcol_exporter_sent_log_records_total` + exporter + `))` +
+		` + sum(increase(otelcol_exporter_send_failed_log_records_total` + exporter + `)))`
 	return fmt.Sprintf("(%s unless on (exporter) (%s and on () %s)) or on (exporter) %s or on (exporter) (%s)",
 		all, byLoki(refused+" > 0"), received+" > 0.7 * "+sent, byLoki(refused+" / "+received+" > 0.01"), otelcol.Full(endpoints.JobCollector))
 }

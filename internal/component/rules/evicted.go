@@ -12,7 +12,8 @@ const keepingJobs = endpoints.JobLoki + "|" + endpoints.JobJaeger + "|" + endpoi
 
 // evictedRules tell of the stack's pods whose emptyDir got full. A pod of a StatefulSet is made anew within seconds of its
 // eviction, so kube-state-metrics hardly sees it; what stays is the kubelet's count of such evictions by node, which
-// begins with the first (where the kubelet was scraped before, its absence means none), and the targets of that node that are gone. Which pod it evicted the count does not say.
+// begins with the first (where the kubelet was scraped before, its absence means none), and the targets of that node that
+// are gone. Which pod it evicted the count does not say.
 func evictedRules() []Rule {
 	const counter = `{__name__=~"kubelet_evictions(_total)?", job="` + endpoints.JobKubelet + `", eviction_signal="emptydirfs.limit"}`
 	needs := []Need{needManagedPrometheus}
