@@ -63,6 +63,7 @@ type Line struct {
 	// Stream holds the labels and the structured metadata.
 	Stream map[string]string
 	Text   string
+	Time   time.Time
 }
 
 // Lines asks the Loki of a KubeBot for the lines of the last quarter of an hour, at most 5,000.
@@ -87,11 +88,15 @@ func (c *Cluster) Lines(ctx context.Context, kubebot, logQL string) ([]Line, err
 	var lines []Line
 	for _, stream := range answer.Data.Result {
 		for _, value := range stream.Values {
-			var text string
-			if len(value) < 2 || json.Unmarshal(value[1], &text) != nil {
+			var nanoseconds, text string
+			if len(value) < 2 || json.Unmarshal(value[0], &nanoseconds) != nil || json.Unmarshal(value[1], &text) != nil {
 				return nil, fmt.Errorf("read Loki's answer to %s: a value is %s", logQL, value)
 			}
-			lines = append(lines, Line{Stream: stream.Stream, Text: text})
+			at, err := strconv.ParseInt(nanoseconds, 10, 64)
+			if err != nil {
+				return nil, fmt.Errorf("read Loki's answer to %s: %w", logQL, err)
+			}
+			lines = append(lines, Line{Stream: stream.Stream, Text: text, Time: time.Unix(0, at)})
 		}
 	}
 	return lines, nil
