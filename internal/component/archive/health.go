@@ -15,6 +15,7 @@ import (
 const (
 	keyRefusing = "refusing"
 	keyFailing  = "failing"
+	keySilent   = "silent"
 )
 
 // Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
@@ -25,9 +26,25 @@ func (Component) Questions(in component.Input) []component.Question {
 	}
 	base := endpoints.Prometheus(in.KubeBot)
 	return []component.Question{
+		{Key: keySilent, URL: observe.Query(base, otelcol.Silent(endpoints.JobArchive, expected(in.KubeBot)...))},
 		{Key: keyRefusing, URL: observe.Query(base, otelcol.Refusing(endpoints.JobArchive))},
 		{Key: keyFailing, URL: observe.Query(base, otelcol.Failing(endpoints.JobArchive))},
 	}
+}
+
+// expected is what must arrive: KubeBot's own proofs of flow each minute, and what Prometheus scrapes.
+func expected(kb *v1alpha1.KubeBot) []string {
+	all := []string{otelcol.MetricPoints}
+	if endpoints.CollectorHost(kb) == "" {
+		return all
+	}
+	if endpoints.Jaeger(kb) != "" {
+		all = append(all, otelcol.Spans)
+	}
+	if endpoints.Loki(kb) != "" {
+		all = append(all, otelcol.LogRecords)
+	}
+	return all
 }
 
 func asked(kb *v1alpha1.KubeBot) bool {
@@ -67,6 +84,20 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer "+question.what+
 				" ("+strings.Join(otelcol.Values(vector, question.label), ", ")+"); its log says why")
 		}
+	}
+	return heard(seen.Answers[keySilent])
+}
+
+// heard tells a writer that nothing reaches from one that works.
+func heard(answer component.Answer) component.Health {
+	vector, err := observe.Vector(answer)
+	if err != nil {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer runs; whether it is sent anything is unknown, because Prometheus "+err.Error())
+	}
+	if len(vector) > 0 {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer got no "+
+			strings.ReplaceAll(strings.Join(otelcol.Values(vector, "item"), ", no "), "_", " ")+
+			" for a quarter of an hour: see CollectorReady, PrometheusReady and the network policies of its namespace")
 	}
 	return observe.Ready("the archive's writer takes what it is sent")
 }

@@ -39,10 +39,11 @@ func answer(label string, values ...string) component.Answer {
 }
 
 func TestHealth(t *testing.T) {
-	answers := func(refusing, failing component.Answer) map[string]component.Answer {
-		return map[string]component.Answer{keyRefusing: refusing, keyFailing: failing}
-	}
 	none := answer("")
+	answers := func(refusing, failing component.Answer) map[string]component.Answer {
+		return map[string]component.Answer{keyRefusing: refusing, keyFailing: failing, keySilent: none}
+	}
+	silent := map[string]component.Answer{keyRefusing: none, keyFailing: none, keySilent: answer("item", "log_records", "spans")}
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.KubeBotSpec)
 		seen   component.Observed
@@ -55,6 +56,7 @@ func TestHealth(t *testing.T) {
 		"all is taken":          {nil, component.Observed{Objects: live(1), Answers: answers(none, none)}, metav1.ConditionTrue, v1alpha1.ReasonReady, "takes what it is sent"},
 		"the disk is full":      {nil, component.Observed{Objects: live(1), Answers: answers(answer("receiver", "otlp"), none)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "refuses what it is sent (otlp)"},
 		"the bucket refuses":    {nil, component.Observed{Objects: live(1), Answers: answers(none, answer("exporter", "awss3/logs"))}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "can't write (awss3/logs)"},
+		"nothing arrives":       {nil, component.Observed{Objects: live(1), Answers: silent}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "got no log records, no spans for"},
 		"Prometheus is silent":  {nil, component.Observed{Objects: live(1)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "unknown, because Prometheus"},
 		"no Prometheus of ours": {func(s *v1alpha1.KubeBotSpec) { s.Metrics.Prometheus.Mode = v1alpha1.ModeDisabled }, component.Observed{Objects: live(1)}, metav1.ConditionTrue, v1alpha1.ReasonReady, "runs"},
 	} {

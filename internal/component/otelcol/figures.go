@@ -9,12 +9,21 @@ import (
 )
 
 // What a collector process counts, by signal.
-var items = []string{"spans", "log_records", "metric_points"}
+const (
+	Spans        = "spans"
+	LogRecords   = "log_records"
+	MetricPoints = "metric_points"
+)
+
+var items = []string{Spans, LogRecords, MetricPoints}
 
 const (
 	// window of the failures that count, and of the standstill: several scrapes, so that one restart of a store is none.
 	failureWindow = "5m"
 	stillWindow   = "2m"
+	// silentWindow is many proofs of flow, of which there is one of each signal a minute.
+	silentWindow = "15m"
+	watchedSince = "10m"
 	// tolerated is the share of failures that says nothing: a store may refuse a line that is too long.
 	tolerated = "0.01"
 )
@@ -45,6 +54,18 @@ func Standing(job string) string {
 func Refusing(job string) string {
 	refused := sum("receiver", "increase", failureWindow, job, "otelcol_receiver_refused_%s_total", "otelcol_receiver_failed_%s_total")
 	return fmt.Sprintf("%s / (%s + %s) > %s", refused, refused, sum("receiver", "increase", failureWindow, job, "otelcol_receiver_accepted_%s_total"), tolerated)
+}
+
+// Silent returns a query for those of the given items, by label item, of which a job got none for a quarter of an hour
+// although it ran, and Prometheus watched it, ten minutes ago.
+func Silent(job string, items ...string) string {
+	var parts []string
+	for _, item := range items {
+		parts = append(parts, fmt.Sprintf(`label_replace((max(otelcol_process_uptime_seconds_total{job=%q} offset %s)`+
+			` unless (sum(increase(otelcol_receiver_accepted_%s_total{job=%q}[%s])) > 0)), "item", %q, "", "")`,
+			job, watchedSince, item, job, silentWindow, item))
+	}
+	return strings.Join(parts, " or ")
 }
 
 // sum adds a function of the counters of all signals. Each gets a label of its own, because the function drops the name.
