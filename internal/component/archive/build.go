@@ -139,7 +139,7 @@ func networkPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
 		netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Part(kb, "collector")),
-		netpol.From([]int{endpoints.RemoteWritePort}, netpol.Component(kb, "prometheus")),
+		netpol.From([]int{endpoints.RemoteWritePort}, netpol.Prometheus(kb)),
 		netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb)),
 	}, out)
 }
