@@ -80,12 +80,13 @@ local function context(otlp, fields, line)
     trace, span, flags = parent:match("^%x%x%-(%x+)%-(%x+)%-(%x%x)$")
     flags = flags and tonumber(flags, 16)
   end
-  trace = hex(first(fields, TRACE_FIELDS) or line:match("trace_?[iI][dD]=\"?(%x+)") or trace, 32)
-  span = hex(first(fields, SPAN_FIELDS) or line:match("span_?[iI][dD]=\"?(%x+)") or span, 16)
+  trace = hex(first(fields, TRACE_FIELDS), 32) or hex(line:match("trace_?[iI][dD]=\"?(%x+)"), 32) or hex(trace, 32)
+  span = hex(first(fields, SPAN_FIELDS), 16) or hex(line:match("span_?[iI][dD]=\"?(%x+)"), 16) or hex(span, 16)
+  if flags == nil and fields.trace_flags ~= nil then flags = tonumber(tostring(fields.trace_flags), 16) end
   if trace then
     otlp.trace_id = trace
     if span then otlp.span_id = span end
-    if flags then otlp.trace_flags = flags end
+    if flags and flags >= 0 and flags < 256 then otlp.trace_flags = flags end
   end
 end
 

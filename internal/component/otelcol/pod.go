@@ -36,7 +36,7 @@ const (
 	configFile = "config.yaml"
 	// DataDir is where the volume pods.DataVolume is mounted, if there is one.
 	DataDir = "/var/lib/otelcol"
-	// goShare is the part of the memory limit in percent that Go's collector aims at, below the memory limiter's.
+	// goShare is the part of the memory limit in percent that Go's collector aims at, below the memory limiter's hard limit.
 	goShare = 75
 	// startPeriod in seconds of a startup probe is short, because nobody is let in before it succeeds.
 	startPeriod = 2
