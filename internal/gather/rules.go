@@ -5,13 +5,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -26,12 +30,14 @@ const (
 	// the load stays the same however many there are. It is at most rulesForMost.
 	rulesFor     = 20 * time.Second
 	rulesForMost = 10 * time.Minute
+	// refusedReason is that of the Prometheus Operator's events about what it leaves out (pkg/operator of its version 0.94).
+	refusedReason = "InvalidConfiguration"
 )
 
 var ruleKind = monitoringv1.SchemeGroupVersion.WithKind(monitoringv1.PrometheusRuleKind)
 
 // refusedRules are the PrometheusRules that the Prometheus Operator has marked as not accepted for the Prometheus of a
-// KubeBot. An operator that marks none, or a manager that may not read them, leaves them unknown.
+// KubeBot, or, where it marks none, has told of in an event. A manager that may read neither leaves them unknown.
 func (g *Gatherer) refusedRules(ctx context.Context, kb *v1alpha1.KubeBot, cluster component.Cluster) ([]component.RefusedRule, error) {
 	m := kb.Spec.Metrics.Prometheus.Mode
 	if !cluster.Kinds[ruleKind] || m == v1alpha1.ModeExternal || m == v1alpha1.ModeDisabled {
@@ -43,7 +49,11 @@ func (g *Gatherer) refusedRules(ctx context.Context, kb *v1alpha1.KubeBot, clust
 	}
 	var refused []component.RefusedRule
 	for _, rule := range all {
-		if why, is := refusedFor(kb, rule.bindings, rule.generation); is {
+		why, is := refusedFor(kb, rule.bindings, rule.generation)
+		if len(rule.bindings) == 0 {
+			why, is = rule.said, rule.said != ""
+		}
+		if is {
 			refused = append(refused, component.RefusedRule{Namespace: rule.namespace, Name: rule.name, Message: why})
 		}
 	}
@@ -68,24 +78,57 @@ func refusedFor(kb *v1alpha1.KubeBot, bindings []monitoringv1.WorkloadBinding, g
 	return "", false
 }
 
-// markedRule is a rule that an operator has marked, without its content.
+// refusals are what events say of rules, by the rule's UID and the version of it that was refused.
+type refusals map[types.UID]map[string]string
+
+// toldRefusals reads the operator's events about rules. It tells anew at each of its looks, every few minutes, so that the
+// events of what is still refused do not expire.
+func (g *Gatherer) toldRefusals(ctx context.Context) (refusals, error) {
+	var list eventsv1.EventList
+	err := g.Reader.List(ctx, &list, client.MatchingFields{
+		"reason": refusedReason, "type": corev1.EventTypeWarning, "regarding.kind": monitoringv1.PrometheusRuleKind,
+	})
+	if err != nil && !apierrors.IsForbidden(err) {
+		return nil, fmt.Errorf("list events about PrometheusRules: %w", err)
+	}
+	told := refusals{}
+	for _, e := range list.Items {
+		if told[e.Regarding.UID] == nil {
+			told[e.Regarding.UID] = map[string]string{}
+		}
+		note := e.Note
+		if _, why, ok := strings.Cut(note, "invalid configuration: "); ok {
+			note = why
+		}
+		told[e.Regarding.UID][e.Regarding.ResourceVersion] = note
+	}
+	return told, nil
+}
+
+// markedRule is a rule that an operator has marked or told of, without its content.
 type markedRule struct {
 	namespace, name string
 	generation      int64
 	bindings        []monitoringv1.WorkloadBinding
+	// said is why it was refused as it is now, of an event.
+	said string
 }
 
-// allRules are the rules of the cluster that are marked.
+// allRules are the rules of the cluster that are marked or told of.
 func (g *Gatherer) allRules(ctx context.Context) ([]markedRule, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.Now().Before(g.rulesUntil) {
 		return g.rules, nil
 	}
+	told, err := g.toldRefusals(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var rules []markedRule
 	pages, next := 0, ""
 	for more := true; more; more = next != "" {
-		page, after, err := g.rulePage(ctx, next)
+		page, after, err := g.rulePage(ctx, next, told)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +140,7 @@ func (g *Gatherer) allRules(ctx context.Context) ([]markedRule, error) {
 }
 
 // rulePage reads a page of the rules, the first for an empty token, and returns the token of the next one.
-func (g *Gatherer) rulePage(ctx context.Context, token string) (rules []markedRule, next string, err error) {
+func (g *Gatherer) rulePage(ctx context.Context, token string, told refusals) (rules []markedRule, next string, err error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(ruleKind.GroupVersion().WithKind(ruleKind.Kind + "List"))
 	err = g.Reader.List(ctx, list, client.Limit(rulesPage), client.Continue(token))
@@ -110,8 +153,8 @@ func (g *Gatherer) rulePage(ctx context.Context, token string) (rules []markedRu
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &rule); err != nil {
 			return nil, "", fmt.Errorf("read PrometheusRule %s/%s: %w", item.GetNamespace(), item.GetName(), err)
 		}
-		if len(rule.Status.Bindings) > 0 {
-			rules = append(rules, markedRule{rule.Namespace, rule.Name, rule.Generation, rule.Status.Bindings})
+		if said := told[rule.UID][rule.ResourceVersion]; said != "" || len(rule.Status.Bindings) > 0 {
+			rules = append(rules, markedRule{rule.Namespace, rule.Name, rule.Generation, rule.Status.Bindings, said})
 		}
 	}
 	return rules, list.GetContinue(), nil

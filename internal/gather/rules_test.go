@@ -9,9 +9,12 @@ import (
 	"time"
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -53,8 +56,11 @@ func TestARuleIsRefusedAsItIsNowAndForTheKubeBotsPrometheus(t *testing.T) {
 // pager is an API server with many rules, of which every one is refused. It answers as many at once as it is asked for.
 type pager struct {
 	client.Reader
-	rules int
-	pages []int
+	rules  int
+	pages  []int
+	events []eventsv1.Event
+	// unmarked are rules that the operator has told of in events alone.
+	unmarked bool
 }
 
 func (p *pager) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
@@ -64,25 +70,51 @@ func (p *pager) List(_ context.Context, list client.ObjectList, opts ...client.L
 	if o.Limit > 0 {
 		to = min(to, from+int(o.Limit))
 	}
+	if events, ok := list.(*eventsv1.EventList); ok {
+		events.Items = p.events
+		return nil
+	}
 	into, ok := list.(*unstructured.UnstructuredList)
 	if !ok {
 		return fmt.Errorf("a list of type %T", list)
 	}
 	for i := from; i < to; i++ {
+		name := fmt.Sprintf("rule-%04d", i)
 		into.Items = append(into.Items, unstructured.Unstructured{Object: map[string]any{
-			"metadata": map[string]any{"namespace": "shop", "name": fmt.Sprintf("rule-%04d", i), "generation": int64(1)},
+			"metadata": map[string]any{"namespace": "shop", "name": name, "uid": name, "resourceVersion": "7", "generation": int64(1)},
 			"spec":     map[string]any{"groups": []any{}},
 			"status": map[string]any{"bindings": []any{map[string]any{
 				"group": "monitoring.coreos.com", "resource": "prometheuses", "name": "main-prometheus", "namespace": "kubebot",
 				"conditions": []any{map[string]any{"type": "Accepted", "status": "False", "observedGeneration": int64(1), "message": "bad", "lastTransitionTime": "2026-01-01T00:00:00Z"}},
 			}}},
 		}})
+		if p.unmarked {
+			delete(into.Items[len(into.Items)-1].Object, "status")
+		}
 	}
 	if to < p.rules {
 		into.SetContinue(strconv.Itoa(to))
 	}
 	p.pages = append(p.pages, to-from)
 	return nil
+}
+
+// The chart's operator marks no rule: it tells of what it refuses in events, which outlive a mended rule by an hour.
+func TestARuleIsRefusedByAnEventAboutItAsItIsNow(t *testing.T) {
+	event := func(rule, version, note string) eventsv1.Event {
+		return eventsv1.Event{Regarding: corev1.ObjectReference{Kind: "PrometheusRule", UID: types.UID(rule), ResourceVersion: version}, Note: note}
+	}
+	const said = "PrometheusRule rule-0001 was rejected due to invalid configuration: group \"a\", rule 0: could not parse expression"
+	api := &pager{rules: 3, unmarked: true, events: []eventsv1.Event{
+		event("rule-0000", "6", "an earlier version of it"), event("rule-0001", "7", said), event("gone", "7", "what is deleted"),
+	}}
+	g := &Gatherer{Reader: api, Now: time.Now}
+	kb := &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "kubebot"}}
+	refused, err := g.refusedRules(t.Context(), kb, component.Cluster{Kinds: map[schema.GroupVersionKind]bool{ruleKind: true}})
+	want := []component.RefusedRule{{Namespace: "shop", Name: "rule-0001", Message: `group "a", rule 0: could not parse expression`}}
+	if err != nil || !slices.Equal(refused, want) {
+		t.Errorf("refused are %v, %v; want %v", refused, err, want)
+	}
 }
 
 func TestManyRulesAreReadInPagesAndLessOften(t *testing.T) {
