@@ -216,9 +216,12 @@ func (m *Measured) hear(messages []stack.Message, after time.Duration) {
 	}
 }
 
+// calmWithin is longer than the longest alert about something that is over: an eviction is told for ten minutes.
+const calmWithin = 12 * time.Minute
+
 // calmDown waits until nothing that began with the fault fires any more, closes it, and gives the shop time to be normal.
 func (b *bench) calmDown(ctx context.Context, f fault, began time.Time) error {
-	err := stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
+	err := stack.Eventually(ctx, calmWithin, 2*time.Second, func(ctx context.Context) error {
 		if err := b.PodsReady(ctx, stack.ShopNamespace, 7); err != nil {
 			return err
 		}
