@@ -12,7 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/test/stack"
@@ -35,7 +35,8 @@ func TestSignals(t *testing.T) {
 	flowing(t, ctx)
 	t.Run("one request is found in every store", testOneRequest)
 	t.Run("the service graph has the shop's calls", testServiceGraph)
-	t.Run("a killed sampler and stores that are away lose nothing", testOutages)
+	t.Run("the sampling keeps errors, slow traces and a share of the rest, each whole", testSampling)
+	t.Run("killed collectors and stores that are away lose nothing", testOutages)
 }
 
 // flowing waits until every signal is proven to flow.
@@ -46,56 +47,66 @@ func flowing(t *testing.T, ctx context.Context) {
 	}
 }
 
-// testOneRequest follows a request of the shop: its trace is in Jaeger, the lines of its services, which were written to
-// the pods' output, are in Loki under the same ID, and so is its exemplar in Prometheus. An event about one of the
-// workloads is in Loki once.
+// testOneRequest follows one request of the shop: an exemplar in Prometheus names its trace, which is whole in Jaeger, and
+// the lines that its services wrote to their pods' output are in Loki under the same ID. An event that names it is in Loki
+// once.
 func testOneRequest(t *testing.T) {
 	ctx := contextOf(t, 20*time.Minute)
-	event := fmt.Sprintf("an event of the test at %d", time.Now().UnixNano())
-	must(t, cluster.Client.Create(ctx, &corev1.Event{
-		ObjectMeta:     metav1.ObjectMeta{Namespace: stack.ShopNamespace, GenerateName: "checkout-"},
-		InvolvedObject: corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: stack.ShopNamespace, Name: "checkout"},
-		Reason:         "Tested", Message: event, Type: corev1.EventTypeNormal, LastTimestamp: metav1.Now(), Count: 1,
-	}))
-	must(t, stack.Eventually(ctx, 3*time.Minute, 2*time.Second, func(ctx context.Context) error {
+	event := fmt.Sprintf("the test saw trace %s at %d", requestInThreeStores(t, ctx), time.Now().UnixNano())
+	must(t, tell(ctx, event))
+	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error { return toldOnce(ctx, event) }))
+}
+
+// requestInThreeStores returns the ID of a trace. The shop also sends its lines by OTLP; those that were read from the
+// pods' output have the stream that they were written to.
+func requestInThreeStores(t *testing.T, ctx context.Context) (id string) {
+	must(t, stack.Eventually(ctx, 6*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		exemplars, err := cluster.ExemplarTraces(ctx, "main", `traces_span_metrics_duration_seconds_bucket{service_name="checkout"}`)
+		if err != nil {
+			return err
+		}
 		traces, err := cluster.Traces(ctx, "main", "checkout")
 		if err != nil {
 			return err
 		}
-		if len(traces) == 0 {
-			return errors.New("Jaeger has no trace of checkout")
-		}
+		whole := 0
 		for _, trace := range traces {
-			lines, err := cluster.Lines(ctx, "main", fmt.Sprintf(`{k8s_namespace_name="shop"} | trace_id=%q`, trace.ID))
+			services := trace.Services()
+			if !exemplars[trace.ID] || !services["frontend"] || !services["checkout"] || !services["payment"] {
+				continue
+			}
+			whole++
+			lines, err := cluster.Lines(ctx, "main", fmt.Sprintf(`{k8s_namespace_name="shop"} | trace_id=%q | log_iostream!=""`, trace.ID))
 			if err != nil {
 				return err
 			}
-			services := trace.Services()
-			if len(lines) > 0 && services["frontend"] && services["checkout"] && services["payment"] {
+			if len(lines) > 0 {
+				id = trace.ID
 				return linesOf(trace, lines)
 			}
 		}
-		return fmt.Errorf("none of %d whole traces in Jaeger has a line in Loki", len(traces))
+		return fmt.Errorf("of %d traces in Jaeger and %d exemplars in Prometheus, %d are of the same request, and Loki has no line of the pods' output about these",
+			len(traces), len(exemplars), whole)
 	}))
-	must(t, stack.Eventually(ctx, 4*time.Minute, 2*time.Second, func(ctx context.Context) error {
-		ids, err := cluster.ExemplarTraces(ctx, "main", `traces_span_metrics_duration_seconds_bucket{service_name="checkout"}`)
-		if err != nil {
-			return err
-		}
-		for id := range ids {
-			if lines, err := cluster.Lines(ctx, "main", fmt.Sprintf(`{k8s_namespace_name="shop"} | trace_id=%q`, id)); err != nil || len(lines) > 0 {
-				return err
-			}
-		}
-		return fmt.Errorf("none of %d exemplars of checkout has a line in Loki", len(ids))
-	}))
-	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error {
-		lines, err := cluster.Lines(ctx, "main", fmt.Sprintf("{service_name=\"kubernetes-events\"} |= %q | k8s_object_name=\"checkout\"", event))
-		if err == nil && len(lines) != 1 {
-			err = fmt.Errorf("the event is in Loki %d times", len(lines))
-		}
-		return err
-	}))
+	return id
+}
+
+// tell makes an event about the shop's checkout.
+func tell(ctx context.Context, message string) error {
+	return cluster.Client.Create(ctx, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: stack.ShopNamespace, GenerateName: "checkout-"},
+		InvolvedObject: corev1.ObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Namespace: stack.ShopNamespace, Name: "checkout"},
+		Reason:         "Tested", Message: message, Type: corev1.EventTypeNormal, LastTimestamp: metav1.Now(), Count: 1,
+	})
+}
+
+// toldOnce checks that such an event is in Loki once.
+func toldOnce(ctx context.Context, message string) error {
+	lines, err := cluster.Lines(ctx, "main", fmt.Sprintf("{service_name=\"kubernetes-events\"} |= %q | k8s_object_name=\"checkout\"", message))
+	if err == nil && len(lines) != 1 {
+		err = fmt.Errorf("the event is in Loki %d times", len(lines))
+	}
+	return err
 }
 
 // linesOf checks that lines of a trace came from the pods of its services.
@@ -129,8 +140,9 @@ func testServiceGraph(t *testing.T) {
 	}))
 }
 
-// testOutages sends numbered lines, spans and samples. A sampler is killed, and later Loki and Jaeger are away for a
-// minute: every line and sample arrives once, and of the spans at most those are lost that the killed sampler held.
+// testOutages sends numbered lines, spans and samples. A process of each tier of the collector is killed, and later Loki
+// and Jaeger are away for a minute: every line and sample arrives once, and of the spans at most those are lost that the
+// killed sampler held.
 func testOutages(t *testing.T) {
 	if stack.Existing() {
 		t.Skip("processes of an existing cluster can't be killed from here")
@@ -139,7 +151,7 @@ func testOutages(t *testing.T) {
 	s := startSender(t, ctx)
 	time.Sleep(3 * time.Second)
 	before := time.Now()
-	must(t, killSampler(ctx))
+	must(t, errors.Join(killCollector(ctx, "collector-sampler"), killCollector(ctx, "collector")))
 	killed := time.Now()
 	time.Sleep(5 * time.Second)
 	away := time.Now()
@@ -159,22 +171,22 @@ func testOutages(t *testing.T) {
 	ready(t, ctx)
 }
 
-// killSampler kills the process of one of the samplers.
-func killSampler(ctx context.Context) error {
-	var pod corev1.Pod
-	if err := cluster.Client.Get(ctx, types.NamespacedName{Namespace: stack.Namespace, Name: "main-collector-sampler-0"}, &pod); err != nil {
-		return fmt.Errorf("get a sampler: %w", err)
+// killCollector kills one of the processes of a tier.
+func killCollector(ctx context.Context, tier string) error {
+	var pods corev1.PodList
+	if err := cluster.Client.List(ctx, &pods, client.InNamespace(stack.Namespace), client.MatchingLabels{"app.kubernetes.io/name": tier, "kubebot.io/name": "main"}); err != nil {
+		return fmt.Errorf("list the pods of %s: %w", tier, err)
 	}
 	processes, err := cluster.Processes("/otelcol-contrib")
 	if err != nil {
 		return err
 	}
 	for _, p := range processes {
-		if p.PodUID == string(pod.UID) {
+		if slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool { return p.PodUID == string(pod.UID) }) {
 			return p.Kill()
 		}
 	}
-	return errors.New("the sampler's process was not found")
+	return fmt.Errorf("no process of the %d pods of %s was found", len(pods.Items), tier)
 }
 
 // killAll kills what runs under a name. A process that has gone meanwhile is none to kill.

@@ -19,12 +19,16 @@ import (
 	"github.com/kubebot/kubebot/test/stack"
 )
 
+// beforeMute is what an event says that is read before the watcher is muted, and again by the next one.
+const beforeMute = "the watcher of events still listens"
+
 // muteWatcherOfEvents lets the API server refuse the watch of events once, as one that has just begun may: the
 // collector's watch then ends for good, and its process goes on. The API server is away for a moment, so that no other
 // test may run beside this. It returns when that was.
 func muteWatcherOfEvents(t *testing.T) (muted time.Time) {
 	ctx := contextOf(t, 12*time.Minute)
 	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionEventsFlowing, metav1.ConditionTrue, readyTime))
+	must(t, tell(ctx, beforeMute))
 	var binding rbacv1.ClusterRoleBinding
 	must(t, cluster.Client.Get(ctx, key("", stack.Release+"-collector"), &binding))
 	must(t, cluster.Client.Delete(ctx, binding.DeepCopy()))
@@ -64,6 +68,7 @@ func muteWatcherOfEventsIsRestarted(t *testing.T, muted time.Time) {
 		}
 		return err
 	}))
+	must(t, stack.Eventually(ctx, time.Minute, time.Second, func(ctx context.Context) error { return toldOnce(ctx, beforeMute) }))
 	ready(t, ctx)
 }
 

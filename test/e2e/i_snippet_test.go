@@ -46,6 +46,10 @@ func TestChangesBesideEachOther(t *testing.T) {
 		t.Parallel()
 		muteWatcherOfEventsIsRestarted(t, muted)
 	})
+	t.Run("a refused rule of a user's is named", func(t *testing.T) {
+		t.Parallel()
+		refusedRuleIsNamed(t)
+	})
 	t.Run("snippet", func(t *testing.T) {
 		t.Parallel()
 		t.Run("is tried before it runs", snippetIsTriedBeforeItRuns)
@@ -58,7 +62,7 @@ func TestChangesBesideEachOther(t *testing.T) {
 }
 
 // What the real collector refuses stays out, and is named with its line; spans go on flowing through the pods that ran
-// before. Mended it gets in.
+// before. Mended it gets in, and while both tiers are replaced nothing is lost.
 func snippetIsTriedBeforeItRuns(t *testing.T) {
 	ctx := contextOf(t, 24*time.Minute)
 	t.Cleanup(func() {
@@ -94,8 +98,17 @@ func snippetIsTriedBeforeItRuns(t *testing.T) {
 		t.Errorf("the samplers were replaced: %s, then %s", before, after)
 	}
 
+	rolling := startSender(t, ctx)
 	setSnippet(t, ctx, snippet("timeout: 1s"))
 	must(t, stack.Eventually(ctx, 4*time.Minute, 500*time.Millisecond, samplersHaveTheSnippet))
+	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "rollout", "restart", "deployment/main-collector")
+	must(t, err)
+	must(t, stack.Eventually(ctx, 6*time.Minute, time.Second, rolledOut))
+	time.Sleep(2 * time.Second) // of sending to what is new
+	rolling.stop()
+	must(t, stack.Eventually(ctx, 4*time.Minute, 2*time.Second, func(ctx context.Context) error {
+		return errors.Join(rolling.linesArrived(ctx), rolling.spansArrived(ctx, time.Time{}, time.Time{}), rolling.samplesArrived(ctx))
+	}))
 	var jobs batchv1.JobList
 	must(t, stack.Eventually(ctx, 2*time.Minute, 500*time.Millisecond, func(ctx context.Context) error {
 		if err := cluster.Client.List(ctx, &jobs, client.InNamespace(stack.Namespace)); err != nil {
@@ -152,6 +165,36 @@ func snippetWaitsForItsSecret(t *testing.T) {
 		}
 		return fmt.Errorf("the samplers have no variable from the Secret")
 	}))
+}
+
+// A rule that Prometheus could not load is left out by the Prometheus Operator, and the KubeBot says whose it is and what is
+// wrong. All others go on.
+func refusedRuleIsNamed(t *testing.T) {
+	ctx := contextOf(t, 12*time.Minute)
+	const rule = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {namespace: shop, name: refused-of-the-test}\n" +
+		"spec: {groups: [{name: mine, rules: [{alert: Mine, expr: 'sum(up'}]}]}\n"
+	must(t, cluster.Apply(ctx, rule))
+	named := func(ctx context.Context) (bool, error) {
+		kb, err := cluster.KubeBot(ctx, "main")
+		if err != nil {
+			return false, err
+		}
+		c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionUserRulesRefused)
+		return c != nil && c.Status == metav1.ConditionTrue && strings.Contains(c.Message, "shop/refused-of-the-test") && strings.Contains(c.Message, "mine"), nil
+	}
+	until := func(want bool) error {
+		return stack.Eventually(ctx, 5*time.Minute, time.Second, func(ctx context.Context) error {
+			if is, err := named(ctx); err != nil || is == want {
+				return err
+			}
+			return fmt.Errorf("that UserRulesRefused names the rule should be %v", want)
+		})
+	}
+	must(t, until(true))
+	must(t, cluster.WaitCondition(ctx, "main", v1alpha1.ConditionRulesReady, metav1.ConditionTrue, readyTime))
+	_, err := cluster.Kubectl(ctx, "-n", stack.ShopNamespace, "delete", "prometheusrule", "refused-of-the-test")
+	must(t, err)
+	must(t, until(false))
 }
 
 func samplersHaveTheSnippet(ctx context.Context) error {
