@@ -6,6 +6,7 @@ package dashboards
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -121,7 +122,8 @@ func Queries(o Options, values map[string]string) []Query {
 	return out
 }
 
-// replacer replaces $name and ${name}, the longest names first.
+// replacer replaces $name, ${name} and ${name:regex}, which is the value with what means something in a pattern escaped,
+// the longest names first.
 func replacer(values map[string]string) func(string) string {
 	var names []string
 	for name := range values {
@@ -130,7 +132,7 @@ func replacer(values map[string]string) func(string) string {
 	slices.SortFunc(names, func(a, b string) int { return len(b) - len(a) })
 	var pairs []string
 	for _, name := range names {
-		pairs = append(pairs, "${"+name+"}", values[name], "$"+name, values[name])
+		pairs = append(pairs, "${"+name+":regex}", regexp.QuoteMeta(values[name]), "${"+name+"}", values[name], "$"+name, values[name])
 	}
 	return strings.NewReplacer(pairs...).Replace
 }

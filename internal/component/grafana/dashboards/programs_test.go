@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -86,34 +87,15 @@ func startLoki(t *testing.T) string {
 	})
 }
 
-// What an event is about leads to the dashboard of its workload.
-func TestLokiFindsTheWorkloadOfAnEvent(t *testing.T) {
-	base := startLoki(t)
+// push gives Loki lines of one stream, each with the metadata of its own.
+func push(t *testing.T, base string, stream map[string]string, lines []map[string]string) {
+	t.Helper()
 	now := time.Now()
-	want := map[string]string{}
 	var values []any
-	for object, workload := range map[string]string{
-		"Pod checkout-5d8f7c9b6d-abcde":      "checkout",
-		"Pod node-agent-x7k2p":               "node-agent",
-		"Pod main-loki-0":                    "main-loki",
-		"Pod report-29123456-x1y2z":          "report",
-		"Pod alone":                          "alone",
-		"ReplicaSet checkout-5d8f7c9b6d":     "checkout",
-		"Job report-29123456":                "report",
-		"Job migrate":                        "migrate",
-		"Deployment web-api":                 "web-api",
-		"HorizontalPodAutoscaler checkout":   "",
-		"PersistentVolumeClaim data-store-0": "",
-	} {
-		kind, name, _ := strings.Cut(object, " ")
-		want[object] = ""
-		if workload != "" {
-			want[object] = "shop&var-workload=" + workload
-		}
-		values = append(values, []any{strconv.FormatInt(now.UnixNano()+int64(len(values)), 10), "it happened",
-			map[string]string{"k8s_object_kind": kind, "k8s_object_namespace": "shop", "k8s_object_name": name, "k8s_event_reason": "Tested"}})
+	for i, metadata := range lines {
+		values = append(values, []any{strconv.FormatInt(now.UnixNano()+int64(i), 10), "it happened", metadata})
 	}
-	body := encode(t, map[string]any{"streams": []any{map[string]any{"stream": map[string]string{"service_name": "kubernetes-events"}, "values": values}}})
+	body := encode(t, map[string]any{"streams": []any{map[string]any{"stream": stream, "values": values}}})
 	deadline := now.Add(time.Minute) // its parts find each other some moments after it answers
 	for status := 0; status != http.StatusNoContent; time.Sleep(50 * time.Millisecond) {
 		answer, err := http.Post(base+"/loki/api/v1/push", "application/json", bytes.NewReader(body))
@@ -122,9 +104,14 @@ func TestLokiFindsTheWorkloadOfAnEvent(t *testing.T) {
 		}
 		answer.Body.Close()
 		if status = answer.StatusCode; time.Now().After(deadline) {
-			t.Fatalf("Loki does not take the events: %s", answer.Status)
+			t.Fatalf("Loki does not take the lines: %s", answer.Status)
 		}
 	}
+}
+
+// streams asks Loki for the labels and metadata of all lines that a query finds.
+func streams(t *testing.T, base, query string) []map[string]string {
+	t.Helper()
 	var out struct {
 		Data struct {
 			Result []struct {
@@ -132,17 +119,114 @@ func TestLokiFindsTheWorkloadOfAnEvent(t *testing.T) {
 			} `json:"result"`
 		} `json:"data"`
 	}
-	query := base + "/loki/api/v1/query_range?limit=100&query=" + url.QueryEscape("{"+eventStream+"}"+ofWhat)
-	if err := json.Unmarshal(golden.Ask(t, query).Body, &out); err != nil {
-		t.Fatal(err)
+	answer := golden.Ask(t, base+"/loki/api/v1/query_range?limit=100&query="+url.QueryEscape(query))
+	if err := json.Unmarshal(answer.Body, &out); err != nil {
+		t.Fatalf("read Loki's answer to %s: %v: %s", query, err, answer.Body)
 	}
-	if len(out.Data.Result) != len(want) {
-		t.Errorf("%d events, want %d", len(out.Data.Result), len(want))
-	}
+	var found []map[string]string
 	for _, r := range out.Data.Result {
-		object := r.Stream["k8s_object_kind"] + " " + r.Stream["k8s_object_name"]
-		if r.Stream[labelWorkload] != want[object] {
-			t.Errorf("%s leads to %q, want %q", object, r.Stream[labelWorkload], want[object])
+		found = append(found, r.Stream)
+	}
+	return found
+}
+
+// queryOf returns the one of a panel, with variables replaced.
+func queryOf(t *testing.T, dashboard, panel string, values map[string]string) string {
+	t.Helper()
+	for _, q := range Queries(options(), values) {
+		if q.Dashboard == dashboard && q.Panel == panel {
+			return q.Expr
+		}
+	}
+	t.Fatalf("the dashboard %s has no panel %s", dashboard, panel)
+	return ""
+}
+
+// What an event is about leads to the dashboard of its workload, and the events there and of a service are its own alone.
+func TestLokiFindsTheWorkloadOfAnEvent(t *testing.T) {
+	base := startLoki(t)
+	want := map[string]string{}
+	var lines []map[string]string
+	for object, workload := range map[string]string{
+		"Pod checkout-5d8f7c9b6d-bcdfg":         "checkout",
+		"Pod checkout-v2.1-5d8f7c9b6d-bcdfg":    "checkout-v2.1",
+		"Pod node-agent-x7k2p":                  "node-agent",
+		"Pod main-loki-0":                       "main-loki",
+		"Pod report-29123456-x4h2z":             "report",
+		"Pod alone":                             "alone",
+		"Pod alone-proxy":                       "alone-proxy",
+		"ReplicaSet checkout-5d8f7c9b6d":        "checkout",
+		"Job report-29123456":                   "report",
+		"Job migrate":                           "migrate",
+		"Deployment web-api":                    "web-api",
+		"HorizontalPodAutoscaler checkout":      "",
+		"HorizontalPodAutoscaler checkout-v2.1": "",
+		"PersistentVolumeClaim data-store-0":    "",
+	} {
+		kind, name, _ := strings.Cut(object, " ")
+		want[object] = ""
+		if workload != "" {
+			want[object] = "shop&var-workload=" + workload
+		}
+		lines = append(lines, map[string]string{"k8s_object_kind": kind, "k8s_object_namespace": "shop", "k8s_object_name": name, "k8s_event_reason": "Tested"})
+	}
+	push(t, base, map[string]string{"service_name": "kubernetes-events"}, lines)
+	found := streams(t, base, "{"+eventStream+"}"+ofWhat)
+	if len(found) != len(want) {
+		t.Errorf("%d events, want %d", len(found), len(want))
+	}
+	for _, s := range found {
+		object := s["k8s_object_kind"] + " " + s["k8s_object_name"]
+		if s[labelWorkload] != want[object] {
+			t.Errorf("%s leads to %q, want %q", object, s[labelWorkload], want[object])
+		}
+	}
+	for chosen, want := range map[string][]string{
+		"checkout":      {"HorizontalPodAutoscaler checkout", "Pod checkout-5d8f7c9b6d-bcdfg", "ReplicaSet checkout-5d8f7c9b6d"},
+		"checkout-v2.1": {"HorizontalPodAutoscaler checkout-v2.1", "Pod checkout-v2.1-5d8f7c9b6d-bcdfg"},
+		"checkout-v2x1": nil, "alone": {"Pod alone"}, "main-loki-0": {"Pod main-loki-0"},
+	} {
+		for _, board := range []string{"workload", "service"} {
+			var got []string
+			for _, s := range streams(t, base, queryOf(t, board, "Events", map[string]string{"namespace": "shop", "workload": chosen, "service": chosen})) {
+				got = append(got, s["k8s_object_kind"]+" "+s["k8s_object_name"])
+			}
+			if slices.Sort(got); !slices.Equal(got, want) {
+				t.Errorf("events of the %s %s: %q, want %q", board, chosen, got, want)
+			}
+		}
+	}
+}
+
+// A workload's lines are those of its own pods, not of those of others whose names begin like its own.
+func TestLokiFindsTheLinesOfAWorkload(t *testing.T) {
+	base := startLoki(t)
+	pods := map[string][]string{
+		"api":         {"api-5d8f7c9b6d-bcdfg", "api-x7k2p"},
+		"api-gateway": {"api-gateway-5d8f7c9b6d-bcdfg", "api-gateway-0", "api-gateway-x7k2p"},
+		"api-2":       {"api-2-0", "api-2-5d8f7c9b6d-bcdfg"},
+		"api-proxy":   {"api-proxy"},
+		"api.v1":      {"api.v1-5d8f7c9b6d-bcdfg"},
+		"apixv1":      {"apixv1-5d8f7c9b6d-bcdfg"},
+		"store":       {"store-0", "store-12"},
+		"report":      {"report-29123456-x4h2z", "report-7-x4h2z"},
+		"etcd-node-a": {"etcd-node-a"},
+	}
+	var lines []map[string]string
+	for _, names := range pods {
+		for _, name := range names {
+			lines = append(lines, map[string]string{"k8s_pod_name": name})
+		}
+	}
+	push(t, base, map[string]string{"service_name": "any", "k8s_namespace_name": "shop"}, lines)
+	for workload, want := range pods {
+		var got []string
+		for _, s := range streams(t, base, queryOf(t, "workload", "Logs", map[string]string{"namespace": "shop", "workload": workload})) {
+			got = append(got, s["k8s_pod_name"])
+		}
+		slices.Sort(got)
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Errorf("lines of %s come from %q, want %q", workload, got, want)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func serviceBoard() board {
 			{title: "Logs", about: "Lines of the service. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 12, height: 10,
 				queries: []query{{expr: `{service_name="$service"}`}}, to: []target{{board: "logs", title: "All logs of this time"}}},
 			{title: "Events", about: "Events of objects that are called like the service, such as its workload and pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
-				queries: []query{{expr: "{" + eventStream + "} | k8s_object_name=~`$service(-.+)?`" + ofWhat}}, mayBeEmpty: noTrouble},
+				queries: []query{{expr: "{" + eventStream + "} | k8s_object_name=~`${service:regex}(-.+)?`" + ofWhat + aboutService}}, mayBeEmpty: noTrouble},
 		},
 	}
 }

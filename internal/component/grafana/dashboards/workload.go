@@ -96,9 +96,9 @@ func workloadBoard() board {
 			graph("Network received", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_receive_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Network sent", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_transmit_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			{title: "Logs", about: "Lines of the workload's pods. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 9,
-				queries: []query{{expr: `{k8s_namespace_name="$namespace", service_name!="kubernetes-events"} | k8s_pod_name=~"$workload-.+"`}}, mayBeEmpty: "the workload wrote no line in the time that is shown"},
+				queries: []query{{expr: `{k8s_namespace_name="$namespace", service_name!="kubernetes-events"}` + " | k8s_pod_name=~`" + podOfWorkload + "`"}}, mayBeEmpty: "no pod that is called like the workload wrote a line in the time that is shown"},
 			{title: "Events", about: "Events of the workload and its pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
-				queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace` | k8s_object_name=~`$workload(-.+)?`" + ofWhat}}, mayBeEmpty: noTrouble},
+				queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace` | k8s_object_name=~`${workload:regex}(-.+)?`" + ofWhat + aboutWorkload}}, mayBeEmpty: noTrouble},
 		},
 	}
 }
