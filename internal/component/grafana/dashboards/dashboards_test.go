@@ -12,6 +12,7 @@ import (
 
 	sdk "github.com/grafana/grafana-foundation-sdk/go/dashboard"
 
+	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
@@ -183,6 +184,25 @@ func TestWithoutAStoreItsPanelsAreLeftOut(t *testing.T) {
 	for _, q := range Queries(o, sample()) {
 		if q.Store != Prometheus {
 			t.Errorf("%s/%s asks %s", q.Dashboard, q.Panel, q.Store)
+		}
+	}
+}
+
+// What KubeBot sends itself, to prove that signals flow, is among neither the services nor the lines.
+func TestProofsOfFlowAreNotShown(t *testing.T) {
+	for _, b := range boards() {
+		for _, v := range b.variables {
+			if v.label == "service_name" && !strings.Contains(v.series, `service_name!="`+endpoints.ProofService+`"`) {
+				t.Errorf("%s: the services of %s are those of %s", b.name, v.name, v.series)
+			}
+		}
+		for _, p := range b.panels {
+			for _, q := range p.queries {
+				chosen := strings.Contains(q.expr, eventStream) || strings.Contains(q.expr, `service_name="$service"`)
+				if p.store == Loki && !chosen && !strings.Contains(q.expr, endpoints.ProofService) {
+					t.Errorf("%s/%s shows the lines that prove that logs flow: %s", b.name, p.title, q.expr)
+				}
+			}
 		}
 	}
 }

@@ -1,5 +1,7 @@
 package dashboards
 
+import "github.com/kubebot/kubebot/internal/endpoints"
+
 // boards are all dashboards, in the order in which they are listed.
 func boards() []board {
 	return []board{
@@ -36,10 +38,12 @@ const (
 	window     = "[$__rate_interval]))"
 )
 
-// What Loki has: lines of pods, and the cluster's events as a stream of their own.
+// What Loki has: lines of pods, the cluster's events as a stream of their own, and the lines by which KubeBot proves that
+// logs flow, which no panel shows.
 const (
-	eventStream = `service_name="kubernetes-events"`
-	lineStream  = `service_name!="kubernetes-events", k8s_namespace_name=~"$namespace"`
+	eventStream = `service_name="` + endpoints.EventsService + `"`
+	ofPods      = `service_name!~"` + endpoints.EventsService + `|` + endpoints.ProofService + `"`
+	lineStream  = ofPods + `, k8s_namespace_name=~"$namespace"`
 	badLevels   = `detected_level=~"error|fatal|critical"`
 	// ofWhat says before an event's message what it is about, and ofWhom before a line who wrote it: in a list of those
 	// of many objects neither tells of itself. An event's object leads to the dashboard of its workload.

@@ -1,5 +1,7 @@
 package dashboards
 
+import "github.com/kubebot/kubebot/internal/endpoints"
+
 // board is a dashboard.
 type board struct {
 	// name is the last part of the UID.
@@ -30,13 +32,14 @@ type variable struct {
 	all bool
 }
 
-// Variables that several dashboards have. Those that offer all match with =~.
+// Variables that several dashboards have. Those that offer all match with =~. What KubeBot sends to prove that signals flow
+// is no service that anybody looks for.
 var (
 	varNamespaces = variable{name: "namespace", title: "Namespace", series: "kube_pod_info", label: "namespace", all: true}
 	varNamespace  = variable{name: "namespace", title: "Namespace", series: "kube_pod_info", label: "namespace"}
 	varWorkload   = variable{name: "workload", title: "Workload", series: `kubebot:pod:workload{namespace="$namespace"}`, label: "workload"}
 	varNode       = variable{name: "node", title: "Node", series: "kube_node_info", label: "node"}
-	varService    = variable{name: "service", title: "Service", series: "traces_span_metrics_calls_total", label: "service_name"}
+	varService    = variable{name: "service", title: "Service", series: `traces_span_metrics_calls_total{service_name!="` + endpoints.ProofService + `"}`, label: "service_name"}
 	varSearch     = variable{name: "search", title: "Contains"}
 )
 

@@ -48,7 +48,7 @@ func namespaceBoard() board {
 			queries: []query{{expr: `max by (resourcequota, resource) (kube_resourcequota{namespace="$namespace", type="used"}) / (max by (resourcequota, resource) (kube_resourcequota{namespace="$namespace", type="hard"}) > 0)`, legend: "{{resourcequota}} {{resource}}"}},
 		}, {
 			title: "Log lines per second", about: "By service.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, width: 8, height: 8, to: []target{toLogs},
-			queries: []query{{expr: `sum by (service_name) (rate({service_name!="kubernetes-events", k8s_namespace_name="$namespace"} [$__auto]))`, legend: "{{service_name}}"}},
+			queries: []query{{expr: `sum by (service_name) (rate({` + ofPods + `, k8s_namespace_name="$namespace"} [$__auto]))`, legend: "{{service_name}}"}},
 		}, {
 			title: "Events", about: "Events of the namespace.", kind: kindLogs, store: Loki, width: 24, height: 8,
 			queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace`" + ofWhat}}, mayBeEmpty: noTrouble,
@@ -96,7 +96,7 @@ func workloadBoard() board {
 			graph("Network received", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_receive_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Network sent", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_transmit_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
 			{title: "Logs", about: "Lines of the workload's pods. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 9,
-				queries: []query{{expr: `{k8s_namespace_name="$namespace", service_name!="kubernetes-events"}` + " | k8s_pod_name=~`" + podOfWorkload + "`"}}, mayBeEmpty: "no pod that is called like the workload wrote a line in the time that is shown"},
+				queries: []query{{expr: `{k8s_namespace_name="$namespace", ` + ofPods + `}` + " | k8s_pod_name=~`" + podOfWorkload + "`"}}, mayBeEmpty: "no pod that is called like the workload wrote a line in the time that is shown"},
 			{title: "Events", about: "Events of the workload and its pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
 				queries: []query{{expr: "{" + eventStream + "} | k8s_object_namespace=`$namespace` | k8s_object_name=~`${workload:regex}(-.+)?`" + ofWhat + aboutWorkload}}, mayBeEmpty: noTrouble},
 		},
