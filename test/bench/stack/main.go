@@ -138,7 +138,10 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	fmt.Print(b.report.Table())
-	return nil
+	if o.quick {
+		return nil
+	}
+	return b.report.judge()
 }
 
 // measure takes the figures one after the other, so that none disturbs another.

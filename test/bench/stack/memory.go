@@ -40,7 +40,8 @@ type summary struct {
 		Containers []struct {
 			Name string `json:"name"`
 			CPU  struct {
-				UsageCoreNanoSeconds uint64 `json:"usageCoreNanoSeconds"`
+				Time                 time.Time `json:"time"`
+				UsageCoreNanoSeconds uint64    `json:"usageCoreNanoSeconds"`
 			} `json:"cpu"`
 			Memory struct {
 				WorkingSetBytes uint64 `json:"workingSetBytes"`

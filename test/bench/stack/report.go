@@ -57,6 +57,14 @@ func (r *Report) write(path string) error {
 	return nil
 }
 
+// judge returns an error where a promise is broken: under the steady rate nothing that was taken may be lost.
+func (r *Report) judge() error {
+	if s := r.Signals.Steady; s.lost() > 0 {
+		return fmt.Errorf("of what was taken at %d a second of each, not all is found in its store: %v are lost", s.PerSecond, s.Lost)
+	}
+	return nil
+}
+
 // percentile returns the nearest-rank percentile p (0 < p <= 100) of the values, 0 when there are none.
 func percentile(values []float64, p float64) float64 {
 	if len(values) == 0 {
@@ -114,20 +122,28 @@ func (r *Report) signalRows(row func(format string, args ...any)) {
 			row("%d %s for %.0f s\t%d\t%d\t%d\t%.3f s", s.Steady.PerSecond, signal.name, s.Steady.Seconds,
 				signal.of.Sent-signal.of.Refused, signal.of.Refused, s.Steady.Lost[signal.name], signal.of.AnswerP99)
 		}
-		row("failed traces, which sampling keeps\t%d\t\t%d", t.Failed, s.Steady.Lost["failed traces"])
+		row("failed traces, which sampling keeps\t%d\t\t%d", t.Failed, s.Steady.Lost[failedTraces])
 	}
 	row("\nMeanwhile\tcores\tworking set")
-	for _, p := range s.Steady.Pods {
-		row("%s\t%.3f\t%.1f MiB", p.Pod, p.Cores, float64(p.WorkingSet)/(1<<20))
-	}
+	podRows(row, s.Steady.Pods)
 	row("\nFrom emit to found\trounds\tp50\tp99")
 	for _, name := range slices.Sorted(maps.Keys(s.Delay)) {
 		row("%s\t%d\t%.2f s\t%.2f s", name, s.Delay[name].Rounds, s.Delay[name].P50, s.Delay[name].P99)
 	}
-	row("\nTried\tsent\trefused\tanswered p99 of spans, lines, samples")
+	row("\nTried\tsent\trefused\tlost\tall there after\tanswered p99 of spans, lines, samples")
 	for _, step := range s.Steps {
-		row("%d a second of each\t%d\t%d\t%.2f s, %.2f s, %.2f s", step.PerSecond, step.Taken.sent(), step.Taken.refused(),
+		row("%d a second of each\t%d\t%d\t%d\t%.0f s\t%.2f s, %.2f s, %.2f s", step.PerSecond, step.Taken.sent(), step.Taken.refused(), step.lost(), step.Behind,
 			step.Taken.Spans.AnswerP99, step.Taken.Lines.AnswerP99, step.Taken.Samples.AnswerP99)
+	}
+	for _, step := range s.Steps {
+		row("\nMeanwhile, at %d a second\tcores\tworking set", step.PerSecond)
+		podRows(row, step.Pods)
+	}
+}
+
+func podRows(row func(format string, args ...any), pods []PodUse) {
+	for _, p := range pods {
+		row("%s\t%.3f\t%.1f MiB", p.Pod, p.Cores, float64(p.WorkingSet)/(1<<20))
 	}
 }
 

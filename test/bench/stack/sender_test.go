@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"maps"
 	"net"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -108,8 +112,82 @@ func TestFailedTracesAreCountedOnce(t *testing.T) {
 }
 
 func TestPodsThatBeganMeanwhileHaveNoUse(t *testing.T) {
-	got := podUse(map[string]podUsage{"a": {cpu: 1e9}, "gone": {}}, map[string]podUsage{"a": {cpu: 3e9, memory: 7}, "new": {cpu: 9e9}}, 4*time.Second)
-	if len(got) != 1 || got[0] != (PodUse{Pod: "a", Cores: 0.5, WorkingSet: 7}) {
-		t.Errorf("%+v", got)
+	first, second := time.Unix(100, 0), time.Unix(104, 0)
+	got := podUse(map[string]podUsage{"a": {cpu: 1e9, at: first}, "b": {cpu: 1e9, at: first}, "gone": {}},
+		map[string]podUsage{"a": {cpu: 3e9, memory: 7, at: second}, "b": {cpu: 1e9, memory: 8, at: first}, "new": {cpu: 9e9, at: second}})
+	if want := []PodUse{{Pod: "a", Cores: 0.5, WorkingSet: 7}, {Pod: "b", WorkingSet: 8}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestPodsOfTheNodesArePartOfTheStack(t *testing.T) {
+	var s summary
+	if err := json.Unmarshal([]byte(`{"pods":[
+	  {"podRef":{"name":"loki","namespace":"kubebot"},"containers":[
+	    {"cpu":{"time":"2026-01-02T03:04:05Z","usageCoreNanoSeconds":5},"memory":{"workingSetBytes":1}},
+	    {"cpu":{"time":"2026-01-02T03:04:01Z","usageCoreNanoSeconds":6},"memory":{"workingSetBytes":2}}]},
+	  {"podRef":{"name":"fluent-bit","namespace":"kubebot-nodes"},"containers":[{"cpu":{"usageCoreNanoSeconds":9}}]},
+	  {"podRef":{"name":"alien","namespace":"shop"},"containers":[{"cpu":{"usageCoreNanoSeconds":9}}]}]}`), &s); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]podUsage{"loki": {cpu: 11, memory: 3, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, "fluent-bit": {cpu: 9}}
+	if got := usageOf([]summary{s}); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+}
+
+func TestARateIsCarriedWhenAllOfItIsFound(t *testing.T) {
+	all := &taken{Spans: signalTaken{Sent: 10}, Lines: signalTaken{Sent: 10}, Samples: signalTaken{Sent: 10}, Failed: 1}
+	refused := &taken{Spans: signalTaken{Sent: 10, Refused: 1}}
+	for name, c := range map[string]struct {
+		held Held
+		want bool
+	}{
+		"all found":                     {Held{Taken: all, Lost: map[string]int{"spans": 0, "lines": 0, "samples": 0, failedTraces: 0}}, true},
+		"traces too many to be counted": {Held{Taken: all, Lost: map[string]int{"spans": 0, "lines": 0, "samples": 0}}, true},
+		"some came twice":               {Held{Taken: all, Lost: map[string]int{"spans": -2, "lines": 0, "samples": 0}}, true},
+		"a line lost":                   {Held{Taken: all, Lost: map[string]int{"spans": 0, "lines": 1, "samples": 0}}, false},
+		"a failed trace lost":           {Held{Taken: all, Lost: map[string]int{"spans": 0, "lines": 0, "samples": 0, failedTraces: 1}}, false},
+		"lines not counted":             {Held{Taken: all, Lost: map[string]int{"spans": 0, "samples": 0}}, false},
+		"refused":                       {Held{Taken: refused, Lost: map[string]int{"spans": 0, "lines": 0, "samples": 0}}, false},
+	} {
+		if got := c.held.carried(); got != c.want {
+			t.Errorf("%s: carried is %t", name, got)
+		}
+	}
+}
+
+// What is refused is not looked for, and neither are more traces than can be asked for at once.
+func TestWantedIsWhatWasTaken(t *testing.T) {
+	some := taken{Spans: signalTaken{Sent: 10, Refused: 4}, Lines: signalTaken{Sent: 10}, Samples: signalTaken{Sent: 9}, Failed: tracesAtMost}
+	if got, want := some.wanted(), map[string]int{"spans": 6, "lines": 10, "samples": 9, failedTraces: tracesAtMost}; !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	some.Failed++
+	if got := some.wanted(); len(got) != 3 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestStoresThatHadAllAreNotAskedAgain(t *testing.T) {
+	asked := map[string]int{}
+	answer := func(name string, answers ...int) counter {
+		return func(context.Context) (int, error) {
+			n := answers[min(asked[name], len(answers)-1)]
+			if asked[name]++; n < 0 {
+				return 0, errors.New("too busy")
+			}
+			return n, nil
+		}
+	}
+	counters := map[string]counter{"spans": answer("spans", 10), "lines": answer("lines", -1, 7, 10), "samples": answer("samples", 11)}
+	wanted, lost := map[string]int{"spans": 10, "lines": 10, "samples": 10}, map[string]int{}
+	for round, want := range []map[string]int{{"spans": 0, "samples": -1}, {"spans": 0, "samples": -1, "lines": 3}, {"spans": 0, "samples": -1, "lines": 0}} {
+		if err := count(t.Context(), wanted, counters, lost); (err == nil) != (round == 2) || !maps.Equal(lost, want) {
+			t.Errorf("round %d: %v, %v; want %v", round, lost, err, want)
+		}
+	}
+	if want := map[string]int{"spans": 1, "samples": 1, "lines": 3}; !maps.Equal(asked, want) {
+		t.Errorf("asked %v, want %v", asked, want)
 	}
 }

@@ -30,36 +30,63 @@ import (
 const (
 	// sampleName is the metric that the sender sends.
 	sampleName = "bench_sample"
-	// arriveWithin is how long what was taken may be on its way before it counts as lost.
-	arriveWithin = 2 * time.Minute
+	// arriveWithin is how long what was taken may be on its way before it counts as lost. A short round, in which nobody
+	// judges what is lost of a step, waits less for it.
+	arriveWithin      = 2 * time.Minute
+	arriveWithinShort = 20 * time.Second
+	// tracesAtMost is how many traces of a service can be asked for at once.
+	tracesAtMost = 1500
+	failedTraces = "failed traces"
 )
 
-// rates are tried one after the other until something is refused.
+// rates are tried one after the other until something is refused or lost.
 var rates = []int{1000, 2000, 4000, 8000, 16000, 32000, 64000}
 
 // Signals is what the default stack carries. Rates are of spans, of lines and of samples at the same time.
 type Signals struct {
-	// Steady is one rate, held.
-	Steady Steady `json:"steady"`
+	// Steady is one rate, held longer.
+	Steady Held `json:"steady"`
 	// Delay of each signal from emit to the first query that finds it, by signal.
 	Delay map[string]Delay `json:"delay"`
-	// Steps are the rates that were tried; Carried is the last at which nothing was refused.
-	Steps   []Step `json:"steps"`
+	// Steps are the rates that were tried; Carried is the last at which nothing was refused, and nothing lost.
+	Steps   []Held `json:"steps"`
 	Carried int    `json:"carriedPerSecond"`
 }
 
-// Steady is a rate that was held, what arrived of it, and what that took.
-type Steady struct {
+// Held is a rate that was held, what arrived of it, and what that took.
+type Held struct {
 	PerSecond int     `json:"perSecond"`
 	Seconds   float64 `json:"seconds"`
 	Taken     *taken  `json:"taken"`
 	// Lost were taken and are not found in their store. Spans are counted by span metrics, before sampling; of the
-	// traces those that failed, which sampling keeps.
+	// traces those that failed, which sampling keeps. What could not be counted is not in it.
 	Lost map[string]int `json:"lost"`
-	Pods []PodUse       `json:"pods"`
+	// Behind is the time from the last answer until the last of what was taken was found: what waited in queues. It is 0
+	// where not all was found.
+	Behind float64  `json:"behindSeconds"`
+	Pods   []PodUse `json:"pods"`
 }
 
-// PodUse is what a pod of the stack used meanwhile.
+// carried tells whether nothing was refused, and all was counted and found.
+func (h *Held) carried() bool {
+	for _, signal := range []string{"spans", "lines", "samples"} {
+		if _, ok := h.Lost[signal]; !ok {
+			return false
+		}
+	}
+	return h.Taken.refused() == 0 && h.lost() == 0
+}
+
+// lost counts what was lost of all signals; what came twice makes up for nothing.
+func (h *Held) lost() int {
+	n := 0
+	for _, missing := range h.Lost {
+		n += max(missing, 0)
+	}
+	return n
+}
+
+// PodUse is what a pod of the stack, on the nodes too, used meanwhile.
 type PodUse struct {
 	Pod string `json:"pod"`
 	// Cores is CPU time by time, WorkingSet memory at the end in bytes.
@@ -74,12 +101,6 @@ type Delay struct {
 	P99    float64 `json:"p99Seconds"`
 }
 
-// Step is one rate that was tried.
-type Step struct {
-	PerSecond int    `json:"perSecond"`
-	Taken     *taken `json:"taken"`
-}
-
 // measureSignals takes the figures of the signals; what is refused at the end disturbs nothing more.
 func (b *bench) measureSignals(ctx context.Context) error {
 	if err := b.measureSteady(ctx); err != nil {
@@ -88,14 +109,18 @@ func (b *bench) measureSignals(ctx context.Context) error {
 	if err := b.measureDelays(ctx); err != nil {
 		return err
 	}
+	within := arriveWithin
+	if b.options.in != "" {
+		within = arriveWithinShort
+	}
 	for _, rate := range rates[:b.options.rates] {
-		result, err := b.send(ctx, "bench-"+strconv.Itoa(rate), rate, b.options.step)
+		step, err := b.hold(ctx, "bench-"+strconv.Itoa(rate), rate, b.options.step, within)
 		if err != nil {
 			return err
 		}
-		b.report.Signals.Steps = append(b.report.Signals.Steps, Step{PerSecond: rate, Taken: result})
-		fmt.Printf("   %d a second of each: %d of %d refused\n", rate, result.refused(), result.sent())
-		if result.refused() > 0 {
+		b.report.Signals.Steps = append(b.report.Signals.Steps, step)
+		fmt.Printf("   %d a second of each: %d of %d refused, lost %v, all there after %.0f s\n", rate, step.Taken.refused(), step.Taken.sent(), step.Lost, step.Behind)
+		if !step.carried() {
 			return nil
 		}
 		b.report.Signals.Carried = rate
@@ -139,107 +164,152 @@ func (b *bench) send(ctx context.Context, service string, rate int, duration tim
 	return result, nil
 }
 
-// measureSteady holds one rate and counts in the stores.
-func (b *bench) measureSteady(ctx context.Context) error {
-	service, steady := "bench-steady", &b.report.Signals.Steady
-	before, err := b.usage(ctx)
-	if err != nil {
+// measureSteady holds the rate at which nothing may be lost.
+func (b *bench) measureSteady(ctx context.Context) (err error) {
+	steady := &b.report.Signals.Steady
+	if *steady, err = b.hold(ctx, "bench-steady", b.options.rate, b.options.hold, arriveWithin); err != nil {
 		return err
 	}
-	began := time.Now()
-	if steady.Taken, err = b.send(ctx, service, b.options.rate, b.options.hold); err != nil {
-		return err
-	}
-	after, err := b.usage(ctx)
-	if err != nil {
-		return err
-	}
-	steady.PerSecond, steady.Seconds = b.options.rate, round(steady.Taken.Ended.Sub(steady.Taken.Started).Seconds())
-	steady.Pods = podUse(before, after, time.Since(began))
-	wanted := map[string]int{
-		"spans": steady.Taken.Spans.Sent - steady.Taken.Spans.Refused, "lines": steady.Taken.Lines.Sent - steady.Taken.Lines.Refused,
-		"samples": steady.Taken.Samples.Sent - steady.Taken.Samples.Refused, "failed traces": steady.Taken.Failed,
-	}
-	_ = stack.Eventually(ctx, arriveWithin, 2*time.Second, func(ctx context.Context) error {
-		found, err := b.found(ctx, service)
-		if err != nil {
-			return err
-		}
-		steady.Lost = map[string]int{}
-		missing := false
-		for what, n := range wanted {
-			steady.Lost[what] = n - found[what]
-			missing = missing || n != found[what]
-		}
-		if missing {
-			return errors.New("not all is there yet")
-		}
-		return nil
-	})
-	if steady.Lost == nil {
-		return errors.New("the stores were not counted: none answered")
+	if len(steady.Lost) < len(steady.Taken.wanted()) {
+		return fmt.Errorf("the stores were not counted, but for %v", steady.Lost)
 	}
 	fmt.Printf("   %d a second of each for %.0f s: lost %v\n", steady.PerSecond, steady.Seconds, steady.Lost)
 	return nil
 }
 
-// found counts what the stores have of a service.
-func (b *bench) found(ctx context.Context, service string) (map[string]int, error) {
-	found := map[string]int{}
-	for what, query := range map[string]string{
-		"spans":   fmt.Sprintf(`sum(traces_span_metrics_calls_total{service_name=%q})`, service),
-		"samples": fmt.Sprintf(`sum(count_over_time(%s{job=~"(.*/)?%s"}[30m]))`, sampleName, service),
-	} {
-		result, err := b.Query(ctx, kubebotName, query)
-		if err != nil {
-			return nil, err
-		}
-		if len(result) == 1 {
-			n, err := strconv.ParseFloat(fmt.Sprint(result[0].Value[1]), 64)
-			if err != nil {
-				return nil, fmt.Errorf("read the answer to %s: %w", query, err)
-			}
-			found[what] = int(n)
-		}
+// hold sends at a rate, measures what that takes, and counts in the stores what arrives in time.
+func (b *bench) hold(ctx context.Context, service string, rate int, duration, within time.Duration) (h Held, err error) {
+	before, err := b.usage(ctx)
+	if err != nil {
+		return h, err
 	}
-	var err error
-	if found["lines"], err = b.CountLines(ctx, kubebotName, fmt.Sprintf(`sum(count_over_time({service_name=%q}[30m]))`, service)); err != nil {
-		return nil, err
+	if h.Taken, err = b.send(ctx, service, rate, duration); err != nil {
+		return h, err
 	}
-	traces, err := b.Traces(ctx, kubebotName, service, `{"error":"true"}`)
-	found["failed traces"] = len(traces)
-	return found, err
+	after, err := b.usage(ctx)
+	if err != nil {
+		return h, err
+	}
+	h.PerSecond, h.Seconds = rate, round(h.Taken.Ended.Sub(h.Taken.Started).Seconds())
+	h.Pods = podUse(before, after)
+	counters := b.counters(service)
+	h.Lost = map[string]int{}
+	err = stack.Eventually(ctx, within, 2*time.Second, func(ctx context.Context) error { return count(ctx, h.Taken.wanted(), counters, h.Lost) })
+	if err == nil {
+		h.Behind = round(time.Since(h.Taken.Ended).Seconds())
+	}
+	return h, ctx.Err() // what is not there in time is lost
 }
 
-// podUsage is CPU time in nanoseconds and memory in bytes.
-type podUsage struct{ cpu, memory uint64 }
+// wanted are what the stores must have, as far as they can be asked.
+func (t *taken) wanted() map[string]int {
+	wanted := map[string]int{
+		"spans": t.Spans.Sent - t.Spans.Refused, "lines": t.Lines.Sent - t.Lines.Refused, "samples": t.Samples.Sent - t.Samples.Refused,
+	}
+	if t.Failed <= tracesAtMost {
+		wanted[failedTraces] = t.Failed
+	}
+	return wanted
+}
 
-// usage of the stack's pods, by name.
+// counter counts in a store.
+type counter func(context.Context) (int, error)
+
+// count notes what is still missing, and returns an error while something is. A store that had all is not asked again: the
+// others have to get on.
+func count(ctx context.Context, wanted map[string]int, counters map[string]counter, lost map[string]int) error {
+	var errs []error
+	for what, n := range wanted {
+		if missing, ok := lost[what]; ok && missing <= 0 {
+			continue
+		}
+		found, err := counters[what](ctx)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if lost[what] = n - found; found < n {
+			errs = append(errs, fmt.Errorf("%d of %d %s are there", found, n, what))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// counters count what the stores have of a service.
+func (b *bench) counters(service string) map[string]counter {
+	prometheus := func(query string) counter {
+		return func(ctx context.Context) (int, error) {
+			result, err := b.Query(ctx, kubebotName, query)
+			if err != nil || len(result) != 1 {
+				return 0, err
+			}
+			n, err := strconv.ParseFloat(fmt.Sprint(result[0].Value[1]), 64)
+			if err != nil {
+				return 0, fmt.Errorf("read the answer to %s: %w", query, err)
+			}
+			return int(n), nil
+		}
+	}
+	return map[string]counter{
+		"spans":   prometheus(fmt.Sprintf(`sum(traces_span_metrics_calls_total{service_name=%q})`, service)),
+		"samples": prometheus(fmt.Sprintf(`sum(count_over_time(%s{job=~"(.*/)?%s"}[30m]))`, sampleName, service)),
+		"lines": func(ctx context.Context) (int, error) {
+			return b.CountLines(ctx, kubebotName, fmt.Sprintf(`sum(count_over_time({service_name=%q}[30m]))`, service))
+		},
+		failedTraces: func(ctx context.Context) (int, error) {
+			traces, err := b.Traces(ctx, kubebotName, service, `{"error":"true"}`)
+			return len(traces), err
+		},
+	}
+}
+
+// podUsage is CPU time in nanoseconds and memory in bytes, as the kubelet measured them at a time.
+type podUsage struct {
+	cpu, memory uint64
+	at          time.Time
+}
+
+// usage of the stack's pods, those of the nodes among them, by name.
 func (b *bench) usage(ctx context.Context) (map[string]podUsage, error) {
-	all := map[string]podUsage{}
 	summaries, err := b.summaries(ctx)
+	return usageOf(summaries), err
+}
+
+func usageOf(summaries []summary) map[string]podUsage {
+	all := map[string]podUsage{}
 	for _, s := range summaries {
 		for _, pod := range s.Pods {
-			if pod.PodRef.Namespace != stack.Namespace {
+			if ns := pod.PodRef.Namespace; ns != stack.Namespace && ns != stack.Release+"-nodes" {
 				continue
 			}
 			var u podUsage
 			for _, c := range pod.Containers {
 				u.cpu += c.CPU.UsageCoreNanoSeconds
 				u.memory += c.Memory.WorkingSetBytes
+				if c.CPU.Time.After(u.at) {
+					u.at = c.CPU.Time
+				}
 			}
 			all[pod.PodRef.Name] = u
 		}
 	}
-	return all, err
+	return all
 }
 
-func podUse(before, after map[string]podUsage, elapsed time.Duration) []PodUse {
+// podUse is what pods used between two looks of the kubelet, which come every ten seconds or so. Where there was only one,
+// nothing is known to be used.
+func podUse(before, after map[string]podUsage) []PodUse {
 	var list []PodUse
 	for name, u := range after {
-		if old, ok := before[name]; ok && u.cpu >= old.cpu {
-			list = append(list, PodUse{Pod: name, Cores: round(float64(u.cpu-old.cpu) / float64(elapsed.Nanoseconds())), WorkingSet: u.memory})
+		old, ok := before[name]
+		if !ok || u.cpu < old.cpu {
+			continue
 		}
+		use := PodUse{Pod: name, WorkingSet: u.memory}
+		if elapsed := u.at.Sub(old.at); elapsed > 0 {
+			use.Cores = round(float64(u.cpu-old.cpu) / float64(elapsed.Nanoseconds()))
+		}
+		list = append(list, use)
 	}
 	slices.SortFunc(list, func(a, b PodUse) int { return strings.Compare(a.Pod, b.Pod) })
 	return list
