@@ -89,7 +89,7 @@ func (d *demo) play(ctx context.Context, log io.Writer) error {
 			d.cluster, err = stack.Up(ctx, clusterName, log)
 			return err
 		}},
-		{"Put the images into it", func(ctx context.Context) error { return d.cluster.LoadImages(ctx) }},
+		{"Put the images into it", d.images},
 		{"helm install kubebot charts/kubebot", d.install},
 		{"Start a Slack and a webhook to talk to", d.receivers},
 		{"kubectl apply -f config/samples/kubebot-demo.yaml, until Ready", d.apply},
@@ -125,10 +125,22 @@ func (d *demo) receivers(ctx context.Context) error {
 }
 
 func (d *demo) apply(ctx context.Context) error {
-	if _, err := d.cluster.Kubectl(ctx, "apply", "-f", d.cluster.Sample("kubebot-demo.yaml")); err != nil {
+	data, err := os.ReadFile(d.cluster.Sample("kubebot-demo.yaml"))
+	if err != nil {
+		return fmt.Errorf("read the sample: %w", err)
+	}
+	manifest, err := sample(data, stack.Existing())
+	if err != nil {
 		return err
 	}
-	return d.cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, 4*time.Minute)
+	if err := d.cluster.Apply(ctx, manifest); err != nil {
+		return err
+	}
+	within := 4 * time.Minute
+	if stack.Existing() {
+		within = 15 * time.Minute // every image of the stack is pulled
+	}
+	return d.cluster.WaitCondition(ctx, "main", v1alpha1.ConditionReady, metav1.ConditionTrue, within)
 }
 
 func (d *demo) bad(ctx context.Context) error {

@@ -82,7 +82,7 @@ func (d *demo) delays(ctx context.Context) (map[string]float64, error) {
 	return delays, err
 }
 
-// showFlows shows the proof of flow and the home dashboard's address.
+// showFlows shows the proof of flow, the home dashboard's address, and what does not run.
 func (d *demo) showFlows() {
 	_, _ = fmt.Fprintln(d.out, "\nWhat KubeBot sent through the whole path, and found at its end:")
 	for _, f := range d.report.Flows {
@@ -95,10 +95,5 @@ func (d *demo) showFlows() {
 		}
 		_, _ = fmt.Fprintf(d.out, "  %-8s %s: %s%s\n", f.Signal, state, f.Message, took)
 	}
-	if d.report.Dashboard != "" {
-		_, _ = fmt.Fprintf(d.out, "\nThe home dashboard: %s (kubectl -n kubebot port-forward svc/main-grafana 3000)\n", d.report.Dashboard)
-	} else {
-		_, _ = fmt.Fprintln(d.out, "\nThe home dashboard is not shown here: Grafana is no Go module, so the local cluster has no image of it, and the sample\n"+
-			"switches it off, as it does Fluent Bit. In your cluster leave out both lines of config/samples/kubebot-demo.yaml.")
-	}
+	d.showParts()
 }

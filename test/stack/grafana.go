@@ -46,6 +46,12 @@ func (c *Cluster) DeployGrafana(ctx context.Context) error {
 	})
 }
 
+// LoadGrafana gives the cluster the image of the real Grafana from a tarball of it.
+func (c *Cluster) LoadGrafana(ctx context.Context, path string) error {
+	_, err := c.run(ctx, "kubebot-cluster", "load", "--name", c.Name, path)
+	return err
+}
+
 // GrafanaAsPerson calls Grafana's API as a person with the role Admin. A body that is nil sends none; into that is nil
 // takes no answer.
 func (c *Cluster) GrafanaAsPerson(ctx context.Context, verb, path string, body, into any) error {

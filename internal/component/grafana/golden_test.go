@@ -19,6 +19,8 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/dashboards/config"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
+	"github.com/kubebot/kubebot/internal/testutil/tree"
+	server "github.com/kubebot/kubebot/test/grafana"
 )
 
 func TestBuildMatchesGoldenFiles(t *testing.T) { golden.Components(t, Component{}) }
@@ -204,5 +206,23 @@ func TestTheHomeAddressIsTheOneThatPeopleOpen(t *testing.T) {
 				t.Errorf("%q (%v), want it to begin with %q", got, err, c.begin)
 			}
 		})
+	}
+}
+
+// What people are told to bring along is what runs.
+func TestTheNamedImageIsTheOneThatRuns(t *testing.T) {
+	if !strings.HasSuffix(image, ":"+server.Version) {
+		t.Errorf("the Grafana of the tests is %s, %s runs", server.Version, image)
+	}
+	root, err := tree.Root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "docs", "dashboards.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "docker save "+image+" ") {
+		t.Errorf("docs/dashboards.md does not name %s", image)
 	}
 }
