@@ -95,7 +95,7 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 		out.Sources = append(out.Sources, r.report)
 	}
 	t := collect(readings)
-	out.Services = t.byName
+	out.Services = t.services(q.Subject.Namespace)
 	var facts *diagnosis.Facts
 	if len(diagnoses) > 0 {
 		facts = diagnoses[0].Facts

@@ -63,7 +63,7 @@ func (a *Analyst) Record(ctx context.Context, q Question) Answer {
 	}
 	readings := readAll(ctx, a.Sources, q, limit)
 	t := collect(readings)
-	out := Answer{Services: t.byName}
+	out := Answer{Services: t.services(q.Subject.Namespace)}
 	for _, r := range readings {
 		out.Sources = append(out.Sources, r.report)
 	}

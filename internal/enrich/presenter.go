@@ -33,11 +33,11 @@ func (t telemetry) present(q Question, d Diagnosis, f diagnosis.Finding, c candi
 		return c
 	}
 	if f.Object.Kind == "Service" {
-		workload := f.Object.Name
-		if home, ok := t.homes[workload]; ok && home.Namespace == f.Object.Namespace {
-			workload = home.Name
+		server := f.Object
+		if home, ok := t.homes[server.Name]; ok && home.Namespace == server.Namespace {
+			server = home
 		}
-		return t.began(d, c, workload)
+		return t.began(d, c, server)
 	}
 	server, count := t.presenter(q, d, c.service)
 	if count == 0 {
@@ -50,13 +50,13 @@ func (t telemetry) present(q Question, d Diagnosis, f diagnosis.Finding, c candi
 	c.object, c.sentence = named.Object, named.Sentence
 	c.evidence = append(c.evidence, v1alpha1.CauseEvidence{From: v1alpha1.EvidenceTraces,
 		Text: fmt.Sprintf("%s of %s to %s failed with the same words", diagnosis.Plural(count, "call"), c.workload, server.Name)})
-	return t.began(d, c, server.Name)
+	return t.began(d, c, server)
 }
 
 // began moves a candidate to the workload in which the trouble began, one that the workload of the diagnosis calls.
-func (t telemetry) began(d Diagnosis, c candidate, workload string) candidate {
-	c.workload, c.service = workload, t.service(workload)
-	c.path = append(slices.Clone(d.Path), workload)
+func (t telemetry) began(d Diagnosis, c candidate, workload diagnosis.Object) candidate {
+	c.workload, c.service = workload.Name, t.serviceOf(workload)
+	c.path = append(slices.Clone(d.Path), workload.Name)
 	return c
 }
 

@@ -79,10 +79,10 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 		list := fromObjects(q, d, t)
 		if i+1 < len(diagnoses) && len(diagnoses[i+1].Path) == len(d.Path)+1 && knowsWhy(diagnoses[i+1]) {
 			passOn(list)
-			explained[t.service(workloadIn(d).Name)] = true
+			explained[t.serviceOf(workloadIn(d))] = true
 		}
 		if knownBroken(d) || slices.ContainsFunc(list, func(c candidate) bool { return c.kind == diagnosis.KindCertificate && c.workload != workloadIn(d).Name }) {
-			explained[t.service(workloadIn(d).Name)] = true
+			explained[t.serviceOf(workloadIn(d))] = true
 		}
 		all = append(all, list...)
 	}
@@ -106,7 +106,7 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 	workload := workloadIn(d)
 	for _, f := range d.Findings {
 		c := candidate{
-			service: t.service(workload.Name), object: f.Object, workload: workload.Name, kind: f.Kind, detector: f.Detector, score: f.Score,
+			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, kind: f.Kind, detector: f.Detector, score: f.Score,
 			sentence: f.Sentence, field: f.Field, fix: f.Fix, symptom: f.Symptom, path: d.Path,
 		}
 		for _, e := range f.Evidence {
@@ -297,7 +297,7 @@ func weigh(q Question, c rca.Cause, t telemetry) rca.Cause {
 	if c.Kind == rca.KindDependency && t.home(q, c.Workload).APIVersion != "" {
 		c.Kind, c.Fix = rca.KindCode, rca.KindCode.Fix()
 	}
-	if c.Workload == t.service(q.Subject.Name) && !t.called[c.Workload] && !slices.ContainsFunc(c.Evidence, func(e rca.Evidence) bool { return e.Detector != "signal" }) {
+	if c.Workload == t.serviceOf(q.Subject) && !t.called[c.Workload] && !slices.ContainsFunc(c.Evidence, func(e rca.Evidence) bool { return e.Detector != "signal" }) {
 		c.Score = min(c.Score, restated)
 	}
 	return c

@@ -3,10 +3,13 @@ package enrich
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/pcommon"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/rca"
@@ -21,7 +24,8 @@ type telemetry struct {
 	// homes are the workloads behind services; aliases are the services behind workloads, as namespace/kind/name.
 	homes   map[string]diagnosis.Object
 	aliases map[diagnosis.Object]string
-	byName  map[string]string // workload to service
+	// byName are the services behind workloads of which only namespace and name are known.
+	byName map[types.NamespacedName]string
 	// called are the services that the call graph knows.
 	called map[string]bool
 }
@@ -40,7 +44,7 @@ func (t *telemetry) know(s *rca.Snapshot) {
 }
 
 func collect(readings []reading) telemetry {
-	t := telemetry{readings: readings, homes: map[string]diagnosis.Object{}, aliases: map[diagnosis.Object]string{}, byName: map[string]string{}}
+	t := telemetry{readings: readings, homes: map[string]diagnosis.Object{}, aliases: map[diagnosis.Object]string{}, byName: map[types.NamespacedName]string{}}
 	for _, r := range readings {
 		for service, home := range r.Homes {
 			if known, ok := t.homes[service]; !ok || known.Name != home.Name && home.Name == service {
@@ -48,17 +52,38 @@ func collect(readings []reading) telemetry {
 			}
 		}
 	}
-	for service, home := range t.homes {
+	for _, service := range slices.Sorted(maps.Keys(t.homes)) {
 		// Of two services of one workload the one of its name stands for it, else the first.
-		if have, ok := t.aliases[home]; !ok || have != home.Name && (service == home.Name || service < have) {
-			t.aliases[home], t.byName[home.Name] = service, service
+		home := t.homes[service]
+		name := types.NamespacedName{Namespace: home.Namespace, Name: home.Name}
+		if t.aliases[home] == "" || service == home.Name {
+			t.aliases[home] = service
+		}
+		if t.byName[name] == "" || service == home.Name {
+			t.byName[name] = service
 		}
 	}
 	return t
 }
 
-// service is the name that telemetry knows a workload by.
-func (t telemetry) service(workload string) string { return cmp.Or(t.byName[workload], workload) }
+// service is the name that telemetry knows a workload by. What tells no namespace may be of any.
+func (t telemetry) service(namespace, workload string) string {
+	return cmp.Or(t.byName[types.NamespacedName{Namespace: namespace, Name: workload}], t.byName[types.NamespacedName{Name: workload}], workload)
+}
+
+// serviceOf is the name that telemetry knows an object by.
+func (t telemetry) serviceOf(o diagnosis.Object) string { return t.service(o.Namespace, o.Name) }
+
+// services are the names that telemetry knows workloads by: of namesakes that of the given namespace, else the first.
+func (t telemetry) services(namespace string) map[string]string {
+	out := map[string]string{}
+	for _, w := range slices.SortedFunc(maps.Keys(t.byName), func(a, b types.NamespacedName) int { return cmp.Compare(a.String(), b.String()) }) {
+		if _, ok := out[w.Name]; !ok || w.Namespace == namespace {
+			out[w.Name] = t.byName[w]
+		}
+	}
+	return out
+}
 
 // any tells whether there is telemetry at all.
 func (t telemetry) any() bool {
@@ -90,7 +115,7 @@ func (t telemetry) rename(resource pcommon.Map) {
 func (t telemetry) snapshot(q Question, facts *diagnosis.Facts) *rca.Snapshot {
 	b := rca.NewBuilder(rca.NewLayout(q.From(), q.Alarm, later(q.Now, q.Alarm), nil), rca.BuilderOptions{BufferedSpans: bufferedSpans})
 	if q.Signal != "" {
-		b.SetTarget(rca.Target{Workload: t.service(q.Subject.Name), Signal: q.Signal})
+		b.SetTarget(rca.Target{Workload: t.serviceOf(q.Subject), Signal: q.Signal})
 	}
 	for _, r := range t.readings {
 		if r.report.State != "Read" {
@@ -128,13 +153,13 @@ func (t telemetry) platform(b *rca.Builder, f *diagnosis.Facts) {
 			continue
 		}
 		b.AddEvent(rca.Event{
-			Time: diagnosis.EventTime(e).UnixNano(), Workload: t.service(workloadOf(e.InvolvedObject.Kind, e.InvolvedObject.Name)),
+			Time: diagnosis.EventTime(e).UnixNano(), Workload: t.service(e.InvolvedObject.Namespace, workloadOf(e.InvolvedObject.Kind, e.InvolvedObject.Name)),
 			Reason: e.Reason, Message: diagnosis.Shorten(e.Message, 200), Warning: true,
 		})
 	}
 	for _, r := range f.Rollouts {
 		b.AddChange(rca.Change{
-			Time: r.At.UnixNano(), Workload: t.service(r.Deployment), Kind: "config",
+			Time: r.At.UnixNano(), Workload: t.service(f.NS(), r.Deployment), Kind: "config",
 			Summary: fmt.Sprintf("revision %d of Deployment %s was rolled out", r.Revision, r.Deployment),
 		})
 	}

@@ -3,7 +3,9 @@ package logline
 
 import (
 	"encoding/json"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -137,21 +139,23 @@ func unquote(value string) string {
 }
 
 // jsonFields returns the text fields of a JSON line, those of one nested level with their parent's name before them.
+// Of names that differ in case alone the last in the order of bytes counts: the small letters.
 func jsonFields(text string) map[string]string {
 	var object map[string]any
 	if json.Unmarshal([]byte(text), &object) != nil {
 		return nil
 	}
 	fields := map[string]string{}
-	for k, v := range object {
-		switch v := v.(type) {
-		case string:
-			fields[strings.ToLower(k)] = v
-		case map[string]any:
-			for nested, v := range v {
-				if s, ok := v.(string); ok {
-					fields[strings.ToLower(k+"."+nested)] = s
-				}
+	put := func(name string, value any) {
+		if s, ok := value.(string); ok && s != "" {
+			fields[strings.ToLower(name)] = s
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(object)) {
+		put(k, object[k])
+		if below, ok := object[k].(map[string]any); ok {
+			for _, nested := range slices.Sorted(maps.Keys(below)) {
+				put(k+"."+nested, below[nested])
 			}
 		}
 	}

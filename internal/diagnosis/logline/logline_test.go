@@ -39,6 +39,15 @@ func TestFindTakesTheLineThatTellsWhy(t *testing.T) {
 	}
 }
 
+func TestNamesThatDifferInCaseGiveTheSameMessageEachTime(t *testing.T) {
+	for range 50 {
+		got, _ := Message(`{"level":"error","Msg":"call","msg":"","Error":"wrapped","error":"refused","ERROR":"shouted","err":{"x":1}}`)
+		if want := "call: refused"; got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
 func TestClassifyAndEndpoint(t *testing.T) {
 	for _, c := range []struct {
 		line     string

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -146,9 +147,7 @@ func (s Source) Read(ctx context.Context, q enrich.Question) (enrich.Telemetry, 
 	if mixed {
 		errs = append(errs, errMixed)
 	}
-	for _, o := range h.pods {
-		out.Homes[o.Name] = o
-	}
+	out.Homes = h.workloads()
 	out.Empty = out.Metrics.DataPointCount() == 0
 	return out, errors.Join(errs...)
 }
@@ -196,6 +195,15 @@ func unix(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
 // homes are the workloads behind pods and claims.
 type homes struct{ pods, claims map[string]diagnosis.Object }
+
+// workloads are those of the pods by name: of two kinds of one name that of the last pod.
+func (h homes) workloads() map[string]diagnosis.Object {
+	out := map[string]diagnosis.Object{}
+	for _, pod := range slices.Sorted(maps.Keys(h.pods)) {
+		out[h.pods[pod].Name] = h.pods[pod]
+	}
+	return out
+}
 
 func owners(v model.Vector, label model.LabelName) map[string]diagnosis.Object {
 	out := map[string]diagnosis.Object{}
