@@ -108,9 +108,11 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 			result = r
 			more, broken := a.suspects(ctx, q, t, r, diagnoses, limit)
 			diagnoses = append(diagnoses, more...)
+			for _, d := range more {
+				unread(&out.Sources[0], d.Facts)
+			}
 			if broken != nil {
-				objects := &out.Sources[0]
-				objects.State, objects.Message = v1alpha1.SourcePartial, strings.TrimPrefix(objects.Message+"; "+broken.Error(), "; ")
+				inPart(&out.Sources[0], broken.Error())
 			}
 		}
 	}
@@ -149,8 +151,11 @@ func (a *Answer) conclude() {
 	}
 }
 
-// diagnose reads the facts of the subject, and of the Services that its first cause blames.
+// diagnose reads the facts of the subject, and of the Services that its first cause blames: what it comes to within the
+// limit.
 func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration) ([]Diagnosis, v1alpha1.AnalysisSource, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	report := v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourceRead}
 	subject := q.Subject
 	if subject.Kind == "Dependency" {
@@ -175,7 +180,13 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 		}
 		seen[next] = true
 		f, err := a.facts(ctx, next, limit, q.Troubled)
-		if err != nil || f.Workload.Exists() && seen[f.Workload.Object] {
+		if err != nil {
+			if !apierrors.IsNotFound(err) { // which the finding that blames it says already
+				inPart(&report, next.String()+": "+unreadable(err, limit))
+			}
+			break
+		}
+		if f.Workload.Exists() && seen[f.Workload.Object] {
 			break
 		}
 		seen[f.Workload.Object] = true
@@ -224,24 +235,34 @@ func missingObject(err error, limit time.Duration) string {
 	return Explain(err, limit)
 }
 
+func unreadable(err error, limit time.Duration) string {
+	if apierrors.IsForbidden(err) {
+		return "forbidden"
+	}
+	return Explain(err, limit)
+}
+
 // unread notes what could not be read for a diagnosis.
 func unread(report *v1alpha1.AnalysisSource, f *diagnosis.Facts) {
 	for _, u := range f.Unread {
-		said := strings.TrimSpace(u.Kind+" "+u.Name) + ": " + u.Reason
-		if strings.Contains(report.Message, said) || len(report.Message) > 300 {
-			continue
-		}
-		report.State = v1alpha1.SourcePartial
-		if report.Message != "" {
-			report.Message += "; "
-		}
-		report.Message += said
+		inPart(report, strings.TrimSpace(u.Kind+" "+u.Name)+": "+u.Reason)
 	}
 }
 
-// suspects diagnoses the workloads that telemetry blames and that were not looked at yet. The error tells of one that could
-// not be looked at by an error of ours.
+// inPart notes that something was not read.
+func inPart(report *v1alpha1.AnalysisSource, said string) {
+	if strings.Contains(report.Message, said) || len(report.Message) > 300 {
+		return
+	}
+	report.State = v1alpha1.SourcePartial
+	report.Message = strings.TrimPrefix(report.Message+"; "+said, "; ")
+}
+
+// suspects diagnoses the workloads that telemetry blames and that were not looked at yet, within the limit. The error tells
+// of one that could not be looked at by an error of ours.
 func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration) ([]Diagnosis, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	var objects []diagnosis.Object
 	var paths [][]string
 	for _, c := range r.Causes {

@@ -2,8 +2,11 @@ package enrich
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,9 +16,13 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -386,6 +393,57 @@ func TestSameInputGivesTheSameCauses(t *testing.T) {
 	for range 20 {
 		assert.Equal(t, want, a.Analyse(t.Context(), asked).Status())
 	}
+}
+
+// slowAPI is an API server that takes its time for the objects of a pod, and forever for everything else.
+func slowAPI(t *testing.T, each time.Duration) kubernetes.Interface {
+	t.Helper()
+	owned := func(kind, name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: "shop", Name: name, OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: kind, Name: "catalog", Controller: new(true)}}}
+	}
+	objects := map[string]any{
+		"/api/v1/namespaces/shop/pods/catalog-1-a":          corev1.Pod{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: owned("ReplicaSet", "catalog-1-a")},
+		"/apis/apps/v1/namespaces/shop/replicasets/catalog": appsv1.ReplicaSet{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"}, ObjectMeta: owned("Deployment", "catalog")},
+		"/apis/apps/v1/namespaces/shop/deployments/catalog": appsv1.Deployment{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}, ObjectMeta: owned("", "catalog")},
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o, ok := objects[r.URL.Path]
+		if !ok {
+			<-r.Context().Done()
+			return
+		}
+		select {
+		case <-time.After(each):
+		case <-r.Context().Done():
+		}
+		w.Header().Set("Content-Type", "application/json")
+		assert.NoError(t, json.NewEncoder(w).Encode(o))
+	}))
+	t.Cleanup(server.Close)
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: server.URL, QPS: -1})
+	require.NoError(t, err)
+	return client
+}
+
+func TestTheKubernetesAPIIsReadWithinTheTimeOfASource(t *testing.T) {
+	a := &Analyst{Kube: slowAPI(t, 450*time.Millisecond), SourceTime: time.Second}
+	begin := time.Now()
+	pod := diagnosis.Object{Kind: "Pod", Namespace: "shop", Name: "catalog-1-a"}
+	answer := a.Analyse(t.Context(), Question{Subject: pod, Alarm: noon, Now: noon})
+	assert.Less(t, time.Since(begin), 2*time.Second, "without a limit of all three objects, the lists and the details wait 2.3 s")
+	require.NoError(t, answer.Err)
+	require.Len(t, answer.Diagnoses, 1)
+	assert.Equal(t, "ReplicaSet", answer.Diagnoses[0].Facts.Workload.Kind, "what was read until then")
+	assert.Equal(t, v1alpha1.SourcePartial, answer.Sources[0].State)
+	assert.Contains(t, answer.Sources[0].Message, "Deployment catalog: no answer within")
+}
+
+func TestABlamedServiceThatCanNotBeReadIsNamed(t *testing.T) {
+	report := v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourceRead}
+	inPart(&report, "Service cart: "+unreadable(apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "cart", nil), time.Second))
+	inPart(&report, "Service cart: forbidden")
+	inPart(&report, "Service pay: "+unreadable(context.DeadlineExceeded, time.Second))
+	assert.Equal(t, v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourcePartial, Message: "Service cart: forbidden; Service pay: no answer within 1s"}, report)
 }
 
 func TestAPanicOverObjectsLeavesTheRestOfTheAnswer(t *testing.T) {
