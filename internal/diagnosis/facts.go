@@ -53,8 +53,10 @@ type Facts struct {
 	Pods, Neighbours []corev1.Pod
 	// ReplicaSets are the Deployment's revisions.
 	ReplicaSets []appsv1.ReplicaSet
-	Jobs        []batchv1.Job
-	CronJobs    []batchv1.CronJob
+	// ControllerRevisions are those of the StatefulSet or DaemonSet.
+	ControllerRevisions []appsv1.ControllerRevision
+	Jobs                []batchv1.Job
+	CronJobs            []batchv1.CronJob
 	// Events of the namespace and of the pods' nodes.
 	Events []corev1.Event
 	Nodes  []corev1.Node
@@ -77,13 +79,13 @@ type Facts struct {
 
 	Logs   []Log
 	Unread []Unread
-	// Rollouts are those of all Deployments of the namespace.
+	// Rollouts are those of all Deployments, StatefulSets and DaemonSets of the namespace.
 	Rollouts []Rollout
 }
 
-// Rollout is when a Deployment got a new revision.
+// Rollout is when a workload got a new revision.
 type Rollout struct {
-	Deployment string
+	Kind, Name string
 	Revision   int
 	At         time.Time
 }

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -19,38 +18,6 @@ func (f *Facts) KilledByProbe(c Container) *corev1.Event {
 		}
 	}
 	return nil
-}
-
-// Revision is the revision number of a ReplicaSet, or 0.
-func Revision(rs *appsv1.ReplicaSet) int {
-	n := 0
-	if _, err := fmt.Sscanf(rs.Annotations["deployment.kubernetes.io/revision"], "%d", &n); err != nil {
-		return 0
-	}
-	return n
-}
-
-// Revisions returns the Deployment's present ReplicaSet and the one before, which is nil in the first revision.
-func (f *Facts) Revisions() (present, before *appsv1.ReplicaSet) {
-	for i := range f.ReplicaSets {
-		rs := &f.ReplicaSets[i]
-		switch n := Revision(rs); {
-		case present == nil || n > Revision(present):
-			present, before = rs, present
-		case before == nil || n > Revision(before):
-			before = rs
-		}
-	}
-	return present, before
-}
-
-// Undo returns the command that goes back to the revision before, if there is one that differs as wanted.
-func (f *Facts) Undo(differs func(old *corev1.PodSpec) bool) []string {
-	_, before := f.Revisions()
-	if f.Workload.Kind != "Deployment" || before == nil || !differs(&before.Spec.Template.Spec) {
-		return nil
-	}
-	return []string{Kubectl(f.NS(), "rollout", "undo", f.Workload.Arg(), fmt.Sprintf("--to-revision=%d", Revision(before)))}
 }
 
 // ContainerNamed finds a container in a pod's specification, init containers included.

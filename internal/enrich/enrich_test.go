@@ -112,9 +112,9 @@ func logged(score float64) diagnosis.Finding {
 func TestRank(t *testing.T) {
 	near, old := facts(noon.Add(-2*time.Minute)), facts(noon.Add(-3*time.Hour))
 	back := facts(noon.Add(-2 * time.Minute))
-	back.ReplicaSets[1].Annotations[revisionHistory] = "1"
+	back.ReplicaSets[1].Annotations[diagnosis.RevisionHistory] = "1"
 	again := facts(noon.Add(-time.Hour))
-	again.ReplicaSets[1].Annotations[revisionHistory] = "1"
+	again.ReplicaSets[1].Annotations[diagnosis.RevisionHistory] = "1"
 	again.Events = []corev1.Event{{Reason: "ScalingReplicaSet", Message: "Scaled up replica set catalog-2 from 0 to 1", LastTimestamp: metav1.NewTime(noon.Add(-time.Minute)),
 		InvolvedObject: corev1.ObjectReference{Kind: "Deployment", Name: "catalog"}}}
 	probed := facts(noon.Add(-2 * time.Minute))

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/change"
@@ -43,9 +41,6 @@ const (
 	// passedOn is what is left of the score of a finding that blames a Service whose own cause was found.
 	passedOn = 0.4
 )
-
-// revisionHistory is the annotation by which the Deployment controller keeps the revisions that a ReplicaSet was before.
-const revisionHistory = "deployment.kubernetes.io/revision-history"
 
 // candidate is a cause before it is told.
 type candidate struct {
@@ -116,12 +111,11 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 		if f.Detector == "change" && f.Object.Kind != "ConfigMap" {
 			present, before := d.Facts.Revisions()
 			at := rolledOut(d.Facts, present)
-			back := present.Annotations[revisionHistory] != ""
 			c.near = at.After(q.Alarm.Add(-rolloutBefore)) && at.Before(q.Alarm.Add(rolloutAfter))
 			c.outside = outside(before, present)
-			c.stale = !c.near || back || c.outside
+			c.stale = !c.near || present.Back || c.outside
 			switch {
-			case back:
+			case present.Back:
 				c.score = returned
 			case c.near && !c.outside:
 				c.score = nearRollout
@@ -140,22 +134,22 @@ func workloadIn(d Diagnosis) diagnosis.Object {
 }
 
 // outside tells whether all that a revision changed leaves alone what the program runs with.
-func outside(before, present *appsv1.ReplicaSet) bool {
-	changes := change.Diff(&before.Spec.Template.Spec, &present.Spec.Template.Spec)
+func outside(before, present *diagnosis.Version) bool {
+	changes := change.Diff(&before.Spec, &present.Spec)
 	return len(changes) > 0 && !slices.ContainsFunc(changes, change.Change.ReachesProgram)
 }
 
-// rolledOut is when a revision was rolled out: when its ReplicaSet was made, or, for an earlier revision that was gone
-// back to, when the Deployment last scaled that up.
-func rolledOut(f *diagnosis.Facts, present *appsv1.ReplicaSet) time.Time {
-	if present.Annotations[revisionHistory] != "" {
+// rolledOut is when a revision was rolled out: when it was made, or, for an earlier revision that was gone back to, when
+// the Deployment last scaled its ReplicaSet up.
+func rolledOut(f *diagnosis.Facts, present *diagnosis.Version) time.Time {
+	if present.Back {
 		for _, e := range f.EventsOf("Deployment", f.Workload.Name, f.Workload.UID) {
 			if e.Reason == "ScalingReplicaSet" && strings.HasPrefix(e.Message, "Scaled up replica set "+present.Name+" ") {
 				return diagnosis.EventTime(&e)
 			}
 		}
 	}
-	return present.CreationTimestamp.Time
+	return present.MadeAt
 }
 
 // explainByRollout joins the rollout near the alarm with the first of the findings that it explains: what the program
@@ -183,9 +177,9 @@ func explainByRollout(list []candidate) []candidate {
 		joined.evidence = append(slices.Clone(roll.evidence), c.evidence...)
 		joined.kind, joined.field = roll.kind, roll.field
 	}
-	if len(roll.fix.Commands) > 0 {
-		undo := roll.fix.Commands[0]
-		joined.fix.Commands = append([]string{undo}, slices.DeleteFunc(slices.Clone(c.fix.Commands), func(s string) bool { return s == undo })...)
+	if undo := roll.fix.Commands; len(undo) > 0 {
+		rest := slices.DeleteFunc(slices.Clone(c.fix.Commands), func(s string) bool { return slices.Contains(undo, s) })
+		joined.fix.Commands = slices.Concat(undo, rest)
 		if joined.sentence != c.sentence {
 			joined.fix.Explanation = roll.fix.Explanation
 		}

@@ -159,8 +159,8 @@ func (t telemetry) platform(b *rca.Builder, f *diagnosis.Facts) {
 	}
 	for _, r := range f.Rollouts {
 		b.AddChange(rca.Change{
-			Time: r.At.UnixNano(), Workload: t.service(f.NS(), r.Deployment), Kind: "config",
-			Summary: fmt.Sprintf("revision %d of Deployment %s was rolled out", r.Revision, r.Deployment),
+			Time: r.At.UnixNano(), Workload: t.service(f.NS(), r.Name), Kind: "config",
+			Summary: fmt.Sprintf("revision %d of %s %s was rolled out", r.Revision, r.Kind, r.Name),
 		})
 	}
 }

@@ -1,4 +1,4 @@
-// Package change compares the Deployment's revision with the one before, and finds changed ConfigMaps, near the time when
+// Package change compares the workload's revision with the one before, and finds changed ConfigMaps, near the time when
 // trouble began.
 package change
 
@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
@@ -45,10 +44,10 @@ func troubled(f *diagnosis.Facts) bool {
 
 func rollouts(f *diagnosis.Facts) []diagnosis.Finding {
 	present, before := f.Revisions()
-	if present == nil || before == nil || f.Now.Sub(present.CreationTimestamp.Time) > recent && f.Workload.Satisfied() {
+	if present == nil || before == nil || f.Now.Sub(present.MadeAt) > recent && done(f, present) {
 		return nil
 	}
-	changes := Diff(&before.Spec.Template.Spec, &present.Spec.Template.Spec)
+	changes := Diff(&before.Spec, &present.Spec)
 	if len(changes) == 0 {
 		return nil
 	}
@@ -63,18 +62,32 @@ func rollouts(f *diagnosis.Facts) []diagnosis.Finding {
 	if more := len(changes) - 4; more > 0 {
 		says = append(says, diagnosis.Plural(more, "more change"))
 	}
+	fix := diagnosis.Fix{Explanation: fmt.Sprintf("Go back to revision %d if the trouble began with the change.", before.Revision), Commands: f.Undo(func(*corev1.PodSpec) bool { return true })}
+	if len(fix.Commands) > 1 {
+		fix.Explanation += " A StatefulSet waits for pods that are not ready, so delete these then."
+	}
 	return []diagnosis.Finding{{
 		Kind: kind, Object: f.Workload.Object, Field: changes[0].Field, Value: changes[0].New, Score: diagnosis.ScorePossible,
-		Sentence: fmt.Sprintf("Revision %d of %s changed %s", diagnosis.Revision(present), f.Workload.Object, strings.Join(says, "; ")),
+		Sentence: fmt.Sprintf("Revision %d of %s changed %s", present.Revision, f.Workload.Object, strings.Join(says, "; ")),
 		Evidence: evidence(f, present, before),
-		Fix:      diagnosis.Fix{Explanation: fmt.Sprintf("Go back to revision %d if the trouble began with the change.", diagnosis.Revision(before)), Commands: f.Undo(func(*corev1.PodSpec) bool { return true })},
+		Fix:      fix,
 	}}
 }
 
-func evidence(f *diagnosis.Facts, present, before *appsv1.ReplicaSet) []string {
-	out := []string{fmt.Sprintf("ReplicaSet %s (revision %d) was made %s ago, %d of its pods are ready", present.Name, diagnosis.Revision(present), f.Age(present.CreationTimestamp.Time), present.Status.ReadyReplicas)}
-	if before.Status.ReadyReplicas > 0 {
-		out = append(out, fmt.Sprintf("%s of revision %d are still ready", diagnosis.Plural(int(before.Status.ReadyReplicas), "pod"), diagnosis.Revision(before)))
+// done tells whether a rollout came to its end. That of a StatefulSet with a partition, or of what replaces its pods on
+// deletion alone, never reaches all pods.
+func done(f *diagnosis.Facts, v *diagnosis.Version) bool {
+	return f.Workload.Satisfied() || v.Kind == "ControllerRevision" && f.Workload.Ready >= f.Workload.Desired
+}
+
+func evidence(f *diagnosis.Facts, present, before *diagnosis.Version) []string {
+	out := []string{fmt.Sprintf("%s %s (revision %d) was made %s ago, %d of its pods are ready", present.Kind, present.Name, present.Revision, f.Age(present.MadeAt), present.Ready)}
+	if before.Ready > 0 {
+		be := "are"
+		if before.Ready == 1 {
+			be = "is"
+		}
+		out = append(out, fmt.Sprintf("%s of revision %d %s still ready", diagnosis.Plural(int(before.Ready), "pod"), before.Revision, be))
 	}
 	return out
 }

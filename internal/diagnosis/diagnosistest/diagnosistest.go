@@ -219,6 +219,8 @@ func add(t testing.TB, f *diagnosis.Facts, o runtime.Object) {
 	case *corev1.Pod, *appsv1.Deployment, *appsv1.StatefulSet, *appsv1.DaemonSet:
 	case *appsv1.ReplicaSet:
 		f.ReplicaSets = append(f.ReplicaSets, *o)
+	case *appsv1.ControllerRevision:
+		f.ControllerRevisions = append(f.ControllerRevisions, *o)
 	case *batchv1.Job:
 		f.Jobs = append(f.Jobs, *o)
 	case *batchv1.CronJob:

@@ -15,6 +15,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/rest"
@@ -244,6 +245,22 @@ func TestASourceThatPanicsIsNamedAndTheRestAnswers(t *testing.T) {
 	want := diagnosis.Unread{Kind: "Event", Namespace: "shop", Reason: "it could not be read (string)"}
 	if !slices.Contains(f.Unread, want) || !f.Workload.Exists() {
 		t.Errorf("unread: %+v", f.Unread)
+	}
+}
+
+func TestRolloutsOfStatefulSetsAndDaemonSetsAreSeen(t *testing.T) {
+	owned := func(name, kind, owner string, number int64) *appsv1.ControllerRevision {
+		return &appsv1.ControllerRevision{Revision: number, ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name,
+			OwnerReferences: []metav1.OwnerReference{{Kind: kind, Name: owner, UID: types.UID(owner), Controller: new(true)}}}}
+	}
+	client := fake.NewClientset(
+		&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "db", UID: "db"}},
+		owned("db-a", "StatefulSet", "db", 1), owned("db-b", "StatefulSet", "db", 2), owned("agent-b", "DaemonSet", "agent", 2), owned("other-b", "CloneSet", "other", 2))
+	f, err := Facts(t.Context(), client, diagnosis.Object{Kind: "StatefulSet", Namespace: "shop", Name: "db"}, Options{})
+	must(t, err)
+	want := []diagnosis.Rollout{{Kind: "DaemonSet", Name: "agent", Revision: 2}, {Kind: "StatefulSet", Name: "db", Revision: 2}}
+	if !slices.Equal(f.Rollouts, want) || len(f.ControllerRevisions) != 2 || f.ControllerRevisions[0].Name != "db-a" {
+		t.Errorf("rollouts %+v, revisions %+v", f.Rollouts, f.ControllerRevisions)
 	}
 }
 

@@ -181,13 +181,14 @@ func masked(events []corev1.Event) []corev1.Event {
 func (r *reader) choosePods() {
 	f := r.facts
 	owners := map[string]bool{f.Workload.UID: f.Workload.Exists()}
-	f.Rollouts = rollouts(f.ReplicaSets)
+	f.Rollouts = rollouts(f.ReplicaSets, f.ControllerRevisions)
 	f.Jobs = keep(f.Jobs, func(m metav1.Object) bool {
 		return controlledBy(m, owners) || f.Workload.Kind == "Job" && m.GetName() == f.Workload.Name
 	})
 	f.ReplicaSets = keep(f.ReplicaSets, func(m metav1.Object) bool {
 		return controlledBy(m, owners) || f.Workload.Kind == "ReplicaSet" && m.GetName() == f.Workload.Name
 	})
+	f.ControllerRevisions = keep(f.ControllerRevisions, func(m metav1.Object) bool { return controlledBy(m, owners) })
 	f.CronJobs = keep(f.CronJobs, func(m metav1.Object) bool {
 		return f.Workload.Kind == "CronJob" && m.GetName() == f.Workload.Name
 	})
@@ -213,16 +214,22 @@ func (r *reader) choosePods() {
 }
 
 // rollouts are the revisions after the first.
-func rollouts(sets []appsv1.ReplicaSet) []diagnosis.Rollout {
+func rollouts(sets []appsv1.ReplicaSet, revisions []appsv1.ControllerRevision) []diagnosis.Rollout {
 	var out []diagnosis.Rollout
-	for i := range sets {
-		owner := metav1.GetControllerOfNoCopy(&sets[i])
-		if n := diagnosis.Revision(&sets[i]); owner != nil && owner.Kind == "Deployment" && n > 1 {
-			out = append(out, diagnosis.Rollout{Deployment: owner.Name, Revision: n, At: sets[i].CreationTimestamp.Time})
+	add := func(m metav1.Object, revision int) {
+		owner := metav1.GetControllerOfNoCopy(m)
+		if owner != nil && revision > 1 && (owner.Kind == "Deployment" || owner.Kind == "StatefulSet" || owner.Kind == "DaemonSet") {
+			out = append(out, diagnosis.Rollout{Kind: owner.Kind, Name: owner.Name, Revision: revision, At: m.GetCreationTimestamp().Time})
 		}
 	}
+	for i := range sets {
+		add(&sets[i], diagnosis.Revision(&sets[i]))
+	}
+	for i := range revisions {
+		add(&revisions[i], int(revisions[i].Revision))
+	}
 	slices.SortFunc(out, func(a, b diagnosis.Rollout) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Deployment, b.Deployment), cmp.Compare(a.Revision, b.Revision))
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Revision, b.Revision))
 	})
 	return out
 }

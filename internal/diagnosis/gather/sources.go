@@ -32,6 +32,13 @@ func (r *reader) namespaceSources(ns string) []source {
 			}
 			return l.Items, l.Continue, nil
 		}),
+		into(r, "ControllerRevision", &f.ControllerRevisions, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.ControllerRevision, string, error) {
+			l, err := c.AppsV1().ControllerRevisions(ns).List(ctx, o)
+			if err != nil {
+				return nil, "", err
+			}
+			return l.Items, l.Continue, nil
+		}),
 		into(r, "Job", &f.Jobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.Job, string, error) {
 			l, err := c.BatchV1().Jobs(ns).List(ctx, o)
 			if err != nil {
