@@ -71,6 +71,11 @@ type Cause struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	Evidence []CauseEvidence `json:"evidence,omitempty"`
+	// Links lead to where the evidence can be seen; only where spec.dashboards.grafana.publicURL of the KubeBot is set.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=4
+	Links []CauseLink `json:"links,omitempty"`
 	// Path leads from where the trouble shows to where it began.
 	// +optional
 	// +listType=atomic
@@ -128,6 +133,16 @@ type CauseEvidence struct {
 	// Text says it, with numbers and units.
 	// +kubebuilder:validation:MaxLength=512
 	Text string `json:"text"`
+}
+
+// CauseLink leads to where evidence can be seen.
+type CauseLink struct {
+	// Title says what it shows: Dashboard or Traces.
+	// +kubebuilder:validation:MaxLength=63
+	Title string `json:"title"`
+	// URL of it in Grafana.
+	// +kubebuilder:validation:MaxLength=2048
+	URL string `json:"url"`
 }
 
 // CauseFix says how a person can repair a cause.

@@ -68,13 +68,22 @@ type Cause struct {
 	Sentence     string `json:"sentence"`
 	// Evidence is what a person can check, with where it comes from: Kubernetes, Logs, Metrics or Traces.
 	Evidence []Evidence `json:"evidence,omitempty"`
-	Fix      *Fix       `json:"fix,omitempty"`
+	// Links lead to where the evidence can be seen; left out where people can't open Grafana.
+	Links []Link `json:"links,omitempty"`
+	Fix   *Fix   `json:"fix,omitempty"`
 }
 
 // Evidence is one observation.
 type Evidence struct {
 	From string `json:"from"`
 	Text string `json:"text"`
+}
+
+// Link leads to where evidence can be seen.
+type Link struct {
+	// Title says what it shows: Dashboard or Traces.
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 // Fix says how a person can repair a cause.
@@ -206,6 +215,9 @@ func causes(inc *v1alpha1.Incident) []Cause {
 		}
 		for _, e := range c.Evidence {
 			cause.Evidence = append(cause.Evidence, Evidence{From: string(e.From), Text: e.Text})
+		}
+		for _, l := range c.Links {
+			cause.Links = append(cause.Links, Link(l))
 		}
 		if c.Fix != nil {
 			cause.Fix = &Fix{Explanation: c.Fix.Explanation, Commands: c.Fix.Commands}

@@ -146,7 +146,7 @@ func examples() []Document {
 			Severity: v1alpha1.SeverityCritical, State: v1alpha1.IncidentResolved, Title: "checkout fails", Cause: "A rollout", StartedAt: &at, ResolvedAt: &at,
 			Causes: []Cause{{
 				Object: Subject{Kind: "Deployment", Name: "catalog", Display: "Deployment shop/catalog"}, Kind: "config", ScorePercent: 90, Sentence: "A rollout",
-				Evidence: []Evidence{{From: "Logs", Text: "an error"}}, Fix: &Fix{Explanation: "Undo it", Commands: []string{"kubectl rollout undo"}},
+				Evidence: []Evidence{{From: "Logs", Text: "an error"}}, Links: []Link{{Title: "Dashboard", URL: "https://grafana.example.com"}}, Fix: &Fix{Explanation: "Undo it", Commands: []string{"kubectl rollout undo"}},
 			}},
 			Alerts: []Alert{{Fingerprint: "a1", Name: "HTTPErrorsHigh", Severity: v1alpha1.SeverityCritical, State: v1alpha1.AlertResolved, StartsAt: at, EndsAt: &at,
 				Labels: map[string]string{"namespace": "shop"}, Summary: "40% fail"}},

@@ -100,3 +100,11 @@ func FuzzTemplate(f *testing.F) {
 		_, _ = template.Render(document.New(change()))
 	})
 }
+
+func TestCausesLinkToTheirEvidence(t *testing.T) {
+	inc := &v1alpha1.Incident{Status: v1alpha1.IncidentStatus{Causes: []v1alpha1.Cause{{Sentence: "x", Links: []v1alpha1.CauseLink{{Title: "Dashboard", URL: "https://grafana/d/x"}}}}}}
+	body, err := document.New(document.Change{Incident: inc}).JSON()
+	if err != nil || !strings.Contains(string(body), `"links":[{"title":"Dashboard","url":"https://grafana/d/x"}]`) {
+		t.Errorf("got %s, %v", body, err)
+	}
+}

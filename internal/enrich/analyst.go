@@ -17,6 +17,7 @@ import (
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/detectors"
 	"github.com/kubebot/kubebot/internal/diagnosis/gather"
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/rca"
 )
 
@@ -40,6 +41,8 @@ type Analyst struct {
 	Weights string
 	// SourceTime is how long one source may take; SourceTime of this package when zero.
 	SourceTime time.Duration
+	// Grafana is where the links of causes lead.
+	Grafana links.Grafana
 	// MaxObjects bounds how many objects of a kind are read; that of package gather when zero.
 	MaxObjects int
 }
@@ -117,7 +120,11 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 		}
 	}
 	out.Diagnoses = diagnoses
-	out.Causes = rank(q, diagnoses, result, t)
+	for _, c := range rank(q, diagnoses, result, t) {
+		cause := c.tell()
+		cause.Links = a.links(q, c, t)
+		out.Causes = append(out.Causes, cause)
+	}
 	out.conclude()
 	return out
 }

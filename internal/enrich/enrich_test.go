@@ -109,6 +109,15 @@ func logged(score float64) diagnosis.Finding {
 		Fix: diagnosis.Fix{Explanation: "Look.", Commands: []string{"kubectl -n shop logs deployment/catalog"}}}
 }
 
+// told ranks as Analyse does, without links.
+func told(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []v1alpha1.Cause {
+	var out []v1alpha1.Cause
+	for _, c := range rank(q, diagnoses, result, t) {
+		out = append(out, c.tell())
+	}
+	return out
+}
+
 func TestRank(t *testing.T) {
 	near, old := facts(noon.Add(-2*time.Minute)), facts(noon.Add(-3*time.Hour))
 	back := facts(noon.Add(-2 * time.Minute))
@@ -222,7 +231,7 @@ func TestRank(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			for _, cause := range rank(asked, c.diagnoses, c.result, collect(nil)) {
+			for _, cause := range told(asked, c.diagnoses, c.result, collect(nil)) {
 				command := ""
 				if cause.Fix != nil && len(cause.Fix.Commands) > 0 {
 					command = cause.Fix.Commands[0]
@@ -239,7 +248,7 @@ func TestANodeIsTroubledByWhatWorkloadsUse(t *testing.T) {
 	q.Subject = diagnosis.Object{APIVersion: "v1", Kind: "Node", Name: "node-a"}
 	for kind, want := range map[rca.Kind]int32{rca.KindUnknown: 35, rca.KindCode: 35, rca.KindMemory: 94} {
 		r := &rca.Result{Causes: []rca.Cause{{Workload: "catalog", Kind: kind, Score: 0.98, Evidence: []rca.Evidence{{Detector: "selftime", Text: "GET takes 1.0 ms by itself"}}}}}
-		if got := rank(q, nil, r, collect(nil)); len(got) != 1 || got[0].ScorePercent != want {
+		if got := told(q, nil, r, collect(nil)); len(got) != 1 || got[0].ScorePercent != want {
 			t.Errorf("%s: got %+v, want one cause of %d %%", kind, got, want)
 		}
 	}

@@ -55,7 +55,7 @@ func (t telemetry) present(q Question, d Diagnosis, f diagnosis.Finding, c candi
 
 // began moves a candidate to the workload in which the trouble began, one that the workload of the diagnosis calls.
 func (t telemetry) began(d Diagnosis, c candidate, workload diagnosis.Object) candidate {
-	c.workload, c.service = workload.Name, t.serviceOf(workload)
+	c.namespace, c.workload, c.service = workload.Namespace, workload.Name, t.serviceOf(workload)
 	c.path = append(slices.Clone(d.Path), workload.Name)
 	return c
 }

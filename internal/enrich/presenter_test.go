@@ -69,7 +69,7 @@ func TestSpansTellWhoseCertificateIsRefused(t *testing.T) {
 	d := []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{found}, Path: []string{"checkout"}}}
 	blame := &rca.Result{Causes: []rca.Cause{{Workload: "checkout", Kind: rca.KindCode, Score: 0.93, Evidence: []rca.Evidence{{Detector: "flow", Text: "calls fail"}}}}}
 
-	causes := rank(asked, d, blame, collect([]reading{
+	causes := told(asked, d, blame, collect([]reading{
 		failedCall("checkout", "payment", expiredStatus, noon), failedCall("checkout", "payment", expiredStatus, noon),
 		failedCall("checkout", "cart", "deadline exceeded", noon), failedCall("frontend", "cart", expiredStatus, noon)}))
 	require.NotEmpty(t, causes)
@@ -86,16 +86,16 @@ func TestSpansTellWhoseCertificateIsRefused(t *testing.T) {
 	inLog.Object, inLog.Sentence = diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "payment"}, "The certificate that Service payment presents to Deployment checkout has expired"
 	elsewhere := inLog
 	elsewhere.Object.Namespace, elsewhere.Object.Name = "bank", "clearing"
-	causes = rank(asked, []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{elsewhere}, Path: []string{"checkout"}}}, nil, collect(nil))
+	causes = told(asked, []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{elsewhere}, Path: []string{"checkout"}}}, nil, collect(nil))
 	require.NotEmpty(t, causes)
 	assert.Equal(t, []string{"checkout", "clearing"}, causes[0].Path, "a Service of another namespace")
 
-	causes = rank(asked, []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{inLog}, Path: []string{"checkout"}}}, nil, collect(nil))
+	causes = told(asked, []Diagnosis{{Facts: f, Findings: []diagnosis.Finding{inLog}, Path: []string{"checkout"}}}, nil, collect(nil))
 	require.NotEmpty(t, causes)
 	assert.Empty(t, causes[0].Workload, "the trouble began where the certificate is, not where it is refused")
 	assert.Equal(t, []string{"checkout", "payment"}, causes[0].Path)
 
-	causes = rank(asked, d, nil, collect([]reading{nameless("checkout", noon), answered("checkout", "payment", noon.Add(-10*time.Minute))}))
+	causes = told(asked, d, nil, collect([]reading{nameless("checkout", noon), answered("checkout", "payment", noon.Add(-10*time.Minute))}))
 	require.NotEmpty(t, causes)
 	assert.Equal(t, "payment", causes[0].Object.Name, "who took such calls when they were well")
 
@@ -105,7 +105,7 @@ func TestSpansTellWhoseCertificateIsRefused(t *testing.T) {
 		"a server outside":                 failedCall("checkout", "api.example.com", expiredStatus, noon),
 		"a call that fails otherwise":      failedCall("checkout", "payment", "deadline exceeded", noon),
 	} {
-		causes := rank(asked, d, nil, collect([]reading{r}))
+		causes := told(asked, d, nil, collect([]reading{r}))
 		require.Len(t, causes, 1, name)
 		assert.Equal(t, "checkout", causes[0].Object.Name, name)
 		assert.Equal(t, found.Sentence, causes[0].Sentence, name)

@@ -42,6 +42,9 @@ const (
 	passedOn = 0.4
 )
 
+// fromTelemetryAlone is the detector of candidates that no object shows.
+const fromTelemetryAlone = "telemetry"
+
 // candidate is a cause before it is told.
 type candidate struct {
 	service  string // the name that telemetry knows
@@ -60,6 +63,8 @@ type candidate struct {
 	// near is a rollout near the alarm; stale one that is not, that went back to what ran before, or that is outside the
 	// program: what the program says can't come of it. Stale is a refusal by RBAC too that the program lives with.
 	near, stale, outside bool
+	// namespace of the workload; the object may be in another one.
+	namespace string
 }
 
 // rank combines what the state of objects and telemetry say into one list.
@@ -67,7 +72,7 @@ type candidate struct {
 // The state of objects comes first where it is sure of itself: it names object, field and value. What telemetry says
 // about the same workload and a kind that goes with it is further evidence, and the scores are joined as those of
 // independent witnesses (1-(1-a)(1-b)). What telemetry alone says stands by its own, calibrated score.
-func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []v1alpha1.Cause {
+func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []candidate {
 	var all []candidate
 	explained := map[string]bool{}
 	for i, d := range diagnoses {
@@ -88,11 +93,7 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 	slices.SortStableFunc(all, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.sentence, b.sentence))
 	})
-	out := make([]v1alpha1.Cause, 0, maxCauses)
-	for _, c := range all[:min(len(all), maxCauses)] {
-		out = append(out, c.tell())
-	}
-	return out
+	return all[:min(len(all), maxCauses)]
 }
 
 // fromObjects are the findings of one diagnosis; a rollout near the alarm joins what it explains.
@@ -101,7 +102,7 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 	workload := workloadIn(d)
 	for _, f := range d.Findings {
 		c := candidate{
-			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, kind: f.Kind, detector: f.Detector, score: f.Score,
+			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, namespace: workload.Namespace, kind: f.Kind, detector: f.Detector, score: f.Score,
 			sentence: f.Sentence, field: f.Field, fix: f.Fix, symptom: f.Symptom, path: d.Path,
 		}
 		for _, e := range f.Evidence {
@@ -313,7 +314,7 @@ func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
 		fix.Commands = []string{"kubectl kubebot why -n " + diagnosis.Quote(o.Namespace) + " " + diagnosis.Quote(o.Arg())}
 	}
 	return candidate{
-		service: c.Workload, object: o, workload: c.Workload, kind: diagnosis.Kind(c.Kind), detector: "telemetry", score: min(telemetryMost, c.Score), sentence: sentence,
+		service: c.Workload, object: o, workload: c.Workload, namespace: o.Namespace, kind: diagnosis.Kind(c.Kind), detector: fromTelemetryAlone, score: min(telemetryMost, c.Score), sentence: sentence,
 		evidence: evidenceOf(c.Evidence), path: c.Path, region: c.Region, fix: fix,
 	}
 }

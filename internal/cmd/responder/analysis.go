@@ -52,7 +52,7 @@ func (p *process) analyst() (pipeline.Analyst, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ranked(enrich.Analyst{Kube: kube, Metadata: meta, Sources: stores(p.config), MaxObjects: analysisObjects}, live), nil
+	return ranked(enrich.Analyst{Kube: kube, Metadata: meta, Sources: stores(p.config), MaxObjects: analysisObjects, Grafana: grafana(p.config)}, live), nil
 }
 
 // ranked makes each analysis with the weights that are in use when it begins.

@@ -17,6 +17,7 @@ import (
 	"github.com/kubebot/kubebot/internal/interact"
 	"github.com/kubebot/kubebot/internal/interact/details"
 	"github.com/kubebot/kubebot/internal/interact/silence"
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/slack"
 	"github.com/kubebot/kubebot/internal/notify/slack/interactive"
@@ -90,9 +91,9 @@ func apps(c config.Config) []*interactive.App {
 	return list
 }
 
-// links are the addresses in messages.
-func links(c config.Config) slack.Links {
-	return slack.Links{Grafana: c.GrafanaURL, Prefix: c.DashboardPrefix}
+// grafana is where the links in messages and Incidents lead.
+func grafana(c config.Config) links.Grafana {
+	return links.Grafana{URL: c.GrafanaURL, Prefix: c.DashboardPrefix}
 }
 
 // pictures draws the decisive series of incidents from Prometheus; nil without one.

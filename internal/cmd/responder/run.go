@@ -81,7 +81,7 @@ func build(o Options) (*process, error) {
 	}
 	api := &transport.ClusterAPI{}
 	if o.Sinks == nil {
-		o.Sinks = Sinks(Making{Links: links(c), Picture: pictures(c), API: api})
+		o.Sinks = Sinks(Making{Links: grafana(c), Picture: pictures(c), API: api})
 	}
 	sinks, more := receivers(c, o.Sinks)
 	p := &process{Options: o, config: c, problems: append(problems, more...), api: api}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/document"
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/email"
 	"github.com/kubebot/kubebot/internal/notify/opsgenie"
@@ -41,7 +42,7 @@ type SinkFactory func(receiver v1alpha1.Receiver, clusterName string) (notify.Si
 type Making struct {
 	// Links are in the messages of Slack that have buttons, and Picture draws what is put into their threads, nil for
 	// nothing.
-	Links   slack.Links
+	Links   links.Grafana
 	Picture slack.Picture
 	// API are the addresses of the cluster's own API server, which no receiver may have.
 	API *transport.ClusterAPI

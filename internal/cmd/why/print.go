@@ -80,6 +80,9 @@ func writeCauses(b *strings.Builder, a Answer) {
 		for _, e := range c.Evidence {
 			fmt.Fprintf(b, "   - %s\n", wrap(string(e.From)+": "+e.Text, 5))
 		}
+		for _, l := range c.Links {
+			fmt.Fprintf(b, "   %s: %s\n", l.Title, l.URL) // one line, to be opened
+		}
 		if len(c.Path) > 1 {
 			fmt.Fprintf(b, "   Path: %s\n", strings.Join(c.Path, " > "))
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -208,8 +209,18 @@ func answer(q enrich.Question, found enrich.Answer, inc *v1alpha1.Incident) Answ
 	}
 	if inc != nil {
 		a.Incident, a.Judged = inc.Name, saidOf(inc)
+		linked(a.Causes, inc.Status.Causes)
 	}
 	return a
+}
+
+// linked gives causes the links that the Incident holds: only the responder knows where people open Grafana.
+func linked(causes, held []v1alpha1.Cause) {
+	for i := range causes {
+		if at := slices.IndexFunc(held, func(c v1alpha1.Cause) bool { return c.Object == causes[i].Object && c.Workload == causes[i].Workload }); at >= 0 {
+			causes[i].Links = held[at].Links
+		}
+	}
 }
 
 // about is the answer about one object.

@@ -1,9 +1,7 @@
 package slack
 
 import (
-	"encoding/json"
-	"fmt"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,19 +10,12 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/document"
 	"github.com/kubebot/kubebot/internal/interact"
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/notify"
 )
 
 // actionPrefix begins the action_id of each of our buttons; the action follows.
 const actionPrefix = "kubebot_"
-
-// Links are addresses that people open from a message.
-type Links struct {
-	// Grafana is the address under which people open Grafana; empty for no links.
-	Grafana string
-	// Prefix begins the UIDs of KubeBot's dashboards and data sources there.
-	Prefix string
-}
 
 // ActionOf reads the action_id of a button of ours.
 func ActionOf(actionID string) (interact.Action, bool) {
@@ -70,7 +61,7 @@ const (
 )
 
 // buttons are the rows of what people can do about the incident as it stands.
-func buttons(msg notify.Message, links Links) []slackgo.Block {
+func buttons(msg notify.Message, grafana links.Grafana) []slackgo.Block {
 	inc := msg.Incident
 	if inc.UID == "" {
 		return nil
@@ -90,7 +81,7 @@ func buttons(msg notify.Message, links Links) []slackgo.Block {
 		}
 	}
 	first = append(first, Button(interact.Details, inc, "Show more"))
-	first = append(first, linkButtons(inc, links)...)
+	first = append(first, linkButtons(inc, grafana)...)
 	second = append(second, Button(interact.Mattered, inc, "This mattered"), Button(interact.Noise, inc, "This was noise"))
 	if document.Stated(inc) != nil {
 		second = append(second, Button(interact.CauseRight, inc, "Cause is right"), Button(interact.CauseWrong, inc, "Cause is wrong"))
@@ -109,52 +100,29 @@ func silenced(msg notify.Message) bool {
 }
 
 // linkButtons lead to the dashboard of the workload or node, else the first one, and to a workload's traces.
-func linkButtons(inc *v1alpha1.Incident, links Links) []slackgo.BlockElement {
-	base, err := url.Parse(links.Grafana)
-	if err != nil || base.Scheme != "https" && base.Scheme != "http" || base.Host == "" {
-		return nil
-	}
-	from, subject := "now-1h", inc.Spec.Subject
+func linkButtons(inc *v1alpha1.Incident, grafana links.Grafana) []slackgo.BlockElement {
+	var w links.Window
 	if t := started(inc); !t.IsZero() {
-		from = fmt.Sprint(t.Add(-linkBefore).UnixMilli())
+		w.From = t.Add(-linkBefore)
 	}
-	board, query := links.Prefix+"home", url.Values{"from": {from}, "to": {"now"}}
-	list := []slackgo.BlockElement{}
-	if subject.Namespace != "" && subject.Kind != "Alert" {
-		board = links.Prefix + "workload"
-		query.Set("var-namespace", subject.Namespace)
-		query.Set("var-workload", subject.Name)
-		list = linkTo(list, "link_traces", "Open traces", base.JoinPath("explore"), traces(links, subject.Name, from))
+	subject := inc.Spec.Subject
+	switch {
+	case subject.Namespace != "" && subject.Kind != "Alert":
+		return slices.Concat(linkTo("link_dashboard", "Open dashboard", grafana.Workload(subject.Namespace, subject.Name, w)),
+			linkTo("link_traces", "Open traces", grafana.Traces(subject.Name, w)))
+	case subject.Namespace == "" && subject.Kind == "Node":
+		return linkTo("link_dashboard", "Open dashboard", grafana.Node(subject.Name, w))
 	}
-	if subject.Namespace == "" && subject.Kind == "Node" {
-		board = links.Prefix + "node"
-		query.Set("var-node", subject.Name)
-	}
-	return linkTo(list, "link_dashboard", "Open dashboard", base.JoinPath("d", board), query)
+	return linkTo("link_dashboard", "Open dashboard", grafana.Home(w))
 }
 
 // linkBefore is how much of the time before an incident a link shows.
 const linkBefore = 30 * time.Minute
 
-// traces searches the traces of a service in Grafana's explorer.
-func traces(links Links, service, from string) url.Values {
-	source := map[string]string{"type": "jaeger", "uid": links.Prefix + "jaeger"}
-	pane := map[string]any{
-		"datasource": source["uid"], "range": map[string]string{"from": from, "to": "now"},
-		"queries": []any{map[string]any{"refId": "A", "datasource": source, "queryType": "search", "service": service}},
-	}
-	panes, err := json.Marshal(map[string]any{"kubebot": pane})
-	if err != nil {
+// linkTo is a button that leads to an address; none where there is no address, or one that Slack does not take.
+func linkTo(id, label, address string) []slackgo.BlockElement {
+	if address == "" || len(address) > limitURL {
 		return nil
 	}
-	return url.Values{"schemaVersion": {"1"}, "panes": {string(panes)}}
-}
-
-func linkTo(list []slackgo.BlockElement, id, label string, address *url.URL, query url.Values) []slackgo.BlockElement {
-	address.RawQuery = query.Encode()
-	text := address.String()
-	if len(text) > limitURL {
-		return list
-	}
-	return append([]slackgo.BlockElement{slackgo.NewButtonBlockElement(actionPrefix+id, "", plain(label)).WithURL(text)}, list...)
+	return []slackgo.BlockElement{slackgo.NewButtonBlockElement(actionPrefix+id, "", plain(label)).WithURL(address)}
 }

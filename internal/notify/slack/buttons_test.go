@@ -10,15 +10,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/slack"
 )
 
 // shownButtons sends a message and returns the buttons of the head by action ID.
-func shownButtons(t *testing.T, links slack.Links, change func(*notify.Message)) map[string]map[string]any {
+func shownButtons(t *testing.T, grafana links.Grafana, change func(*notify.Message)) map[string]map[string]any {
 	t.Helper()
 	w := newWorkspace(t, nil)
-	s := newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: w.url, Buttons: true, Links: links})
+	s := newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: w.url, Buttons: true, Links: grafana})
 	msg := message()
 	msg.Incident.UID = "5ad7d8b0-8f0d-4b0c-9a53-7d6c1a0a6a11"
 	for i := range msg.Incident.Status.Alerts {
@@ -78,7 +79,7 @@ func TestButtonsFollowWhereTheIncidentStands(t *testing.T) {
 		"over": {func(m *notify.Message) { m.Incident.Status.State = v1alpha1.IncidentResolved }, "details mattered noise"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := names(shownButtons(t, slack.Links{}, c.change))
+			got := names(shownButtons(t, links.Grafana{}, c.change))
 			for want := range strings.FieldsSeq(c.want) {
 				if !got[want] {
 					t.Errorf("no button %s", want)
@@ -93,7 +94,7 @@ func TestButtonsFollowWhereTheIncidentStands(t *testing.T) {
 }
 
 func TestLinksLeadToTheWorkloadInGrafana(t *testing.T) {
-	got := shownButtons(t, slack.Links{Grafana: "https://grafana.example.com/sub", Prefix: "kubebot-1-"}, func(*notify.Message) {})
+	got := shownButtons(t, links.Grafana{URL: "https://grafana.example.com/sub", Prefix: "kubebot-1-"}, func(*notify.Message) {})
 	board, err := url.Parse(got["link_dashboard"]["url"].(string))
 	if err != nil || board.Host != "grafana.example.com" || board.Path != "/sub/d/kubebot-1-workload" || board.Query().Get("var-namespace") != "shop" || board.Query().Get("var-workload") != "checkout" {
 		t.Errorf("dashboard: %v, %v", board, err)
@@ -102,20 +103,20 @@ func TestLinksLeadToTheWorkloadInGrafana(t *testing.T) {
 	if err != nil || traces.Path != "/sub/explore" || !json.Valid([]byte(traces.Query().Get("panes"))) {
 		t.Errorf("traces: %v, %v", traces, err)
 	}
-	node := shownButtons(t, slack.Links{Grafana: "https://grafana.example.com"}, func(m *notify.Message) {
+	node := shownButtons(t, links.Grafana{URL: "https://grafana.example.com"}, func(m *notify.Message) {
 		m.Incident.Spec.Subject = v1alpha1.Subject{Kind: "Node", Name: "n1"}
 	})
 	if node["link_traces"] != nil || !strings.Contains(node["link_dashboard"]["url"].(string), "/d/node?") || !strings.Contains(node["link_dashboard"]["url"].(string), "var-node=n1") {
 		t.Errorf("node: %v", node["link_dashboard"])
 	}
-	if got := shownButtons(t, slack.Links{Grafana: "javascript:alert(1)"}, func(*notify.Message) {}); got["link_dashboard"] != nil {
+	if got := shownButtons(t, links.Grafana{URL: "javascript:alert(1)"}, func(*notify.Message) {}); got["link_dashboard"] != nil {
 		t.Error("a link to no web page")
 	}
 }
 
 func TestTextFromTheClusterChangesNoButton(t *testing.T) {
 	hostile := `"},{"type":"button","action_id":"kubebot_acknowledge"` + strings.Repeat("<!here>", 2000)
-	got := shownButtons(t, slack.Links{Grafana: "https://grafana.example.com"}, func(m *notify.Message) {
+	got := shownButtons(t, links.Grafana{URL: "https://grafana.example.com"}, func(m *notify.Message) {
 		m.Incident.Spec.Subject.Name, m.Incident.Spec.Subject.Display = hostile, hostile
 		m.Incident.Status.Title, m.Incident.Status.Cause = hostile, hostile
 		m.Incident.Status.Causes = []v1alpha1.Cause{{Sentence: hostile, Object: v1alpha1.CauseObject{Kind: hostile, Name: hostile}}}

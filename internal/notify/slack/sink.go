@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/transport"
@@ -30,7 +31,7 @@ type Options struct {
 	ClusterName string
 	// Buttons puts what people can do into the head; Links are among it.
 	Buttons bool
-	Links   Links
+	Links   links.Grafana
 	// Picture draws what is put into the thread of a new incident; nil for none.
 	Picture Picture
 	// CASecret holds certificate authorities that are trusted besides the system's, for a proxy that ends TLS; without

@@ -25,6 +25,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/interact"
+	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/slack"
@@ -81,7 +82,7 @@ func newRig(t *testing.T, allow v1alpha1.SlackPermissions) *rig {
 	r := &rig{t: t, Server: server, api: web.URL + "/api/"}
 	bot := secret(t, botToken)
 	r.sink = slack.New(slack.Options{Channel: "#prod", Token: bot, APIURL: r.api, ClusterName: "prod-eu", Buttons: true,
-		Links: slack.Links{Grafana: "https://grafana.example.com", Prefix: "kubebot-"}})
+		Links: links.Grafana{URL: "https://grafana.example.com", Prefix: "kubebot-"}})
 	r.app = &App{APIURL: r.api, Receivers: []*Receiver{{Name: "oncall", Token: bot, Allow: allow}}}
 
 	scheme := runtime.NewScheme()

@@ -1,0 +1,44 @@
+package enrich
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/links"
+)
+
+const (
+	// shownBefore and shownAfter the alarm are what links show.
+	shownBefore, shownAfter = 30 * time.Minute, time.Hour
+	// maxURL is how long the address of a link may be.
+	maxURL = 2048
+)
+
+// links lead to where a person sees the evidence of a cause: the dashboard of its workload, service or node, and the traces
+// where telemetry knows it.
+func (a *Analyst) links(q Question, c candidate, t telemetry) []v1alpha1.CauseLink {
+	w := links.Window{From: q.Alarm.Add(-shownBefore), To: q.Alarm.Add(shownAfter)}
+	var out []v1alpha1.CauseLink
+	add := func(title, address string) {
+		if address != "" && len(address) <= maxURL {
+			out = append(out, v1alpha1.CauseLink{Title: title, URL: address})
+		}
+	}
+	switch {
+	case c.object.Kind == "Node":
+		add("Dashboard", a.Grafana.Node(c.object.Name, w))
+		return out
+	case c.object.APIVersion == "": // known from telemetry alone
+		add("Dashboard", a.Grafana.Service(c.service, w))
+	case c.detector == fromTelemetryAlone:
+		add("Dashboard", a.Grafana.Workload(c.namespace, c.object.Name, w))
+	case c.namespace != "":
+		add("Dashboard", a.Grafana.Workload(c.namespace, c.workload, w))
+	}
+	known := t.called[c.service] || slices.ContainsFunc(c.evidence, func(e v1alpha1.CauseEvidence) bool { return e.From == v1alpha1.EvidenceTraces })
+	if known && slices.ContainsFunc(a.Sources, func(s Source) bool { return s.Name() == SourceJaeger }) {
+		add("Traces", a.Grafana.Traces(c.service, w))
+	}
+	return out
+}
