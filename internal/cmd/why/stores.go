@@ -9,12 +9,9 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -27,54 +24,6 @@ import (
 	"github.com/kubebot/kubebot/internal/rca/detectors"
 	"github.com/kubebot/kubebot/internal/rca/weights"
 )
-
-// kindIncident is the kind of Incidents on the command line.
-const kindIncident = "Incident"
-
-// question returns what is asked: that of an Incident, that of the open Incident about the object, that of --since, or
-// only about the object's present state. The Incident is nil where there is none.
-func question(ctx context.Context, o Options, now time.Time) (enrich.Question, *v1alpha1.Incident, error) {
-	q := enrich.Question{Subject: o.Object, Now: now, Alarm: now}
-	if o.Since > 0 {
-		q.Alarm, q.Troubled = now.Add(-o.Since), true
-		return q, nil, nil
-	}
-	reader, err := incidents(o.Config)
-	if err != nil {
-		return q, nil, err
-	}
-	if o.Object.Kind == kindIncident {
-		inc := &v1alpha1.Incident{}
-		if err := reader.Get(ctx, client.ObjectKey{Namespace: o.Object.Namespace, Name: o.Object.Name}, inc); err != nil {
-			return q, nil, fmt.Errorf("read incident/%s in namespace %q: %w", o.Object.Name, o.Object.Namespace, err)
-		}
-		return enrich.QuestionOf(inc, now), inc, nil
-	}
-	var list v1alpha1.IncidentList
-	err = reader.List(ctx, &list, client.MatchingFields{"spec.subject.kind": o.Object.Kind, "spec.subject.namespace": o.Object.Namespace, "spec.subject.name": o.Object.Name})
-	if err != nil {
-		return q, nil, nil // no KubeBot in the cluster, or no right to see its Incidents: the state of objects answers
-	}
-	for i := range list.Items {
-		if s := list.Items[i].Status.State; s == v1alpha1.IncidentOpen || s == v1alpha1.IncidentAcknowledged {
-			return enrich.QuestionOf(&list.Items[i], now), &list.Items[i], nil
-		}
-	}
-	return q, nil, nil
-}
-
-// incidents reads Incidents and KubeBots.
-func incidents(config *rest.Config) (client.Client, error) {
-	scheme := runtime.NewScheme()
-	if err := v1alpha1.AddToScheme(scheme); err != nil {
-		return nil, fmt.Errorf("make client: %w", err)
-	}
-	c, err := client.New(config, client.Options{Scheme: scheme})
-	if err != nil {
-		return nil, fmt.Errorf("make client: %w", err)
-	}
-	return c, nil
-}
 
 // analyst makes what answers. Stores of telemetry are read only where the question has a time of alarm: without one,
 // nothing says what is normal.
@@ -107,7 +56,7 @@ func locate(ctx context.Context, o Options) ([]enrich.Source, []diagnosis.Unread
 	}
 	addresses, tenant := [3]string{o.Prometheus, o.Loki, o.Jaeger}, o.LokiTenant
 	if addresses == [3]string{} {
-		kb, err := kubebot(ctx, o.Config)
+		kb, err := kubebot(ctx, o)
 		if err != nil {
 			return nil, []diagnosis.Unread{{Kind: "Telemetry", Reason: err.Error()}}, nil
 		}
@@ -138,19 +87,19 @@ func locate(ctx context.Context, o Options) ([]enrich.Source, []diagnosis.Unread
 }
 
 // kubebot returns the KubeBot of the cluster: the oldest.
-func kubebot(ctx context.Context, config *rest.Config) (*v1alpha1.KubeBot, error) {
-	c, err := incidents(config)
+func kubebot(ctx context.Context, o Options) (*v1alpha1.KubeBot, error) {
+	c, err := incidents(o.Config)
 	if err != nil {
 		return nil, err
 	}
-	var list v1alpha1.KubeBotList
-	switch err := c.List(ctx, &list); {
+	var all v1alpha1.KubeBotList
+	switch err := list(ctx, c, o.Home, &all); {
 	case apierrors.IsForbidden(err):
 		return nil, errors.New("you may not see which KubeBot there is; name the stores by --prometheus, --loki and --jaeger")
-	case err != nil, len(list.Items) == 0:
+	case err != nil, len(all.Items) == 0:
 		return nil, errors.New("there is no KubeBot in the cluster; name the stores by --prometheus, --loki and --jaeger")
 	}
-	kb := slices.MinFunc(list.Items, older)
+	kb := slices.MinFunc(all.Items, older)
 	return &kb, nil
 }
 

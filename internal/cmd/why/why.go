@@ -41,6 +41,8 @@ type Options struct {
 	// Prometheus, Loki and Jaeger are base URLs; without any of them they are those of the cluster's KubeBot, reached
 	// through the API server. LokiTenant is sent as X-Scope-OrgID.
 	Prometheus, Loki, LokiTenant, Jaeger string
+	// Home is the namespace of the KubeBot, where those of all namespaces may not be listed.
+	Home string
 	// Save is a file that takes what the engine saw.
 	Save string
 	// Timeout bounds the whole answer.
@@ -115,6 +117,7 @@ func Command() *cobra.Command {
 	f.StringVar(&o.Loki, "loki", "", "URL of Loki (default that of the cluster's KubeBot)")
 	f.StringVar(&o.LokiTenant, "loki-tenant", "", "tenant of Loki")
 	f.StringVar(&o.Jaeger, "jaeger", "", "URL of Jaeger (default that of the cluster's KubeBot)")
+	f.StringVar(&o.Home, "kubebot-namespace", "kubebot", "namespace of the KubeBot, for those who may not list all namespaces")
 	f.StringVar(&o.Save, "save", "", "file that takes what the engine saw, for kubebot rca and kubebot train")
 	f.BoolVar(&o.Check, "check", false, "check the fixes by server-side dry runs with your own rights")
 	return c
@@ -158,7 +161,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
-	q, inc, err := question(ctx, o, time.Now())
+	q, inc, hidden, err := question(ctx, o, client, time.Now())
 	if err != nil {
 		return err
 	}
@@ -174,7 +177,7 @@ func Run(ctx context.Context, o Options) error {
 		return found.Err
 	}
 	a := answer(q, found, inc)
-	a.Unread = append(a.Unread, unread...)
+	a.Unread = slices.Concat(a.Unread, hidden, unread)
 	if o.Save != "" {
 		if err := save(o.Save, found, inc); err != nil {
 			return err

@@ -37,6 +37,28 @@ type Options struct {
 // Facts reads what is to know about an object. The object's APIVersion may be empty. It returns an error only if the
 // object itself can't be read.
 func Facts(ctx context.Context, client kubernetes.Interface, subject diagnosis.Object, o Options) (*diagnosis.Facts, error) {
+	r := newReader(client, subject, o)
+	if err := r.resolve(ctx); err != nil {
+		return nil, err
+	}
+	r.lists(ctx)
+	r.choosePods()
+	r.details(ctx)
+	r.sort()
+	return r.facts, nil
+}
+
+// Workload finds the workload behind an object, such as the Deployment of a pod or of what a Service selects. Where there
+// is none it is one that does not exist.
+func Workload(ctx context.Context, client kubernetes.Interface, subject diagnosis.Object, o Options) (diagnosis.Workload, error) {
+	r := newReader(client, subject, o)
+	if err := r.resolve(ctx); err != nil {
+		return diagnosis.Workload{}, err
+	}
+	return r.facts.Workload, nil
+}
+
+func newReader(client kubernetes.Interface, subject diagnosis.Object, o Options) *reader {
 	if o.SourceTimeout == 0 {
 		o.SourceTimeout = 2 * time.Second
 	}
@@ -46,18 +68,10 @@ func Facts(ctx context.Context, client kubernetes.Interface, subject diagnosis.O
 	if o.MaxObjects == 0 {
 		o.MaxObjects = maxObjects
 	}
-	r := &reader{
+	return &reader{
 		client: client, metadata: o.Metadata, timeout: o.SourceTimeout, most: o.MaxObjects,
 		facts: &diagnosis.Facts{Now: o.Now(), Subject: subject, Troubled: o.Troubled},
 	}
-	if err := r.resolve(ctx); err != nil {
-		return nil, err
-	}
-	r.lists(ctx)
-	r.choosePods()
-	r.details(ctx)
-	r.sort()
-	return r.facts, nil
 }
 
 // reader reads one set of facts.
