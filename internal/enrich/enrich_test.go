@@ -252,6 +252,19 @@ func TestANodeIsTroubledByWhatWorkloadsUse(t *testing.T) {
 			t.Errorf("%s: got %+v, want one cause of %d %%", kind, got, want)
 		}
 	}
+	workload := diagnosis.Object{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "checkout"}
+	diagnoses := []Diagnosis{
+		{Facts: &diagnosis.Facts{Now: noon, Subject: q.Subject}, Findings: []diagnosis.Finding{
+			{Detector: "node", Kind: diagnosis.KindMemory, Object: q.Subject, Score: diagnosis.ScoreStrong, Sentence: "Node node-a is short of memory"}}},
+		{Facts: &diagnosis.Facts{Now: noon, Subject: workload}, Findings: []diagnosis.Finding{
+			{Detector: "certificate", Kind: diagnosis.KindCertificate, Object: workload, Score: diagnosis.ScoreCertain, Sentence: "A certificate that is presented to Deployment checkout has expired"},
+			{Detector: "oom", Kind: diagnosis.KindMemory, Object: workload, Score: diagnosis.ScorePossible, Sentence: "Container checkout used more memory than its limit"}}},
+	}
+	var got []string
+	for _, cause := range told(q, diagnoses, nil, collect(nil)) {
+		got = append(got, cause.Sentence)
+	}
+	assert.Equal(t, []string{"Node node-a is short of memory", "Container checkout used more memory than its limit"}, got)
 }
 
 func TestStatusIsBoundedAndMasked(t *testing.T) {

@@ -96,11 +96,15 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 	return all[:min(len(all), maxCauses)]
 }
 
-// fromObjects are the findings of one diagnosis; a rollout near the alarm joins what it explains.
+// fromObjects are the findings of one diagnosis; a rollout near the alarm joins what it explains. What is wrong with a
+// workload is no cause of trouble of the node that it runs on, unless it is what it uses of it.
 func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 	var out []candidate
 	workload := workloadIn(d)
 	for _, f := range d.Findings {
+		if q.Subject.Kind == "Node" && f.Object.Kind != "Node" && !slices.Contains(ofNodes, rca.Kind(f.Kind)) {
+			continue
+		}
 		c := candidate{
 			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, namespace: workload.Namespace, kind: f.Kind, detector: f.Detector, score: f.Score,
 			sentence: f.Sentence, field: f.Field, fix: f.Fix, symptom: f.Symptom, path: d.Path,
