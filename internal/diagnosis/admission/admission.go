@@ -4,6 +4,8 @@ package admission
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 )
@@ -11,11 +13,14 @@ import (
 // Detector finds rejections by admission.
 var Detector = diagnosis.Detector{Name: "admission", Doc: "admission webhooks and policies that reject pods, or that can't be reached", Detect: detect}
 
+// Messages have several lines: Kyverno and Gatekeeper write each violation on one of its own.
 var (
-	unreached = regexp.MustCompile(`failed calling webhook "([^"]+)": (.*)$`)
-	webhook   = regexp.MustCompile(`https?://([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+)?:(\d+)[^"]*"?: (.*)$`)
-	denied    = regexp.MustCompile(`admission webhook "([^"]+)" denied the request(?: without explanation)?:? ?(.*)$`)
-	policy    = regexp.MustCompile(`ValidatingAdmissionPolicy '([^']+)'.* denied request: (.*)$`)
+	unreached = regexp.MustCompile(`(?s)failed calling webhook "([^"]+)": (.*)$`)
+	webhook   = regexp.MustCompile(`(?s)https?://([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+)?:(\d+)[^"]*"?: (.*)$`)
+	denied    = regexp.MustCompile(`(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:?(.*)$`)
+	policy    = regexp.MustCompile(`(?s)ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)$`)
+	// preamble is how Kyverno begins: it names the pod, which is another each time.
+	preamble = regexp.MustCompile(`^\s*resource \S+ was blocked due to the following policies\s*`)
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -23,14 +28,23 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	for _, e := range f.Creations() {
 		base := diagnosis.Finding{Kind: diagnosis.KindConfig, Score: diagnosis.ScoreCertain, Evidence: []string{diagnosis.EventEvidence(&e)}}
 		if m := unreached.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, unreachable(f, base, m[1], m[2]))
+			out = appendNew(out, unreachable(f, base, m[1], m[2]))
 		} else if m := denied.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, refused(f, base, "Admission webhook "+m[1], m[2]))
+			out = appendNew(out, refused(f, base, "Admission webhook "+m[1], m[2]))
 		} else if m := policy.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, refused(f, base, "ValidatingAdmissionPolicy "+m[1], m[2]))
+			out = appendNew(out, refused(f, base, "ValidatingAdmissionPolicy "+m[1], m[2]))
 		}
 	}
 	return out
+}
+
+// appendNew adds a finding unless a later event told of the same webhook or policy: messages name pods and addresses, so
+// that the same trouble reads differently each time.
+func appendNew(found []diagnosis.Finding, x diagnosis.Finding) []diagnosis.Finding {
+	if slices.ContainsFunc(found, func(o diagnosis.Finding) bool { return o.Field == x.Field && o.Value == x.Value }) {
+		return found
+	}
+	return append(found, x)
 }
 
 func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) diagnosis.Finding {
@@ -44,7 +58,10 @@ func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) di
 		where = fmt.Sprintf(" at Service %s/%s port %s", m[2], m[1], m[3])
 		why = m[4]
 		out.Object = diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: m[2], Name: m[1]}
-		out.Fix.Commands = append([]string{diagnosis.Kubectl(m[2], "get", "service,endpointslices", "-l", "kubernetes.io/service-name="+m[1])}, out.Fix.Commands...)
+		out.Fix.Commands = append([]string{
+			diagnosis.Kubectl(m[2], "get", "service", m[1], "-o", "wide"),
+			diagnosis.Kubectl(m[2], "get", "endpointslices", "-l", "kubernetes.io/service-name="+m[1]),
+		}, out.Fix.Commands...)
 	}
 	out.Sentence = fmt.Sprintf("Admission webhook %s can't be reached%s (%s), so %s can't make its pods", name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
 	return out
@@ -52,10 +69,10 @@ func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) di
 
 func refused(f *diagnosis.Facts, out diagnosis.Finding, who, why string) diagnosis.Finding {
 	out.Object, out.Field, out.Value = f.Workload.Object, "spec.template", who
-	if why == "" {
+	if why = strings.TrimSpace(preamble.ReplaceAllString(why, "")); why == "" {
 		why = "it gives no reason"
 	}
-	out.Sentence = fmt.Sprintf("%s rejects the pods of %s: %s", who, f.Workload.Object, diagnosis.Shorten(why, 240))
+	out.Sentence = strings.TrimSuffix(fmt.Sprintf("%s rejects the pods of %s: %s", who, f.Workload.Object, diagnosis.Shorten(why, 240)), ".")
 	out.Fix = diagnosis.Fix{Explanation: "Change the pod template as the message asks.", Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
 	return out
 }
