@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,16 +28,28 @@ type call struct {
 	endpoint logline.Endpoint
 	evidence string
 	score    float64
+	// line of the log; empty for a setting.
+	line string
 }
+
+// dns is the port of the DNS.
+const dns = 53
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	if len(f.Policies) == 0 || len(f.Pods) == 0 {
 		return nil
 	}
 	from := &f.Pods[0]
+	if from.Spec.HostNetwork { // policies do not hold for the node's network
+		return nil
+	}
 	var out []diagnosis.Finding
 	for _, c := range callsOf(f) {
-		if x, ok := check(f, from, c); ok {
+		find := check
+		if calls.Service(f, c.endpoint.Host) == nil {
+			find = leaves
+		}
+		if x, ok := find(f, from, c); ok {
 			out = append(out, x)
 		}
 	}
@@ -47,12 +61,12 @@ func callsOf(f *diagnosis.Facts) []call {
 	seen := map[string]bool{}
 	for _, c := range calls.Of(f, logline.ClassTimeout, logline.ClassRefused) {
 		seen[c.Endpoint.Host] = true
-		out = append(out, call{c.Endpoint, c.Evidence(), diagnosis.ScoreStrong})
+		out = append(out, call{c.Endpoint, c.Evidence(), diagnosis.ScoreStrong, c.Line})
 	}
 	for _, container := range f.Workload.Template.Spec.Containers {
 		for _, e := range container.Env {
 			if to, ok := address(e.Value); ok && !seen[to.Host] {
-				out = append(out, call{to, fmt.Sprintf("environment variable %s of container %s is %s", e.Name, container.Name, to), diagnosis.ScorePossible})
+				out = append(out, call{to, fmt.Sprintf("environment variable %s of container %s is %s", e.Name, container.Name, to), diagnosis.ScorePossible, ""})
 			}
 		}
 	}
@@ -82,7 +96,7 @@ func check(f *diagnosis.Facts, from *corev1.Pod, c call) (diagnosis.Finding, boo
 		return diagnosis.Finding{}, false
 	}
 	to := behind(f, s)
-	if to == nil {
+	if to == nil || to.Spec.HostNetwork {
 		return diagnosis.Finding{}, false
 	}
 	port, ok := target(s, to, c.endpoint.Port)
@@ -171,50 +185,58 @@ func allow(f *diagnosis.Facts, policy diagnosis.Object, direction networkingv1.P
 		list:    []any{map[string]any{"podSelector": map[string]any{"matchLabels": stable}}},
 		"ports": []any{map[string]any{"protocol": port.Protocol, "port": port.Number}},
 	}
-	op := diagnosis.Operation{Op: "add", Path: "/spec/" + side + "/-", Value: rule}
+	return diagnosis.FixBy("Allow the call by a rule of its own, if it is meant to be.", []diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, side, rule))})
+}
+
+// adds is the operation that adds a rule to a side of a policy, which may have none yet.
+func adds(f *diagnosis.Facts, policy diagnosis.Object, side string, rule map[string]any) diagnosis.Operation {
 	for i := range f.Policies {
 		p := &f.Policies[i]
 		if p.Name == policy.Name && (side == "ingress" && len(p.Spec.Ingress) == 0 || side == "egress" && len(p.Spec.Egress) == 0) {
-			op.Path, op.Value = "/spec/"+side, []any{rule}
+			return diagnosis.Operation{Op: "add", Path: "/spec/" + side, Value: []any{rule}}
 		}
 	}
-	return diagnosis.FixBy("Allow the call by a rule of its own, if it is meant to be.", []diagnosis.Patch{diagnosis.JSONPatch(policy, op)})
+	return diagnosis.Operation{Op: "add", Path: "/spec/" + side + "/-", Value: rule}
 }
 
-// names finds policies that cut the look-up of names: no egress rule has port 53, and the log shows failing look-ups.
+var (
+	// unanswered is a look-up without an answer. That a name does not exist is an answer: the DNS was reached.
+	unanswered = regexp.MustCompile(`(?i)i/o timeout|deadline exceeded|timed out|EAI_AGAIN|temporary failure in name resolution`)
+	// rejected is what some network plugins make of a cut, but also a DNS without pods.
+	rejected = regexp.MustCompile(`(?i)connection refused`)
+	asked    = regexp.MustCompile(`lookup \S+ on (\S+):53: `)
+)
+
+// names finds policies that cut the look-up of names: no egress rule leads to the DNS, and the log shows look-ups without
+// an answer.
 func names(f *diagnosis.Facts, from *corev1.Pod) []diagnosis.Finding {
 	failed := calls.Of(f, logline.ClassDNS)
-	if len(failed) == 0 {
-		return nil
+	i := slices.IndexFunc(failed, func(c calls.Call) bool { return unanswered.MatchString(c.Line) || rejected.MatchString(c.Line) })
+	if i < 0 || slices.ContainsFunc(f.Services, isDNS) {
+		return nil // no silence, or the DNS is in the namespace itself
 	}
-	var cut []string
-	for i := range f.Policies {
-		p := &f.Policies[i]
-		if !applies(p, networkingv1.PolicyTypeEgress) || !matches(&p.Spec.PodSelector, from.Labels) {
-			continue
-		}
-		for _, r := range p.Spec.Egress {
-			if anyPort(r.Ports, nil, Port{53, corev1.ProtocolUDP}) {
-				return nil // where to is another question
-			}
-		}
-		cut = append(cut, p.Name)
+	to := Elsewhere{Inside: true, Outside: true, Port: Port{dns, corev1.ProtocolUDP}, Cluster: addresses(f, from)}
+	if m := asked.FindStringSubmatch(failed[i].Line); m != nil {
+		to.Address = net.ParseIP(m[1])
 	}
+	cut := CutElsewhere(f.Policies, from, to)
 	if len(cut) == 0 {
 		return nil
 	}
 	x := diagnosis.Finding{
 		Kind: diagnosis.KindNetwork, Object: object(f, cut[0]), Field: "spec.egress", Value: "port 53", Score: diagnosis.ScoreStrong,
-		Sentence: fmt.Sprintf("NetworkPolicy %s does not allow %s to ask the DNS: no egress rule has port 53", strings.Join(cut, " and "), f.Workload.Object),
-		Evidence: []string{failed[0].Evidence()},
+		Sentence: fmt.Sprintf("NetworkPolicy %s does not allow %s to ask the DNS: no egress rule leads to its port 53", strings.Join(cut, " and "), f.Workload.Object),
+		Evidence: []string{failed[i].Evidence()},
 	}
-	rule := map[string]any{"ports": []any{map[string]any{"protocol": "UDP", "port": 53}, map[string]any{"protocol": "TCP", "port": 53}}}
-	op := diagnosis.Operation{Op: "add", Path: "/spec/egress/-", Value: rule}
-	for i := range f.Policies {
-		if f.Policies[i].Name == cut[0] && len(f.Policies[i].Spec.Egress) == 0 {
-			op.Path, op.Value = "/spec/egress", []any{rule}
-		}
+	if !unanswered.MatchString(failed[i].Line) {
+		x.Score = diagnosis.ScoreLikely
 	}
-	x.Fix = diagnosis.FixBy("Allow port 53 out.", []diagnosis.Patch{diagnosis.JSONPatch(x.Object, op)})
+	rule := map[string]any{"ports": []any{map[string]any{"protocol": "UDP", "port": dns}, map[string]any{"protocol": "TCP", "port": dns}}}
+	x.Fix = diagnosis.FixBy("Allow port 53 out.", []diagnosis.Patch{diagnosis.JSONPatch(x.Object, adds(f, x.Object, "egress", rule))})
 	return []diagnosis.Finding{x}
+}
+
+// isDNS tells whether a Service has the port of the DNS.
+func isDNS(s corev1.Service) bool {
+	return slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return p.Port == dns })
 }
