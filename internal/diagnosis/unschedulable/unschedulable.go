@@ -3,13 +3,11 @@ package unschedulable
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
@@ -53,6 +51,9 @@ func gated(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 // have dots, with which a reason else ends.
 var counted = regexp.MustCompile(`(\d+) (node\(s\)[^,.{]*\{[^}]*\}|Insufficient [^\s,]+|(?:node\(s\)|Too many|node has)[^,.]*)`)
 
+// affinitySelector is the scheduler's reason for nodes that the pod's own choice leaves out.
+const affinitySelector = "node affinity/selector"
+
 func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Finding {
 	said, _, _ := strings.Cut(message, "preemption:")
 	owner := f.Owner(p)
@@ -68,6 +69,9 @@ func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Find
 		most = max(most, n)
 	}
 	for _, m := range all {
+		if owner.Kind == "DaemonSet" && len(all) > 1 && strings.Contains(m[2], affinitySelector) {
+			continue // each pod is meant for one node, which the others are not
+		}
 		x := one(f, p, owner, base, m[1], strings.TrimRight(m[2], " ."))
 		if n, _ := strconv.Atoi(m[1]); x.Field == tolerations && x.Kind != diagnosis.KindNode && len(all) > 1 {
 			x.Score = besides(x, n < most)
@@ -114,8 +118,8 @@ func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagno
 		out.Kind, out.Field = diagnosis.KindNode, "status.allocatable.pods"
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: no room for one more pod there (status.allocatable.pods)", owner.Object, on)
 		out.Fix = diagnosis.Fix{Explanation: "Add nodes, or lower the number of pods.", Commands: []string{diagnosis.Kubectl("", "get", "nodes")}}
-	case strings.Contains(why, "node affinity/selector"), strings.Contains(why, "node selector"):
-		return selector(f, owner, out, on)
+	case strings.Contains(why, affinitySelector), strings.Contains(why, "node selector"):
+		return selector(f, p, owner, out, on)
 	case strings.Contains(why, "taint"):
 		return taint(f, p, owner, out, why, on)
 	case strings.Contains(why, "anti-affinity"):
@@ -131,7 +135,7 @@ func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagno
 		out.Value = topology(spec)
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s without breaking their spread (topologySpreadConstraints over %s)", owner.Object, on, out.Value)
 		out.Fix = diagnosis.Fix{Explanation: "Set whenUnsatisfiable to ScheduleAnyway, raise maxSkew, or label the nodes with the topology key.", Commands: editCommand(f, owner)}
-	case strings.Contains(why, "volume node affinity"):
+	case strings.Contains(why, "volume node affinity"), strings.Contains(why, "PersistentVolume's node affinity"):
 		out.Kind, out.Field = diagnosis.KindDisk, "volumes"
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their volume can be used on another node or zone only (volume node affinity)", owner.Object, on)
 		out.Fix = diagnosis.Fix{Explanation: "Bring a node up where the volume is.", Commands: []string{diagnosis.Kubectl("", "describe", "pv")}}
@@ -230,40 +234,6 @@ func request(p *corev1.Pod, name corev1.ResourceName) resource.Quantity {
 	return sum
 }
 
-// selector names the label that no node has.
-func selector(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, on string) diagnosis.Finding {
-	spec := &owner.Template.Spec
-	out.Field = "affinity.nodeAffinity"
-	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which do not fit their node affinity (affinity.nodeAffinity)", owner.Object, on)
-	out.Fix = diagnosis.Fix{Explanation: "Label a node as the affinity asks, or correct the affinity.", Commands: editCommand(f, owner)}
-	for _, key := range slices.Sorted(maps.Keys(spec.NodeSelector)) {
-		value := spec.NodeSelector[key]
-		if slices.ContainsFunc(f.Nodes, func(n corev1.Node) bool { return n.Labels[key] == value }) {
-			continue
-		}
-		out.Field, out.Value = "nodeSelector", key+"="+value
-		out.Sentence = fmt.Sprintf("No node has the label %s=%s that %s asks for (nodeSelector)", key, value, owner.Object)
-		if !f.Knows("Node") {
-			out.Sentence = fmt.Sprintf("The pods of %s fit no node by their nodeSelector (%s=%s)", owner.Object, key, value)
-		}
-		out.Fix = diagnosis.Fix{Explanation: "Label a node with it, or correct the selector."}
-		if len(f.Nodes) > 0 {
-			out.Fix.Commands = append(out.Fix.Commands, diagnosis.Kubectl("", "label", "node", f.Nodes[0].Name, key+"="+value))
-		}
-		if owner.Kind != "Pod" && owner.Kind != "Job" {
-			patch := diagnosis.JSONPatch(owner.Object, diagnosis.Operation{Op: "remove", Path: owner.SpecPath("/nodeSelector/" + escape(key))})
-			out.Fix.Patches = []diagnosis.Patch{patch}
-			out.Fix.Explanation = "Either of the two: label a node with it, or leave it out of the selector."
-			out.Fix.Commands = append(out.Fix.Commands, patch.Command())
-		}
-		return out
-	}
-	return out
-}
-
-// escape writes a key as part of a JSON pointer.
-func escape(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
-
 const (
 	tolerations = "tolerations"
 	// conditions and roles begin the keys of taints that say a node's trouble, and what a node is for.
@@ -312,9 +282,8 @@ func named(f *diagnosis.Facts, p *corev1.Pod, why string) (corev1.Taint, bool) {
 	var found []corev1.Taint
 	for _, n := range f.Nodes {
 		for _, t := range n.Spec.Taints {
-			tolerated := slices.ContainsFunc(p.Spec.Tolerations, func(x corev1.Toleration) bool { return x.ToleratesTaint(logr.Discard(), &t, true) })
 			known := slices.ContainsFunc(found, func(x corev1.Taint) bool { return x.Key == t.Key && x.Value == t.Value })
-			if t.Effect != corev1.TaintEffectPreferNoSchedule && !tolerated && !known {
+			if keepsOff(&t, p) && !known {
 				found = append(found, t)
 			}
 		}
