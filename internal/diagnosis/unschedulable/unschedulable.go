@@ -122,6 +122,8 @@ func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagno
 		return selector(f, p, owner, out, on)
 	case strings.Contains(why, "taint"):
 		return taint(f, p, owner, out, why, on)
+	case strings.Contains(why, "existing pods"):
+		return keptAway(f, p, owner, out, on)
 	case strings.Contains(why, "anti-affinity"):
 		out.Field = "affinity.podAntiAffinity"
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their anti-affinity (affinity.podAntiAffinity) forbids the pods that run there", owner.Object, on)
@@ -253,7 +255,13 @@ func taint(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diag
 	}
 	out.Value = strings.TrimSuffix(t.Key+"="+t.Value, "=")
 	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s with the taint %s, which they do not tolerate (tolerations)", owner.Object, on, out.Value)
+	if by := setter(t.Key); by != "" {
+		return started(f, out, t.Key, by)
+	}
 	switch {
+	case t.Key == corev1.TaintNodeUnschedulable:
+		out.Kind, out.Field, out.Fix = diagnosis.KindNode, "spec.unschedulable", diagnosis.Fix{}
+		return cordoned(f, owner, out, on)
 	case strings.HasPrefix(t.Key, conditions):
 		out.Kind = diagnosis.KindNode
 		out.Fix.Explanation = "Bring the nodes back: the taint goes with the trouble that it stands for."
@@ -268,6 +276,40 @@ func taint(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diag
 				out.Fix.Commands = []string{diagnosis.Kubectl("", "taint", "node", n.Name, t.Key+":"+string(has.Effect)+"-")}
 				return out
 			}
+		}
+	}
+	return out
+}
+
+// setters are those that put a taint on a node and take it away again, by the taint's key.
+var setters = map[string]string{
+	"node.cloudprovider.kubernetes.io/uninitialized": "the cloud controller manager, when it has set up the node",
+	"node.cloudprovider.kubernetes.io/shutdown":      "the cloud controller manager, when the machine runs again",
+	"karpenter.sh/unregistered":                      "Karpenter, when it has set up the node",
+	"karpenter.sh/disrupted":                         "Karpenter, which is about to replace the node",
+	"ToBeDeletedByClusterAutoscaler":                 "the cluster autoscaler, which is about to remove the node",
+}
+
+// notReady ends the taint that a node has until an agent of its network or storage runs on it: node.cilium.io, ebs.csi.aws.com.
+const notReady = "/agent-not-ready"
+
+// setter says who takes a taint away, and when; empty for a taint that people or the node's own conditions set.
+func setter(key string) string {
+	if domain, ok := strings.CutSuffix(key, notReady); ok {
+		return "the agent of " + domain + ", when it is ready on the node"
+	}
+	return setters[key]
+}
+
+// started is for a taint that is not removed by hand: what takes it away has not done so.
+func started(f *diagnosis.Facts, out diagnosis.Finding, key, by string) diagnosis.Finding {
+	out.Kind = diagnosis.KindNode
+	out.Sentence += "; it is taken away by " + by
+	out.Fix = diagnosis.Fix{Explanation: "Leave the taint, and see why what takes it away has not done so.", Commands: []string{diagnosis.Kubectl("", "get", "nodes", "-o", "wide")}}
+	for _, n := range f.Nodes {
+		if slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == key }) {
+			out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "node", n.Name), diagnosis.Kubectl("", "get", "pods", "-A", "-o", "wide", "--field-selector=spec.nodeName="+n.Name)}
+			break
 		}
 	}
 	return out
@@ -304,8 +346,11 @@ func cordoned(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Findin
 	}
 	out.Value = strings.Join(names, ", ")
 	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which take no new pods (cordoned: spec.unschedulable)", owner.Object, on)
-	if len(names) > 0 {
+	switch {
+	case len(names) == 1:
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled: node %s takes no new pods (cordoned: spec.unschedulable)", owner.Object, out.Value)
+	case len(names) > 1:
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled: nodes %s take no new pods (cordoned: spec.unschedulable)", owner.Object, few(names))
 	}
 	out.Fix.Explanation = "Let the nodes take pods again when their maintenance is over."
 	return out
