@@ -55,10 +55,13 @@ func check(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler) (diagno
 		return out, true
 	}
 	if c := condition(h, autoscalingv2.ScalingActive, corev1.ConditionFalse); c != nil && c.Reason != "ScalingDisabled" {
+		out.Evidence = []string{fmt.Sprintf("condition ScalingActive=False: %s", diagnosis.Shorten(c.Message, 300))}
+		if m := unrequested.FindStringSubmatch(c.Message); m != nil {
+			return withoutRequest(f, h, out, m[1], m[2]), true
+		}
 		out.Field, out.Value = "spec.metrics", c.Reason
 		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s gets no metrics (%s), so %s %s is not scaled", h.Name, c.Reason, target.Kind, target.Name)
-		out.Evidence = []string{fmt.Sprintf("condition ScalingActive=False: %s", diagnosis.Shorten(c.Message, 300))}
-		out.Fix = diagnosis.Fix{Explanation: "Install or repair what serves the metrics (metrics-server or an adapter); a metric in percent also needs a request on each container.",
+		out.Fix = diagnosis.Fix{Explanation: "Install or repair what serves the metrics (metrics-server or an adapter).",
 			Commands: []string{diagnosis.Kubectl("", "get", "apiservices", "v1beta1.metrics.k8s.io"), describe[0]}}
 		return out, true
 	}
