@@ -148,7 +148,8 @@ func failed(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim) bool {
 	return false
 }
 
-// recreate makes the claim anew with a class that exists: the class of a claim can't be changed.
+// recreate makes the claim anew with a class that exists, or that of the volume which it names: the class of a claim can't be
+// changed.
 func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []string, standard string) diagnosis.Fix {
 	name := ""
 	if c.Spec.StorageClassName != nil {
@@ -158,6 +159,11 @@ func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []str
 	if near := diagnosis.Near(name, classes); near != "" {
 		class = near
 	}
+	for i := range f.Volumes {
+		if v := &f.Volumes[i]; v.Name == c.Spec.VolumeName && v.Spec.StorageClassName != "" {
+			class = v.Spec.StorageClassName
+		}
+	}
 	if class == "" {
 		return diagnosis.Fix{Explanation: "Make a storage class with a provisioner, or a PersistentVolume that fits the claim.", Commands: []string{diagnosis.Kubectl("", "get", "storageclass")}}
 	}
@@ -166,13 +172,17 @@ func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []str
 	for _, m := range c.Spec.AccessModes {
 		modes = append(modes, fmt.Sprintf("%q", m))
 	}
-	manifest := fmt.Sprintf(`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{"storageClassName":%q,"accessModes":[%s],"resources":{"requests":{"storage":%q}}}}`,
-		c.Name, c.Namespace, class, strings.Join(modes, ","), size.String())
-	return diagnosis.Fix{
-		Explanation: fmt.Sprintf("Make the claim anew with StorageClass %s (a claim's class can't be changed; this one has no data yet).", class),
-		Commands: []string{
-			diagnosis.Kubectl(f.NS(), "delete", "pvc", c.Name, "--wait=false"),
-			"echo " + diagnosis.Quote(manifest) + " | " + diagnosis.Kubectl("", "apply", "-f", "-"),
-		},
+	named := ""
+	out := diagnosis.Fix{Explanation: fmt.Sprintf("Make the claim anew with StorageClass %s (a claim's class can't be changed; this one has no volume yet, and so no data).", class)}
+	if v := c.Spec.VolumeName; v != "" {
+		named = fmt.Sprintf(`"volumeName":%q,`, v)
+		out.Explanation = fmt.Sprintf("Make the claim anew with StorageClass %s (a claim's class can't be changed). It names PersistentVolume %s: with the reclaim policy Delete the data there go with the claim, so that is set to Retain first.", class, v)
+		out = diagnosis.FixBy(out.Explanation, []diagnosis.Patch{{Object: diagnosis.Object{APIVersion: "v1", Kind: "PersistentVolume", Name: v}, Type: "merge", Body: `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`}})
 	}
+	manifest := fmt.Sprintf(`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{%s"storageClassName":%q,"accessModes":[%s],"resources":{"requests":{"storage":%q}}}}`,
+		c.Name, c.Namespace, named, class, strings.Join(modes, ","), size.String())
+	out.Commands = append(out.Commands,
+		diagnosis.Kubectl(f.NS(), "delete", "pvc", c.Name, "--wait", "--timeout=1m"), // what is still there when it is applied again would go after that
+		"echo "+diagnosis.Quote(manifest)+" | "+diagnosis.Kubectl("", "apply", "-f", "-"))
+	return out
 }
