@@ -49,7 +49,8 @@ type Facts struct {
 	Troubled bool
 
 	Namespace *corev1.Namespace
-	// Pods are the workload's own, Neighbours all others of the namespace.
+	// Pods are the workload's own, Neighbours all others of the namespace; of a node that was asked about, all on it. Then
+	// Budgets are those of all namespaces.
 	Pods, Neighbours []corev1.Pod
 	// ReplicaSets are the Deployment's revisions.
 	ReplicaSets []appsv1.ReplicaSet

@@ -12,6 +12,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -235,6 +236,24 @@ func TestASourceThatFailsIsNamedAndTheRestAnswers(t *testing.T) {
 		t.Errorf("got %v", reasons)
 	}
 	top(t, f, "ConfigMap web-config does not exist in namespace shop; Deployment web mounts it as volume config")
+}
+
+func TestANodeComesWithItsPodsAndAllBudgets(t *testing.T) {
+	on := func(namespace, name, node string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: corev1.PodSpec{NodeName: node}}
+	}
+	client := fake.NewClientset(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-a"}}, &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "pay", Name: "api"}})
+	client.PrependReactor("list", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+		if a.GetNamespace() != "" || a.(clienttesting.ListAction).GetListRestrictions().Fields.String() != "spec.nodeName=node-a" {
+			return true, nil, errors.New("more pods than those of the node are asked for")
+		}
+		return true, &corev1.PodList{Items: []corev1.Pod{*on("shop", "web-1", "node-a"), *on("pay", "api-1", "node-a")}}, nil
+	})
+	f, err := Facts(t.Context(), client, diagnosis.Object{Kind: "Node", Name: "node-a"}, Options{})
+	must(t, err)
+	if len(f.Unread) > 0 || len(f.Pods) != 0 || len(f.Neighbours) != 2 || len(f.Budgets) != 1 {
+		t.Errorf("unread %v, %d own pods, %d on the node, %d budgets", f.Unread, len(f.Pods), len(f.Neighbours), len(f.Budgets))
+	}
 }
 
 func TestASourceThatPanicsIsNamedAndTheRestAnswers(t *testing.T) {

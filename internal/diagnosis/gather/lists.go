@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -134,8 +135,7 @@ func (r *reader) lists(ctx context.Context) {
 	ns := f.Subject.Namespace
 	if ns == "" {
 		var events []corev1.Event
-		cluster = append(cluster, r.nodeEvents(&events))
-		r.all(ctx, cluster)
+		r.all(ctx, append(append(cluster, r.nodeEvents(&events)), r.onNode(f.Subject.Name)...))
 		f.Events = masked(events)
 		return
 	}
@@ -154,6 +154,28 @@ func (r *reader) lists(ctx context.Context) {
 		nodeEvents = nil // they are among the namespace's
 	}
 	f.Events = masked(append(events, nodeEvents...))
+}
+
+// onNode lists the pods of a node and the budgets that may keep them there, of all namespaces.
+func (r *reader) onNode(node string) []source {
+	f, c := r.facts, r.client
+	return []source{
+		into(r, "Pod", &f.Pods, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Pod, string, error) {
+			o.FieldSelector = "spec.nodeName=" + node
+			l, err := c.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
+			if err != nil {
+				return nil, "", err
+			}
+			return l.Items, l.Continue, nil
+		}),
+		into(r, "PodDisruptionBudget", &f.Budgets, func(ctx context.Context, o metav1.ListOptions) ([]policyv1.PodDisruptionBudget, string, error) {
+			l, err := c.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, o)
+			if err != nil {
+				return nil, "", err
+			}
+			return l.Items, l.Continue, nil
+		}),
+	}
 }
 
 // nodeEvents reads the events of nodes, which are kept in the namespace default. Without the right to read them the

@@ -14,7 +14,7 @@ import (
 )
 
 // Detector finds nodes in trouble.
-var Detector = diagnosis.Detector{Name: "node", Doc: "nodes that are not ready, gone or under pressure, and evictions", Detect: detect}
+var Detector = diagnosis.Detector{Name: "node", Doc: "nodes that are not ready, gone, cordoned or under pressure, and evictions", Detect: detect}
 
 var pressures = map[corev1.NodeConditionType]struct {
 	what string
@@ -55,6 +55,9 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			continue
 		}
 		out = append(out, conditions(f, n)...)
+		if f.Subject.Kind == "Node" && n.Spec.Unschedulable {
+			out = append(out, cordoned(f, n))
+		}
 	}
 	return out
 }
@@ -78,6 +81,25 @@ func gone(f *diagnosis.Facts, name string) diagnosis.Finding {
 		Fix: diagnosis.Fix{Explanation: "Delete the pods that are still bound to the node, so that they are made elsewhere.",
 			Commands: []string{diagnosis.Kubectl(f.NS(), "delete", "pods", "--field-selector=spec.nodeName="+name, "--force", "--grace-period=0")}},
 	}
+}
+
+// cordoned is told of a node that was asked about: a workload's pods that run there stay.
+func cordoned(f *diagnosis.Facts, n *corev1.Node) diagnosis.Finding {
+	out := diagnosis.Finding{
+		Kind: diagnosis.KindNode, Object: object(n.Name), Field: "spec.unschedulable", Value: "true", Score: diagnosis.ScoreLikely,
+		Sentence: fmt.Sprintf("Node %s takes no new pods (cordoned: spec.unschedulable)", n.Name),
+		Evidence: []string{"spec.unschedulable is true"},
+		Fix:      diagnosis.Fix{Explanation: "Let the node take pods again when its maintenance is over.", Commands: []string{diagnosis.Kubectl("", "uncordon", n.Name)}},
+	}
+	if f.Troubled {
+		out.Score = diagnosis.ScorePossible // an alert has another cause, for which somebody may have cordoned it
+	}
+	for _, t := range n.Spec.Taints {
+		if t.Key == corev1.TaintNodeUnschedulable && t.TimeAdded != nil {
+			out.Evidence[0] += " since " + f.Age(t.TimeAdded.Time)
+		}
+	}
+	return out
 }
 
 func conditions(f *diagnosis.Facts, n *corev1.Node) []diagnosis.Finding {
