@@ -38,16 +38,24 @@ func selector(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out d
 	if affinity == nil && len(wanted) > 0 {
 		out.Field, out.Value = "nodeSelector", pairs(wanted)
 	}
+	asks, all := affinity != nil || len(wanted) > 0, f.Knows("Node")
+	if asks && len(fitting) > 0 {
+		out.Score = diagnosis.ScorePossible // what keeps the pods off those is another reason
+	}
 	switch key := missing(f, wanted); {
-	case len(fitting) > 0 && (affinity != nil || len(wanted) > 0):
+	case asks && all && len(fitting) > 0:
 		return narrowed(f, owner, out, fitting)
 	case key != "":
 		return missingLabel(f, p, owner, out, key, wanted)
-	case len(having) == 0 && len(wanted) > 0:
+	case all && len(having) == 0 && len(wanted) > 0:
 		return apart(f, owner, out, wanted)
 	}
-	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which do not fit their node affinity (affinity.nodeAffinity)", owner.Object, on)
-	out.Fix = diagnosis.Fix{Explanation: "Label a node as the affinity asks, or correct the affinity.", Commands: editCommand(f, owner)}
+	what := "affinity"
+	if out.Value != "" {
+		what = "selector"
+	}
+	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which do not fit their node %s (%s)", owner.Object, on, what, strings.TrimSpace(out.Field+" "+out.Value))
+	out.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Label a node as the %[1]s asks, or correct the %[1]s.", what), Commands: editCommand(f, owner)}
 	return out
 }
 
@@ -110,9 +118,8 @@ func few(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// narrowed is for pods that some nodes fit: what keeps them off those is another reason.
+// narrowed is for pods that some nodes fit.
 func narrowed(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, fitting []string) diagnosis.Finding {
-	out.Score = diagnosis.ScorePossible
 	by := out.Field
 	if out.Value != "" {
 		by += " " + out.Value
