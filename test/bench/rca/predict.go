@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/kubebot/kubebot/internal/rca"
@@ -21,6 +22,8 @@ type prediction struct {
 	Seconds float64 `json:"seconds"`
 	// Abstained says that the engine found nothing that stands out; the ranking is then only a hint.
 	Abstained bool `json:"abstained"`
+	// Error says why a case could not be analysed; its ranking is then empty.
+	Error string `json:"error,omitempty"`
 }
 
 type entry struct {
@@ -30,7 +33,8 @@ type entry struct {
 	Score   float64  `json:"score"`
 }
 
-// predict ranks the causes of every blind case. Seconds cover reading the files, the snapshot and the analysis.
+// predict ranks the causes of every blind case, and fails after the last one if any could not be read. Seconds cover
+// reading the files, the snapshot and the analysis.
 func predict(data, out string) error {
 	cases, err := dataset.ReadCases(data, "cases_blind.json", false)
 	if err != nil {
@@ -55,20 +59,13 @@ func predict(data, out string) error {
 	}
 	buf := bufio.NewWriter(w)
 	enc := json.NewEncoder(buf)
-	failed := 0
+	var unread []string
 	for _, c := range cases {
-		start := time.Now()
-		r, err := analyse(data, c, engine)
-		if err != nil { // one unreadable case must not cost the others
-			fmt.Fprintln(os.Stderr, err)
-			failed++
-			continue
+		p := predicted(data, c, engine)
+		if p.Error != "" { // one unreadable case must not cost the others
+			fmt.Fprintln(os.Stderr, p.Error)
+			unread = append(unread, c.ID)
 		}
-		p := prediction{Case: c.ID, Abstained: r.Abstained, Ranking: []entry{}}
-		for _, cause := range r.Causes {
-			p.Ranking = append(p.Ranking, entry{cause.Workload, cause.Kind, cause.Region, cause.Score})
-		}
-		p.Seconds = time.Since(start).Seconds()
 		if err := enc.Encode(p); err != nil {
 			return fmt.Errorf("write predictions: %w", err)
 		}
@@ -76,10 +73,27 @@ func predict(data, out string) error {
 	if err := buf.Flush(); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
-	if failed > 0 && failed == len(cases) {
-		return fmt.Errorf("none of %d cases could be read", failed)
+	if len(unread) > 0 {
+		return fmt.Errorf("%d of %d cases could not be analysed: %s", len(unread), len(cases), strings.Join(unread, ", "))
 	}
 	return nil
+}
+
+// predicted is the line of a case; one that can't be analysed has an empty ranking, which scores as wrong.
+func predicted(data string, c dataset.Case, engine *rca.Engine) prediction {
+	start := time.Now()
+	p := prediction{Case: c.ID, Abstained: true, Ranking: []entry{}}
+	r, err := analyse(data, c, engine)
+	if err != nil {
+		p.Error = err.Error()
+	} else {
+		p.Abstained = r.Abstained
+		for _, cause := range r.Causes {
+			p.Ranking = append(p.Ranking, entry{cause.Workload, cause.Kind, cause.Region, cause.Score})
+		}
+	}
+	p.Seconds = time.Since(start).Seconds()
+	return p
 }
 
 func analyse(data string, c dataset.Case, engine *rca.Engine) (*rca.Result, error) {

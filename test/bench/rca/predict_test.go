@@ -50,20 +50,31 @@ func petshop(t *testing.T) string {
 	return dir
 }
 
-func TestPredictionsSurviveABrokenCase(t *testing.T) {
+func TestABrokenCaseCostsNoOtherAndIsSaid(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	if err := predict(petshop(t), out); err != nil {
-		t.Fatal(err)
+	err := predict(petshop(t), out)
+	if err == nil || !strings.Contains(err.Error(), "1 of 2 cases could not be analysed: broken") {
+		t.Errorf("error %v, want one that names the case", err)
 	}
 	b, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var p prediction
-	if err := json.Unmarshal(b, &p); err != nil {
-		t.Fatalf("%v in %s", err, b)
+	var got []prediction
+	for line := range strings.Lines(string(b)) {
+		var p prediction
+		if err := json.Unmarshal([]byte(line), &p); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		got = append(got, p)
 	}
-	if p.Case != "slow" || len(p.Ranking) == 0 || p.Ranking[0].Service != "shop" || p.Seconds <= 0 {
+	if len(got) != 2 {
+		t.Fatalf("%d predictions, want a line for each case", len(got))
+	}
+	if p := got[0]; p.Case != "broken" || p.Ranking == nil || len(p.Ranking) > 0 || !p.Abstained || p.Error == "" {
+		t.Errorf("prediction %+v, want an empty ranking and why", p)
+	}
+	if p := got[1]; p.Case != "slow" || len(p.Ranking) == 0 || p.Ranking[0].Service != "shop" || p.Seconds <= 0 || p.Error != "" {
 		t.Errorf("prediction %+v, want shop first", p)
 	}
 }
