@@ -62,6 +62,7 @@ func nezhaFolder(t *testing.T) (string, Case) {
 	}
 	write(t, filepath.Join(dir, "day/metric/back-cc-dd_metric.csv.gz"), m.String())
 	write(t, filepath.Join(dir, "day/metric/source_50.csv"), "time,timestamp,front_back\n"+time.Unix(start, 0).UTC().Format("2006-01-02 15:04:05 +0000 UTC")+",0,0.5\n")
+	write(t, filepath.Join(dir, "day/metric/dependency.csv"), "Source,Target,Weight\nback,idle,1\n")
 	files := Files{Normal: []string{"day/trace/a.csv.gz"}, Abnormal: []string{"day/trace/a.csv.gz"}}
 	logs := Files{Abnormal: []string{"day/log/a.csv.gz"}}
 	return dir, Case{
@@ -99,6 +100,9 @@ func TestNezhaCaseIsCutToItsWindows(t *testing.T) {
 				t.Errorf("%s has a point at %+v s", sr.Name, p.T-start)
 			}
 		}
+	}
+	if len(s.Edges) != 1 || s.Edges[0].Caller != "front" || s.Edges[0].Callee != "back" {
+		t.Errorf("edges %+v, want none but the one seen within the windows", s.Edges)
 	}
 	if v.Service("idle") == nil || len(s.Candidates) != 3 {
 		t.Error("a candidate without data is missing")
