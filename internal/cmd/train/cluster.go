@@ -234,9 +234,8 @@ func (r *refitter) update(ctx context.Context, incidents []v1alpha1.Incident, al
 			continue
 		}
 		s := keep(answer, said, q.Alarm, engine, m)
-		if _, shown := s.example(inc.Name); !shown {
+		if e, _ := s.example(inc.Name); !e.Shown() {
 			log.Info("Telemetry does not show the cause of a judged Incident", "incident", inc.Name)
-			s.Onsets = nil
 		}
 		all[inc.Name] = &s
 		unknown--

@@ -117,21 +117,32 @@ func newRig(t *testing.T) *rig {
 		record: func(_ context.Context, q enrich.Question) enrich.Answer {
 			r.asked++
 			fault := rcatest.Scenario{StockReturns: true}
-			if q.Subject.Name == "cart" {
+			name, number, _ := strings.Cut(q.Subject.Name, "-")
+			if name == "cart" {
 				fault = rcatest.Scenario{CartNetwork: 80 * time.Millisecond}
 			}
-			return enrich.Answer{Snapshot: fault.Snapshot(), Services: map[string]string{"cart-v2": "cart"}}
+			return enrich.Answer{Snapshot: renamed(t, fault.Snapshot(), name, q.Subject.Name), Services: map[string]string{"cart-v2-" + number: q.Subject.Name}}
 		},
 	}
 	return r
 }
 
-// incident makes one whose cause is judged.
+// renamed gives a workload of a snapshot another name.
+func renamed(t *testing.T, s *rca.Snapshot, from, to string) *rca.Snapshot {
+	t.Helper()
+	var b bytes.Buffer
+	require.NoError(t, s.Write(&b))
+	out, err := rca.ReadSnapshot(bytes.NewReader(bytes.ReplaceAll(b.Bytes(), []byte(`"`+from+`"`), []byte(`"`+to+`"`))))
+	require.NoError(t, err)
+	return out
+}
+
+// incident makes one whose cause is judged. Each is of a workload of its own.
 func (r *rig) incident(n int, said *v1alpha1.CauseJudgement) *v1alpha1.Incident {
 	r.Helper()
-	subject := "stock"
+	subject := fmt.Sprintf("stock-%d", n)
 	if n%2 == 1 {
-		subject = "cart"
+		subject = fmt.Sprintf("cart-%d", n)
 	}
 	inc := &v1alpha1.Incident{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("main-%d", n)},
@@ -147,9 +158,9 @@ func (r *rig) incident(n int, said *v1alpha1.CauseJudgement) *v1alpha1.Incident 
 // right is the right cause of an Incident, by its number.
 func right(n int) *v1alpha1.CauseJudgement {
 	if n%2 == 1 {
-		return &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "cart-v2", Kind: "network"}}
+		return &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: fmt.Sprintf("cart-v2-%d", n), Kind: "network"}}
 	}
-	return &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "stock", Kind: "code"}}
+	return &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: fmt.Sprintf("stock-%d", n), Kind: "code"}}
 }
 
 func (r *rig) documents() map[string]string {
@@ -223,7 +234,7 @@ func TestWeightsAreAdoptedOnlyIfTheyAreBetterAndCanBeRolledBack(t *testing.T) {
 
 	out = r.refit()
 	assert.False(t, out.Adopted)
-	assert.Contains(t, out.Reason, "(0) that the weights in use have not learned from", "what they saw proves nothing")
+	assert.Contains(t, out.Reason, "(0) whose cause telemetry shows and the weights in use have not learned from", "what they saw proves nothing")
 	assert.Equal(t, 12, r.asked, "telemetry is read once: what was measured is kept")
 }
 
@@ -232,7 +243,8 @@ func TestWhatPeopleSayLaterCounts(t *testing.T) {
 	taken, changed, gone := r.incident(0, right(0)), r.incident(1, right(1)), r.incident(2, right(2))
 	elsewhere := r.incident(4, &v1alpha1.CauseJudgement{Correct: &v1alpha1.CorrectedCause{Workload: "moon", Kind: "disk"}})
 	out := r.refit()
-	assert.Equal(t, [2]int{4, 3}, [2]int{out.Judged, out.Usable}, "nothing in the telemetry shows one of them")
+	assert.Equal(t, [2]int{4, 4}, [2]int{out.Judged, out.Usable})
+	assert.Contains(t, out.Reason, "(3)", "nothing in the telemetry shows one of them")
 	say := func(inc *v1alpha1.Incident, c *v1alpha1.CauseJudgement) {
 		inc.Spec.Cause = c
 		require.NoError(t, r.admin.Update(t.Context(), inc))

@@ -40,7 +40,7 @@ type stored struct {
 	Services map[string]string `json:"services,omitempty"`
 	// Signals are those that the snapshot held.
 	Signals string `json:"signals"`
-	// Onsets are the hypotheses; none when telemetry does not show the cause, so that there is nothing to learn.
+	// Onsets are the hypotheses.
 	Onsets []onset `json:"onsets,omitempty"`
 }
 
@@ -88,19 +88,18 @@ func (s *stored) says(j enrich.Judgement) bool {
 
 func (s *stored) service() string { return cmp.Or(s.Services[s.Workload], s.Workload) }
 
-// example is what the fit takes; false when telemetry does not show the cause.
+// example is what a refit takes; false when there is nothing to learn from it: no telemetry, or a cause was rejected that
+// telemetry does not show anyway.
 func (s *stored) example(id string) (training.Example, bool) {
 	e := training.Example{ID: id, Weight: 1, Workload: s.service(), Kind: s.Kind, Wrong: s.Wrong, Signals: s.Signals}
-	shown := false
 	for _, o := range s.Onsets {
 		h := rca.Hypothesis{Onset: o.Step, Late: o.Late}
 		for _, c := range o.Candidates {
 			h.Candidates = append(h.Candidates, rca.Candidate{Workload: c.Workload, Kind: c.Kind, Values: c.Values, Onset: o.Step})
-			shown = shown || c.Workload == e.Workload && c.Kind == e.Kind
 		}
 		e.Hypotheses = append(e.Hypotheses, h)
 	}
-	return e, shown && s.Version == rca.ModelVersion
+	return e, len(e.Hypotheses) > 0 && s.Version == rca.ModelVersion && (!s.Wrong || e.Shown())
 }
 
 func (s *stored) encode() ([]byte, error) {

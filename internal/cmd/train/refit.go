@@ -1,7 +1,9 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,35 +19,46 @@ const (
 	MinIncidents = 10
 	// folds is how many parts the incidents are split into; each part is judged by weights that never saw it.
 	folds = 5
-	// minCalibrating is how many incidents with a known cause the calibration is made anew from: its three numbers need
-	// about ten each.
-	minCalibrating = 30
+	// priorIncidents is how many incidents the scores given before count for in the new calibration: its three numbers
+	// need about ten incidents each.
+	priorIncidents = 10
 )
 
 // attempt fits new weights on top of the old ones and compares both on incidents that neither had seen: the old ones not
 // in their own fit (seen, by ID), the new ones not in the folds that judge them. It returns nil weights when they are not
-// better.
+// better. Incidents whose cause is no candidate teach the weights nothing, but count as wrong for both.
 func attempt(examples []training.Example, old *rca.Model, seen map[string]bool, now time.Time) (*rca.Model, weights.Refit) {
 	r := weights.Refit{At: now.UTC().Truncate(time.Second), Usable: len(examples)}
+	group(examples)
+	var learned []training.Example
+	fresh := 0
 	for i := range examples {
-		examples[i].Groups = []string{fmt.Sprintf("fold:%d", i%folds)}
-		if !seen[examples[i].ID] {
+		e := &examples[i]
+		if e.Shown() {
+			learned = append(learned, *e)
+		}
+		if !seen[e.ID] {
 			r.HeldBack++
+			if e.Shown() {
+				fresh++
+			}
 		}
 	}
-	if r.HeldBack < MinIncidents {
-		r.Reason = fmt.Sprintf("Fewer than %d judged incidents (%d) that the weights in use have not learned from", MinIncidents, r.HeldBack)
+	if fresh < MinIncidents {
+		r.Reason = fmt.Sprintf("Fewer than %d judged incidents (%d) whose cause telemetry shows and the weights in use have not learned from", MinIncidents, fresh)
 		r.HeldBack = 0
 		return nil, r
 	}
 	ds, opts := detectors.All(), training.DefaultOptions
 	opts.Prior = old.Weights // learn on top of what is known
-	unseen := training.LeaveOut(examples, "fold:", ds, opts)
+	unseen := training.LeaveOutOf(learned, examples, foldPrefix, ds, opts)
 	var before, after []int
+	var heldBack []training.Outcome
 	for i := range examples {
 		if !seen[examples[i].ID] {
 			before = append(before, training.Rank(&examples[i], old.Weights).CauseRank)
 			after = append(after, unseen[i].CauseRank)
+			heldBack = append(heldBack, unseen[i])
 		}
 	}
 	was, is := training.Measure(before), training.Measure(after)
@@ -55,37 +68,56 @@ func attempt(examples []training.Example, old *rca.Model, seen map[string]bool, 
 		return nil, r
 	}
 	r.Adopted, r.Reason = true, "Better on held-back incidents than the weights in use before"
-	return &rca.Model{
-		Version: rca.ModelVersion, Command: "kubebot train", Weights: training.Fit(examples, ds, opts),
-		Calibration: calibrate(unseen, old.Calibration), Calibrations: calibrateSets(unseen, old),
+	made := &rca.Model{
+		Version: rca.ModelVersion, Command: "kubebot train", Weights: training.Fit(learned, ds, opts),
 		Figures: map[string]float64{"incidents": float64(len(examples)), "held back": float64(r.HeldBack), "AC@1 before": r.Before, "AC@1 after": r.After},
-	}, r
+	}
+	calibrate(made, unseen, heldBack, old)
+	return made, r
 }
 
-// calibrateSets does the same for each set of signals that has a calibration of its own.
-func calibrateSets(unseen []training.Outcome, old *rca.Model) map[string]rca.Calibration {
-	var out map[string]rca.Calibration
-	for signals, c := range old.Calibrations {
-		if out == nil {
-			out = map[string]rca.Calibration{}
-		}
-		out[signals] = calibrate(slices.DeleteFunc(slices.Clone(unseen), func(o training.Outcome) bool { return o.Example.Signals != signals }), c)
+// foldPrefix begins the groups of examples that are held back together.
+const foldPrefix = "fold:"
+
+// group puts examples into folds of about the same size. Those of one workload and kind of cause share a fold, as they may
+// be the same incident come back.
+func group(examples []training.Example) {
+	alike := map[string][]int{}
+	for i := range examples {
+		key := examples[i].Workload + "\x00" + string(examples[i].Kind)
+		alike[key] = append(alike[key], i)
 	}
-	return out
+	keys := slices.SortedFunc(maps.Keys(alike), func(a, b string) int {
+		return cmp.Or(cmp.Compare(len(alike[b]), len(alike[a])), cmp.Compare(a, b))
+	})
+	var size [folds]int
+	for _, key := range keys {
+		fold := 0
+		for f := range size {
+			if size[f] < size[fold] {
+				fold = f
+			}
+		}
+		for _, i := range alike[key] {
+			examples[i].Groups = []string{fmt.Sprint(foldPrefix, fold)}
+		}
+		size[fold] += len(alike[key])
+	}
 }
 
-// calibrate makes the calibration anew where enough incidents tell how often the leading cause is right.
-func calibrate(unseen []training.Outcome, old rca.Calibration) rca.Calibration {
-	var known []training.Outcome
-	for _, o := range unseen {
-		if !o.Example.Wrong {
-			known = append(known, o)
+// calibrate gives new weights their calibrations: for all snapshots, and for each set of signals that had one of its own.
+// The scores of the old model are the prior, said of incidents that it had not learned from.
+func calibrate(made *rca.Model, unseen, heldBack []training.Outcome, old *rca.Model) {
+	one := func(known []training.Outcome, was rca.Calibration) rca.Calibration {
+		c := training.Recalibrate(known, heldBack, training.Belief(&rca.Model{Weights: old.Weights, Calibration: was}), priorIncidents)
+		c.Abstain = was.Abstain
+		return c
+	}
+	made.Calibration = one(unseen, old.Calibration)
+	for signals, was := range old.Calibrations {
+		if made.Calibrations == nil {
+			made.Calibrations = map[string]rca.Calibration{}
 		}
+		made.Calibrations[signals] = one(slices.DeleteFunc(slices.Clone(unseen), func(o training.Outcome) bool { return o.Example.Signals != signals }), was)
 	}
-	if len(known) < minCalibrating {
-		return old
-	}
-	c := training.Calibrate(known)
-	c.Abstain = old.Abstain
-	return c
 }

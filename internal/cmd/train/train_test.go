@@ -17,6 +17,7 @@ import (
 	"github.com/kubebot/kubebot/internal/rca/rcatest"
 )
 
+// incidents are of as many workloads: each one's name has its number.
 func incidents(t *testing.T, n int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +32,8 @@ func incidents(t *testing.T, n int) string {
 		if err := in.Write(&buf); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.json", i)), buf.Bytes(), 0o600); err != nil {
+		own := bytes.ReplaceAll(buf.Bytes(), []byte(`"`+in.Workload+`"`), fmt.Appendf(nil, `"%s-%d"`, in.Workload, i))
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.json", i)), own, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

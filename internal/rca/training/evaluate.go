@@ -104,11 +104,11 @@ func LeaveOutOf(examples, others []Example, prefix string, detectors []rca.Detec
 	return out
 }
 
-// Figures are the usual measures of a set of ranks (0 counts as not found).
+// Figures are the usual measures of a set of ranks (0 counts as not found). Avg5 is the mean of AC@1 to AC@5.
 type Figures struct {
-	N                  int
-	AC1, AC3, AC5, MRR float64
-	Low, High          float64 // 95 % Wilson interval of AC1
+	N                        int
+	AC1, AC3, AC5, Avg5, MRR float64
+	Low, High                float64 // 95 % Wilson interval of AC1
 }
 
 // Measure computes the figures of ranks.
@@ -130,15 +130,17 @@ func Measure(ranks []int) Figures {
 		}
 		if r <= 5 {
 			f.AC5++
+			f.Avg5 += float64(6-r) / 5
 		}
 	}
 	n := float64(f.N)
-	f.AC1, f.AC3, f.AC5, f.MRR = f.AC1/n, f.AC3/n, f.AC5/n, f.MRR/n
+	f.AC1, f.AC3, f.AC5, f.Avg5, f.MRR = f.AC1/n, f.AC3/n, f.AC5/n, f.Avg5/n, f.MRR/n
 	f.Low, f.High = Wilson(f.AC1, n)
 	return f
 }
 
-// Wilson gives the 95 % score interval of a share (Wilson 1927).
+// Wilson gives the 95 % score interval of a share (Wilson 1927). For a mean of values in 0..1 it is at least as wide as
+// needed: none varies more than a share of the same mean.
 func Wilson(p, n float64) (low, high float64) {
 	const z = 1.96
 	mid := (p + z*z/(2*n)) / (1 + z*z/n)
@@ -155,7 +157,29 @@ const calibrationDepth = 2
 type sample struct {
 	x      [3]float64 // 1, share, raw
 	weight float64
-	right  bool
+	right  float64 // 0..1
+}
+
+func sampleOf(o *Outcome, i int, weight, right float64) sample {
+	return sample{[3]float64{1, rca.ShareLogit(o.Raw[i], o.Raw), o.Raw[i]}, weight, right}
+}
+
+// samples are the leading candidates of outcomes with whether they are right. Where people only said what is wrong, that
+// is known of no other candidate.
+func samples(outcomes []Outcome) []sample {
+	var xs []sample
+	for k := range outcomes {
+		o := &outcomes[k]
+		for i := range min(calibrationDepth, len(o.Raw)) {
+			switch right := o.Example.Right(&o.Ranked[i]); {
+			case right && !o.Example.Wrong:
+				xs = append(xs, sampleOf(o, i, o.Example.Weight, 1))
+			case !right:
+				xs = append(xs, sampleOf(o, i, o.Example.Weight, 0))
+			}
+		}
+	}
+	return xs
 }
 
 // Calibrate fits the logistic map from raw scores to probabilities (Platt scaling) on outcomes of weights that had not
@@ -169,12 +193,43 @@ const ridge = 0.1
 
 // CalibrateOn is Calibrate with a pull to another calibration, of the given strength: few outcomes change it little.
 func CalibrateOn(outcomes []Outcome, center rca.Calibration, strength float64) rca.Calibration {
-	var xs []sample
-	for _, o := range outcomes {
+	return calibrate(samples(outcomes), center, strength)
+}
+
+// Believed says how probable other weights, with their own calibration, hold a candidate of an example.
+type Believed func(e *Example, c *rca.Candidate) float64
+
+// Belief is what a model holds of the candidates of incidents with the same signals.
+func Belief(m *rca.Model) Believed {
+	ranked := map[*Example]Outcome{}
+	return func(e *Example, c *rca.Candidate) float64 {
+		o, ok := ranked[e]
+		if !ok {
+			o = Rank(e, m.Weights)
+			ranked[e] = o
+		}
+		i := slices.IndexFunc(o.Ranked, func(x rca.Candidate) bool { return x.Workload == c.Workload && x.Kind == c.Kind })
+		if i < 0 {
+			return 0 // with another onset it is no candidate
+		}
+		return m.Calibration.Probability(o.Raw[i], o.Raw)
+	}
+}
+
+// Recalibrate is Calibrate for few outcomes: what was believed before of the leading candidates counts as much as so many
+// incidents. It is said of candidates and not of raw scores, as other weights have another scale.
+func Recalibrate(outcomes, others []Outcome, before Believed, incidents float64) rca.Calibration {
+	xs := samples(outcomes)
+	for k := range others {
+		o := &others[k]
 		for i := range min(calibrationDepth, len(o.Raw)) {
-			xs = append(xs, sample{[3]float64{1, rca.ShareLogit(o.Raw[i], o.Raw), o.Raw[i]}, o.Example.Weight, o.Example.Right(&o.Ranked[i])})
+			xs = append(xs, sampleOf(o, i, incidents/float64(len(others)), before(o.Example, &o.Ranked[i])))
 		}
 	}
+	return calibrate(xs, rca.Calibration{}, ridge)
+}
+
+func calibrate(xs []sample, center rca.Calibration, strength float64) rca.Calibration {
 	pull := pull{[3]float64{center.Bias, center.Share, center.Raw}, strength}
 	c := newton(xs, [3]bool{true, true, true}, pull)
 	// more raw score or share must never mean less
@@ -210,10 +265,7 @@ func newton(xs []sample, use [3]bool, to pull) (c [3]float64) {
 		}
 		for _, s := range xs {
 			p := 1 / (1 + math.Exp(-(c[0]*s.x[0] + c[1]*s.x[1] + c[2]*s.x[2])))
-			d := p
-			if s.right {
-				d--
-			}
+			d := p - s.right
 			for j := range 3 {
 				g[j] += s.weight * d * s.x[j]
 				for k := range 3 {
@@ -262,19 +314,29 @@ type Reliability struct {
 }
 
 // Bin is the mean score of some incidents beside the share of them where the leading candidate was right.
-type Bin struct{ Score, Right, N float64 }
+type Bin struct {
+	Score float64 `json:"score"`
+	Right float64 `json:"right"`
+	N     float64 `json:"n"`
+}
 
 // Check measures how well the scores of the leading candidates fit the truth, incidents weighed as in training.
 func Check(outcomes []Outcome, c rca.Calibration) Reliability {
+	return CheckEach(outcomes, func(*Outcome) rca.Calibration { return c })
+}
+
+// CheckEach is Check where outcomes have calibrations of their own, such as ones that had not seen them.
+func CheckEach(outcomes []Outcome, of func(*Outcome) rca.Calibration) Reliability {
 	const bins = 5
 	var score, right, n [bins]float64
 	var r Reliability
 	var total float64
-	for _, o := range outcomes {
+	for i := range outcomes {
+		o := &outcomes[i]
 		if len(o.Raw) == 0 {
 			continue
 		}
-		p, w := c.Probability(o.Raw[0], o.Raw), o.Example.Weight
+		p, w := of(o).Probability(o.Raw[0], o.Raw), o.Example.Weight
 		b := min(bins-1, int(p*bins))
 		y := 0.0
 		if o.Example.Right(&o.Ranked[0]) {

@@ -29,8 +29,24 @@ type Example struct {
 }
 
 // Right says whether a candidate is the known cause; where only a wrong one is known, whether it is another one.
-func (e *Example) Right(c *rca.Candidate) bool {
-	return (c.Workload == e.Workload && (e.Kind == "" || c.Kind == e.Kind)) != e.Wrong
+func (e *Example) Right(c *rca.Candidate) bool { return e.named(c) != e.Wrong }
+
+// named says whether a candidate is the cause that was confirmed or rejected.
+func (e *Example) named(c *rca.Candidate) bool {
+	return c.Workload == e.Workload && (e.Kind == "" || c.Kind == e.Kind)
+}
+
+// Shown says whether the cause that was confirmed or rejected is a candidate at all: else the order of the candidates
+// can't be learned from it, only that the first of them is wrong.
+func (e *Example) Shown() bool {
+	for i := range e.Hypotheses {
+		for j := range e.Hypotheses[i].Candidates {
+			if e.named(&e.Hypotheses[i].Candidates[j]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // RightRegion says whether a candidate is the known cause and its region holds the known texts.

@@ -83,7 +83,7 @@ func TestRegionMustHoldTheKnownTexts(t *testing.T) {
 
 func TestMeasure(t *testing.T) {
 	f := Measure([]int{1, 1, 2, 4, 0})
-	if f.N != 5 || f.AC1 != 0.4 || f.AC3 != 0.6 || f.AC5 != 0.8 || math.Abs(f.MRR-0.55) > 1e-9 || f.Low > 0.4 || f.High < 0.4 {
+	if f.N != 5 || f.AC1 != 0.4 || f.AC3 != 0.6 || f.AC5 != 0.8 || math.Abs(f.Avg5-0.64) > 1e-9 || math.Abs(f.MRR-0.55) > 1e-9 || f.Low > 0.4 || f.High < 0.4 {
 		t.Errorf("figures %+v", f)
 	}
 }
