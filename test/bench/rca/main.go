@@ -14,7 +14,7 @@ import (
 const usage = `usage: rca <command> [flags]
 
   predict  -data <folder> -out <file>       rank the causes of every case of <folder>/cases_blind.json
-  train    -data <folder> -weights <file>   fit the weights to <folder>/cases.json and report cross-validated figures
+  train    -data <folder> -weights <file>   fit the weights to <folder>/cases.json and report left-out figures
   speed    -out <file>                      spans per second and peak memory for 10 k, 100 k and 1 M spans
 `
 
@@ -33,8 +33,12 @@ func main() {
 	fs := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	data := fs.String("data", "../shared/rca", "folder of the benchmark data")
 	out := fs.String("out", "", "file to write; default standard output")
-	weights := fs.String("weights", "internal/rca/weights/weights.json", "weights file to write")
-	workers := fs.Int("workers", 0, "cases read at a time; 0 for one per processor")
+	var o trainOptions
+	fs.StringVar(&o.weights, "weights", "internal/rca/weights/weights.json", "weights file to write, none when empty")
+	fs.StringVar(&o.report, "report", "", "file to write the figures of train to, as JSON")
+	fs.StringVar(&o.live, "live", "", "folder of snapshots that the live benchmark saved, to learn from them too")
+	fs.StringVar(&o.truth, "truth", "", "report of the live benchmark, which says what the faults of those were")
+	fs.IntVar(&o.workers, "workers", 0, "cases read at a time; 0 for one per processor")
 	if err := fs.Parse(os.Args[2:]); err != nil {
 		os.Exit(2)
 	}
@@ -43,7 +47,8 @@ func main() {
 	case "predict":
 		err = predict(*data, *out)
 	case "train":
-		err = train(*data, *weights, *workers)
+		o.data = *data
+		err = train(o)
 	case "speed":
 		err = speed(*out)
 	default:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -58,49 +57,69 @@ func sets(unseen, still []training.Outcome, faults, poorer []training.Example, w
 	return out
 }
 
-// calibrateSets gives each set of signals a calibration of its own, and reports what that changes.
-func calibrateSets(m *rca.Model, by map[string]*outcomes) {
-	m.Calibrations = map[string]rca.Calibration{}
-	fmt.Println("\nBy the signals that a snapshot holds (incidents left out by service; calibration error by the calibration of all, and by one of its own)")
-	for _, signals := range slices.Sorted(maps.Keys(by)) {
-		o := by[signals]
-		all := append(slices.Clone(o.faults), o.calm...)
-		own := m.Calibration
-		incidents := distinctIDs(o.faults)
-		if incidents >= minOfSet && unseenBrier(all, m.Calibration) < training.Check(all, m.Calibration).Brier {
-			own = training.CalibrateOn(all, m.Calibration, setPull)
-			m.Calibrations[signals] = own
+// calibrateSets gives a set of signals a calibration of its own where that is better for services that it had not seen.
+func calibrateSets(center rca.Calibration, by map[string]*outcomes) map[string]rca.Calibration {
+	out := map[string]rca.Calibration{}
+	for signals, o := range by {
+		all := slices.Concat(o.faults, o.calm)
+		own := func(of []training.Outcome) rca.Calibration { return training.CalibrateOn(of, center, setPull) }
+		if distinctIDs(o.faults) >= minOfSet && leftOut(all, serviceGroup, own).Brier < training.Check(all, center).Brier {
+			out[signals] = own(all)
 		}
-		f := training.Measure(ranks(o.faults, "", "service"))
-		before, after := training.Check(all, m.Calibration), training.Check(all, own)
-		fmt.Printf("  %-20s incidents %-3d AC@1 %.3f  calibration error %.3f -> %.3f  Brier %.3f -> %.3f  false alarms %d -> %d of %d  silent %d -> %d of %d\n",
-			signals, incidents, f.AC1, before.Error, after.Error, before.Brier, after.Brier,
-			said(o.calm, m.Calibration), said(o.calm, own), len(o.calm), len(o.faults)-said(o.faults, m.Calibration), len(o.faults)-said(o.faults, own), len(o.faults))
-		m.Figures["calibration error, "+signals] = round3(after.Error)
 	}
+	return out
 }
 
-// unseenBrier is the Brier score of calibrations of a set that had not seen the service of the incident that they judge.
-func unseenBrier(all []training.Outcome, center rca.Calibration) float64 {
-	groups := map[string]bool{}
+// Signals are the figures of incidents of which no other signals are known, by weights that saw none of the service.
+// OfAll is by the calibration of all incidents, the others by the one that such snapshots get.
+type Signals struct {
+	Signals          string  `json:"signals"`
+	Incidents        int     `json:"incidents"`
+	N                int     `json:"n"`
+	AC1              float64 `json:"serviceAC1"`
+	ErrorOfAll       float64 `json:"calibrationErrorOfAll"`
+	Error            float64 `json:"calibrationError"`
+	BrierOfAll       float64 `json:"brierOfAll"`
+	Brier            float64 `json:"brier"`
+	Windows          int     `json:"windows"`
+	FalseAlarmsOfAll int     `json:"falseAlarmsOfAll"`
+	FalseAlarms      int     `json:"falseAlarms"`
+	SilentOfAll      int     `json:"silentOfAll"`
+	Silent           int     `json:"silent"`
+}
+
+func signals(f *fitting) []Signals {
+	var out []Signals
+	for _, signals := range slices.Sorted(maps.Keys(f.signals)) {
+		o, center, own := f.signals[signals], f.model.Calibration, f.model.CalibrationOf(signals)
+		all := slices.Concat(o.faults, o.calm)
+		before, after := training.Check(all, center), training.Check(all, own)
+		out = append(out, Signals{
+			Signals: signals, Incidents: distinctIDs(o.faults), N: len(o.faults), AC1: round3(training.Measure(ranks(o.faults, "", "service")).AC1),
+			ErrorOfAll: round3(before.Error), Error: round3(after.Error), BrierOfAll: round3(before.Brier), Brier: round3(after.Brier),
+			Windows: len(o.calm), FalseAlarmsOfAll: said(o.calm, center), FalseAlarms: said(o.calm, own),
+			SilentOfAll: len(o.faults) - said(o.faults, center), Silent: len(o.faults) - said(o.faults, own),
+		})
+	}
+	return out
+}
+
+// leftOut measures calibrations that had not seen what is grouped with the incident that they judge.
+func leftOut(all []training.Outcome, group func(training.Outcome) string, calibrate func(others []training.Outcome) rca.Calibration) training.Reliability {
+	by := map[string]rca.Calibration{}
 	for _, o := range all {
-		groups[serviceGroup(o)] = true
-	}
-	var sum, weight float64
-	for _, g := range slices.Sorted(maps.Keys(groups)) {
-		var others, these []training.Outcome
-		var w float64
-		for _, o := range all {
-			if serviceGroup(o) != g {
-				others = append(others, o)
-			} else if these = append(these, o); len(o.Raw) > 0 {
-				w += o.Example.Weight
-			}
+		g := group(o)
+		if _, ok := by[g]; !ok {
+			by[g] = calibrate(slices.DeleteFunc(slices.Clone(all), func(o training.Outcome) bool { return group(o) == g }))
 		}
-		sum += training.Check(these, training.CalibrateOn(others, center, setPull)).Brier * max(1, w) // Check divides by that
-		weight += w
 	}
-	return sum / max(1, weight)
+	return training.CheckEach(all, func(o *training.Outcome) rca.Calibration { return by[group(*o)] })
+}
+
+// incidentOf is what an incident with its moved alarms, or a fault-free window, is left out by.
+func incidentOf(o training.Outcome) string {
+	id := o.Example.ID
+	return id[:strings.LastIndexAny(id, "+-")]
 }
 
 // serviceGroup is what is left out together: the incidents of a service, or the fault-free windows of a data set.

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,16 +22,83 @@ var shifts = []time.Duration{-60 * time.Second, 0, 60 * time.Second, 120 * time.
 // trainCommand is what the weights file says made it.
 const trainCommand = "make train"
 
-// train fits the weights to cases.json, writes them, and prints fitted and left-out figures side by side.
-func train(data, file string, workers int) error {
-	cases, err := dataset.ReadCases(data, "cases.json", true)
+// trainOptions are the flags of train.
+type trainOptions struct {
+	// data is the folder of the recordings, weights the file to write, report the one for the figures; empty for none.
+	data, weights, report string
+	// live is a folder of saved snapshots, empty for none; truth is the report of the live benchmark that names their faults.
+	live, truth string
+	// workers is how many cases are read at a time; 0 for one per processor.
+	workers int
+}
+
+// train fits the weights to cases.json, writes them, and prints fitted and left-out figures side by side. Simulated and live
+// faults are learned from only if no left-out figure of the recordings gets worse.
+func train(o trainOptions) error {
+	in, err := read(o)
 	if err != nil {
 		return err
 	}
-	ds := detectors.All()
-	engine, err := rca.NewEngine(ds, &rca.Model{Version: rca.ModelVersion})
+	f, with := fit(in, false), fit(in, true)
+	used, other := measured(f), measured(with)
+	out := Report{Used: used, Other: other, Choice: "Simulated and live faults are not learned from: with them "}
+	if worse := worsens(used, other); worse != "" {
+		out.Choice += worse
+	} else {
+		f = with
+		if o.live != "" {
+			f.model.Command += " LIVE_DATA=" + o.live
+		}
+		out = Report{Used: other, Other: used, Choice: "Simulated and live faults are learned from: no left-out figure of the recordings gets worse"}
+	}
+	out.print(os.Stdout, f.model.Weights)
+	if err := save(o.report, out); err != nil {
+		return err
+	}
+	return save(o.weights, f.model)
+}
+
+// save writes JSON to a file; an empty name writes nothing.
+func save(file string, v any) error {
+	if file == "" {
+		return nil
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("encode %s: %w", file, err)
+	}
+	if err := os.WriteFile(file, buf.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write %s: %w", file, err)
+	}
+	return nil
+}
+
+// examples are what is learned from and judged by.
+type examples struct {
+	// recorded are the incidents of the recordings, poorer the same with signals left out, calm fault-free windows.
+	recorded, poorer, calm []training.Example
+	// more are simulated and live ones.
+	more []training.Example
+}
+
+func read(o trainOptions) (*examples, error) {
+	cases, err := dataset.ReadCases(o.data, "cases.json", true)
 	if err != nil {
-		return fmt.Errorf("make engine: %w", err)
+		return nil, err
+	}
+	engine, err := rca.NewEngine(detectors.All(), &rca.Model{Version: rca.ModelVersion})
+	if err != nil {
+		return nil, fmt.Errorf("make engine: %w", err)
+	}
+	in := examples{more: simulated(engine)}
+	if o.live != "" {
+		saved, err := readLive(o.live, o.truth, engine)
+		if err != nil {
+			return nil, err
+		}
+		in.more = append(in.more, saved...)
 	}
 	var jobs []job
 	for _, c := range cases {
@@ -46,45 +112,63 @@ func train(data, file string, workers int) error {
 			jobs = append(jobs, job{c: c, shift: s})
 		}
 	}
-	quiet := dataset.Quiet(cases)
-	for _, c := range quiet {
+	faults := len(jobs)
+	for _, c := range dataset.Quiet(cases) {
 		jobs = append(jobs, job{c: c, quiet: true})
 	}
-	examples, poorer, err := extract(data, engine, jobs, workers)
+	whole, poorer, err := extract(o.data, engine, jobs, o.workers)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	faults, calm := examples[:len(examples)-len(quiet)], examples[len(examples)-len(quiet):]
-	o := training.DefaultOptions
-	w := training.Fit(faults, ds, o)
-	runs := map[string][]training.Outcome{
-		"leave one service out": training.LeaveOut(faults, "service:", ds, o),
-		"leave one fault out":   training.LeaveOut(faults, "fault:", ds, o),
+	in.recorded, in.calm, in.poorer = whole[:faults], whole[faults:], poorer
+	return &in, nil
+}
+
+// Runs are how the weights that rank an incident were fitted.
+const (
+	runFitted  = "fitted"
+	runService = "leave one service out"
+	runFault   = "leave one fault out"
+)
+
+// fitting is a model with how it, and weights that had not seen an incident, rank the incidents.
+type fitting struct {
+	model *rca.Model
+	runs  map[string][]training.Outcome
+	// known are the outcomes of runService that the calibration was fitted to, recorded those of the recordings, still those
+	// of fault-free windows.
+	known, recorded, still []training.Outcome
+	signals                map[string]*outcomes
+}
+
+// fit learns from the recordings, and from the other incidents if it should; it ranks both.
+func fit(in *examples, more bool) *fitting {
+	ds, o := detectors.All(), training.DefaultOptions
+	all, known, learned := slices.Concat(in.recorded, in.more), len(in.recorded), in.recorded
+	if more {
+		known, learned = len(all), slices.Concat(in.recorded, shown(in.more))
 	}
-	var fitted, still []training.Outcome
-	for i := range faults {
-		fitted = append(fitted, training.Rank(&faults[i], w))
+	w := training.Fit(learned, ds, o)
+	f := &fitting{runs: map[string][]training.Outcome{
+		runFitted:  rankAll(learned, w),
+		runService: training.LeaveOutOf(learned, all, "service:", ds, o),
+		runFault:   training.LeaveOutOf(learned, all, "fault:", ds, o),
+	}}
+	f.known, f.recorded, f.still = f.runs[runService][:known], f.runs[runService][:len(in.recorded)], rankAll(in.calm, w)
+	cal := training.Calibrate(slices.Concat(f.known, f.still))
+	cal.Abstain = abstain(f.known, f.still, cal)
+	f.model = &rca.Model{Version: rca.ModelVersion, Command: trainCommand, Weights: w, Calibration: cal, Figures: map[string]float64{}}
+	f.signals = sets(f.known, f.still, learned, in.poorer, w)
+	f.model.Calibrations = calibrateSets(cal, f.signals)
+	return f
+}
+
+func rankAll(list []training.Example, w map[string]float64) []training.Outcome {
+	var out []training.Outcome
+	for i := range list {
+		out = append(out, training.Rank(&list[i], w))
 	}
-	for i := range calm {
-		still = append(still, training.Rank(&calm[i], w))
-	}
-	runs["fitted"] = fitted
-	unseen := runs["leave one service out"]
-	cal := training.Calibrate(append(append([]training.Outcome{}, unseen...), still...))
-	cal.Abstain = abstain(unseen, still, cal)
-	model := &rca.Model{Version: rca.ModelVersion, Command: trainCommand, Weights: w, Calibration: cal, Figures: map[string]float64{}}
-	report(model, runs, still)
-	calibrateSets(model, sets(unseen, still, faults, poorer, w))
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(model); err != nil {
-		return fmt.Errorf("encode weights: %w", err)
-	}
-	if err := os.WriteFile(file, buf.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("write weights: %w", err)
-	}
-	return nil
+	return out
 }
 
 type job struct {
@@ -190,106 +274,4 @@ func abstain(faults, calm []training.Outcome, cal rca.Calibration) float64 {
 		}
 	}
 	return best
-}
-
-func report(model *rca.Model, runs map[string][]training.Outcome, still []training.Outcome) {
-	fmt.Println("Weights")
-	for _, d := range detectors.All() {
-		for _, f := range d.Features {
-			fmt.Printf("  %-22s %7.3f  %s\n", d.Name+"."+f.Name, model.Weights[d.Name+"."+f.Name], f.Doc)
-		}
-	}
-	names := []string{"fitted", "leave one service out", "leave one fault out"}
-	fmt.Println("\nFigures (ties counted against; cases times alarm shifts; AC@1 with a 95 % Wilson interval for the number of cases)")
-	for _, level := range []string{"service", "cause", "inner"} {
-		for _, g := range groups(runs["fitted"]) {
-			for _, run := range names {
-				f := training.Measure(ranks(runs[run], g, level))
-				f.Low, f.High = training.Wilson(f.AC1, distinct(runs[run], g))
-				if f.N == 0 {
-					continue
-				}
-				fmt.Printf("  %-8s %-34s %-22s n=%-4d AC@1 %.3f [%.2f,%.2f]  AC@3 %.3f  AC@5 %.3f  MRR %.3f\n",
-					level, g, run, f.N, f.AC1, f.Low, f.High, f.AC3, f.AC5, f.MRR)
-				if strings.HasPrefix(g, "set:") {
-					model.Figures[level+" AC@1 "+strings.TrimPrefix(g, "set:")+", "+run] = round3(f.AC1)
-				}
-			}
-		}
-	}
-	cal := model.Calibration
-	unseen := append(append([]training.Outcome{}, runs["leave one service out"]...), still...)
-	rel := training.Check(unseen, cal)
-	alarms := 0
-	for _, o := range still {
-		if p := training.TopScore(o, cal); p >= cal.Abstain {
-			alarms++
-			fmt.Printf("\nFalse alarm %s: %s of %s at %.2f", o.Example.ID, o.Ranked[0].Kind, o.Ranked[0].Workload, p)
-		}
-	}
-	missed := 0
-	for _, o := range runs["leave one service out"] {
-		if training.TopScore(o, cal) < cal.Abstain {
-			missed++
-		}
-	}
-	fmt.Printf("\nCalibration error (left out, with fault-free windows) %.3f, Brier score %.3f\n", rel.Error, rel.Brier)
-	for _, b := range rel.Bins {
-		fmt.Printf("  score %.2f: right in %.2f of %.0f\n", b.Score, b.Right, b.N)
-	}
-	fmt.Printf("Abstains below %.2f: false alarms in %d of %d fault-free windows, silent in %d of %d incidents\n",
-		cal.Abstain, alarms, len(still), missed, len(runs["leave one service out"]))
-	model.Figures["calibration error"] = round3(rel.Error)
-	model.Figures["false alarms per fault-free window"] = round3(float64(alarms) / max(1, float64(len(still))))
-}
-
-func round3(x float64) float64 { return float64(int(x*1000+0.5)) / 1000 }
-
-// groups lists the data sets, the faults in each, and the shifts.
-func groups(outcomes []training.Outcome) []string {
-	var out []string
-	for _, prefix := range []string{"set:", "fault:", "shift:"} {
-		seen := map[string]bool{}
-		for _, o := range outcomes {
-			for _, g := range o.Example.Groups {
-				if strings.HasPrefix(g, prefix) && !seen[g] {
-					seen[g] = true
-					out = append(out, g)
-				}
-			}
-		}
-	}
-	return out
-}
-
-// distinct counts the cases of a group, however often their alarm was shifted.
-func distinct(outcomes []training.Outcome, group string) float64 {
-	return float64(distinctIDs(slices.DeleteFunc(slices.Clone(outcomes), func(o training.Outcome) bool { return !slices.Contains(o.Example.Groups, group) })))
-}
-
-func distinctIDs(outcomes []training.Outcome) int {
-	seen := map[string]bool{}
-	for _, o := range outcomes {
-		id := o.Example.ID
-		seen[id[:strings.LastIndexAny(id, "+-")]] = true
-	}
-	return len(seen)
-}
-
-// ranks of the outcomes of a group, or of all without one.
-func ranks(outcomes []training.Outcome, group, level string) []int {
-	var out []int
-	for _, o := range outcomes {
-		if group == "" || slices.Contains(o.Example.Groups, group) {
-			switch {
-			case level == "service":
-				out = append(out, o.ServiceRank)
-			case level == "cause" && o.Example.Kind != "":
-				out = append(out, o.CauseRank)
-			case level == "inner" && o.Example.Kind != "":
-				out = append(out, o.RegionRank)
-			}
-		}
-	}
-	return out
 }
