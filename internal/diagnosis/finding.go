@@ -74,10 +74,17 @@ type Patch struct {
 	// Type is json, merge or strategic, as kubectl patch --type takes it.
 	Type string `json:"type"`
 	Body string `json:"body"`
+	// Subresource is what is patched of the object, such as scale; empty for the object itself.
+	Subresource string `json:"subresource,omitempty"`
+	// As is the command that makes the same change in plainer words than kubectl patch.
+	As string `json:"as,omitempty"`
 }
 
 // Command is the kubectl command that applies the patch.
 func (p Patch) Command() string {
+	if p.As != "" {
+		return p.As
+	}
 	return Kubectl(p.Object.Namespace, "patch", strings.ToLower(p.Object.Kind), p.Object.Name, "--type="+p.Type, "-p", p.Body)
 }
 

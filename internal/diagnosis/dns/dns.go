@@ -80,8 +80,8 @@ func noService(f *diagnosis.Facts, x diagnosis.Finding, host, name string) diagn
 		services = append(services, svc.Name)
 	}
 	if near := diagnosis.Near(name, services); near != "" && f.Workload.Kind != "Pod" && f.Workload.Kind != "Job" && shown == s.Value {
-		x.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Make the Service, or call the like-named %s, which exists.", near), Commands: []string{
-			diagnosis.Kubectl(f.NS(), "set", "env", f.Workload.Arg(), "-c", s.Container, s.Name+"="+strings.Replace(s.Value, name, near, 1))}}
+		x.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Service, or call the like-named %s, which exists.", near),
+			[]diagnosis.Patch{f.Workload.SetEnv(s.Container, s.Name, strings.Replace(s.Value, name, near, 1))})
 	}
 	return x
 }

@@ -89,13 +89,12 @@ func explain(f *diagnosis.Facts, c diagnosis.Container, reason, message string) 
 	case len(out.Fix.Commands) == 0 && !reference:
 		out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "describe", "pod", c.Pod.Name)}
 	case len(out.Fix.Commands) == 0:
-		image := "IMAGE"
 		if lower := strings.ToLower(c.Spec.Image); lower != c.Spec.Image && strings.Contains(quiet, "lowercase") {
-			image = lower
+			out.Fix = diagnosis.FixBy(fix, []diagnosis.Patch{owner.SetImage(c.Spec.Name, lower)})
 		} else {
 			out.Fix.Explanation += " IMAGE stands for the right reference."
+			out.Fix.Commands = []string{owner.SetImage(c.Spec.Name, "IMAGE").Command()}
 		}
-		out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "set", "image", owner.Arg(), c.Spec.Name+"="+image)}
 	}
 	return out
 }

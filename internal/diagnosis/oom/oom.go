@@ -47,7 +47,7 @@ func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 		out.Fix.Explanation += " The limit of a pod without a controller is changed by making the pod anew."
 		return out
 	}
-	out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "set", "resources", owner.Arg(), "-c", c.Spec.Name, "--limits=memory="+raised)}
+	out.Fix = diagnosis.FixBy(out.Fix.Explanation, []diagnosis.Patch{owner.SetResource(c.Spec.Name, "limits", "memory", raised)})
 	return out
 }
 

@@ -124,15 +124,17 @@ func outOfRange(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis
 	if w.Kind == "Pod" || w.Kind == "Job" || m[3] != "Container" {
 		return out
 	}
+	var patches []diagnosis.Patch
 	for _, c := range w.Template.Spec.Containers {
 		list := c.Resources.Limits
 		if kind == "request" {
 			list = c.Resources.Requests
 		}
 		if q, ok := list[corev1.ResourceName(m[2])]; !ok || q.String() == m[6] {
-			out.Fix.Commands = append(out.Fix.Commands, diagnosis.Kubectl(f.NS(), "set", "resources", w.Arg(), "-c", c.Name, fmt.Sprintf("--%ss=%s=%s", kind, m[2], m[4])))
+			patches = append(patches, w.SetResource(c.Name, kind+"s", m[2], m[4]))
 		}
 	}
+	out.Fix = diagnosis.FixBy(out.Fix.Explanation, patches)
 	return out
 }
 

@@ -30,14 +30,14 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	if w.Desired == 0 && w.Kind != "DaemonSet" {
 		base.Kind, base.Score, base.Field, base.Value = diagnosis.KindConfig, diagnosis.ScorePossible, "spec.replicas", "0"
 		base.Sentence = fmt.Sprintf("%s is scaled to 0 (spec.replicas), so it has no pods", w.Object)
-		base.Fix = diagnosis.Fix{Explanation: "Scale it up if it shall run.", Commands: []string{diagnosis.Kubectl(f.NS(), "scale", w.Arg(), "--replicas=1")}}
+		base.Fix = diagnosis.FixBy("Scale it up if it shall run.", []diagnosis.Patch{diagnosis.Scale(w.Object, 1)})
 		return append(out, base)
 	}
 	if w.Paused && w.Updated < w.Desired {
 		x := base
 		x.Kind, x.Score, x.Symptom, x.Field, x.Value = diagnosis.KindConfig, diagnosis.ScoreStrong, false, "spec.paused", "true"
 		x.Sentence = fmt.Sprintf("The rollout of %s is paused (spec.paused), so its change does not take effect", w.Object)
-		x.Fix = diagnosis.Fix{Explanation: "Resume the rollout.", Commands: []string{diagnosis.Kubectl(f.NS(), "rollout", "resume", w.Arg())}}
+		x.Fix = diagnosis.FixBy("Resume the rollout.", []diagnosis.Patch{diagnosis.Resume(w.Object)})
 		out = append(out, x)
 	}
 	if w.Satisfied() || w.Paused && w.Ready >= w.Desired {

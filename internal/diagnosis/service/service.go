@@ -155,7 +155,7 @@ func scaledDown(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 			}
 		}
 	}
-	out.Fix = diagnosis.Fix{Explanation: "Scale it up again, and see who scaled it down.", Commands: []string{diagnosis.Kubectl(s.Namespace, "scale", w.Arg(), fmt.Sprintf("--replicas=%d", before))}}
+	out.Fix = diagnosis.FixBy("Scale it up again, and see who scaled it down.", []diagnosis.Patch{diagnosis.Scale(w.Object, before)})
 	if !last.IsZero() {
 		out.Evidence = append(out.Evidence, fmt.Sprintf("it was scaled from %d to 0 %s ago", before, f.Age(last)))
 	}

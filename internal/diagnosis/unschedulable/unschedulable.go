@@ -208,8 +208,8 @@ func insufficient(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, o
 		if name == "memory" {
 			quarter = resource.NewQuantity(largest.Value()/4>>20<<20, resource.BinarySI)
 		}
-		out.Fix.Explanation += fmt.Sprintf(" The command asks for a quarter of the largest node, %s.", quarter)
-		out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "set", "resources", owner.Arg(), "-c", container, "--requests="+name+"="+quarter.String())}
+		out.Fix = diagnosis.FixBy(out.Fix.Explanation+fmt.Sprintf(" The command asks for a quarter of the largest node, %s.", quarter),
+			[]diagnosis.Patch{owner.SetResource(container, "requests", name, quarter.String())})
 	}
 	return out
 }
