@@ -66,6 +66,16 @@ type Fix struct {
 	Commands []string `json:"commands,omitempty"`
 	// Patches are what the commands that patch would send, for a server-side dry run.
 	Patches []Patch `json:"patches,omitempty"`
+	// LeftOut are commands whose patches do not fit the live object or the API server's schema; Commands has them no more.
+	LeftOut []Remark `json:"leftOut,omitempty"`
+	// Unchecked are commands of which that is not known.
+	Unchecked []Remark `json:"unchecked,omitempty"`
+}
+
+// Remark says something of a command.
+type Remark struct {
+	Command string `json:"command"`
+	Reason  string `json:"reason"`
 }
 
 // Patch is a change of one object.

@@ -17,6 +17,8 @@ type Condition struct {
 // Workload is what all kinds of workloads have in common.
 type Workload struct {
 	Object
+	// Live is the object as it was read.
+	Live runtime.Object
 	UID  string
 	Meta metav1.ObjectMeta
 	// Template of the pods; TemplatePath is its JSON pointer in the object.
@@ -32,6 +34,14 @@ type Workload struct {
 
 // WorkloadOf returns what is common to workloads of an object, and whether the object is one.
 func WorkloadOf(o runtime.Object) (Workload, bool) {
+	w, ok := common(o)
+	if ok {
+		w.Live = o
+	}
+	return w, ok
+}
+
+func common(o runtime.Object) (Workload, bool) {
 	switch w := o.(type) {
 	case *appsv1.Deployment:
 		out := workload("apps/v1", "Deployment", w.ObjectMeta, w.Spec.Template, w.Spec.Selector, w.Spec.Replicas)

@@ -16,6 +16,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/detectors"
+	"github.com/kubebot/kubebot/internal/diagnosis/fixcheck"
 	"github.com/kubebot/kubebot/internal/diagnosis/gather"
 	"github.com/kubebot/kubebot/internal/links"
 	"github.com/kubebot/kubebot/internal/rca"
@@ -34,6 +35,8 @@ type Analyst struct {
 	Kube kubernetes.Interface
 	// Metadata reads the metadata of ConfigMaps alone; nil reads them whole and drops their values.
 	Metadata metadata.Interface
+	// Fixes checks the patches of fixes before they are told; nil tells them unchecked.
+	Fixes *fixcheck.Checker
 	// Sources are the stores of telemetry; none is fine.
 	Sources []Source
 	Engine  *rca.Engine
@@ -177,7 +180,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 		report.State, report.Message = v1alpha1.SourceMissing, missingObject(err, limit)
 		return nil, report, err
 	}
-	out := []Diagnosis{{Facts: first, Findings: diagnosis.Run(first, detectors.All()), Path: []string{subject.Name}}}
+	out := []Diagnosis{{Facts: first, Findings: a.findings(ctx, first), Path: []string{subject.Name}}}
 	seen := map[diagnosis.Object]bool{subject: true, first.Workload.Object: true}
 	for range maxFollow {
 		last := out[len(out)-1]
@@ -201,7 +204,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 		if f.Workload.Exists() {
 			name = f.Workload.Name
 		}
-		out = append(out, Diagnosis{Facts: f, Findings: diagnosis.Run(f, detectors.All()), Path: append(slices.Clone(last.Path), name)})
+		out = append(out, Diagnosis{Facts: f, Findings: a.findings(ctx, f), Path: append(slices.Clone(last.Path), name)})
 	}
 	for _, d := range out {
 		unread(&report, d.Facts)
@@ -211,6 +214,13 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 
 func (a *Analyst) facts(ctx context.Context, o diagnosis.Object, limit time.Duration, troubled bool) (*diagnosis.Facts, error) {
 	return gather.Facts(ctx, a.Kube, o, gather.Options{SourceTimeout: limit / 2, MaxObjects: a.MaxObjects, Metadata: a.Metadata, Troubled: troubled})
+}
+
+// findings are what the detectors see, with fixes that fit the objects.
+func (a *Analyst) findings(ctx context.Context, f *diagnosis.Facts) []diagnosis.Finding {
+	found := diagnosis.Run(f, detectors.All())
+	a.Fixes.Check(ctx, f, found)
+	return found
 }
 
 // blames is the Service that a diagnosis names as the cause.
@@ -286,7 +296,7 @@ func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.
 		wg.Go(func() {
 			broken[i] = guard(func() {
 				if f, err := a.facts(ctx, o, limit, q.Troubled); err == nil {
-					found[i] = &Diagnosis{Facts: f, Findings: diagnosis.Run(f, detectors.All()), Path: paths[i]}
+					found[i] = &Diagnosis{Facts: f, Findings: a.findings(ctx, f), Path: paths[i]}
 				}
 			})
 		})

@@ -8,9 +8,11 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/diagnosis/fixcheck"
 	"github.com/kubebot/kubebot/internal/enrich"
 	"github.com/kubebot/kubebot/internal/enrich/jaeger"
 	"github.com/kubebot/kubebot/internal/enrich/loki"
@@ -52,7 +54,10 @@ func (p *process) analyst() (pipeline.Analyst, error) {
 	if err != nil {
 		return nil, err
 	}
-	return ranked(enrich.Analyst{Kube: kube, Metadata: meta, Sources: stores(p.config), MaxObjects: analysisObjects, Grafana: grafana(p.config)}, live), nil
+	fixes := fixcheck.New(openapi.NewClientWithContext(kube.Discovery().RESTClient()), p.Log.WithName("analysis"))
+	return ranked(enrich.Analyst{
+		Kube: kube, Metadata: meta, Fixes: fixes, Sources: stores(p.config), MaxObjects: analysisObjects, Grafana: grafana(p.config),
+	}, live), nil
 }
 
 // ranked makes each analysis with the weights that are in use when it begins.

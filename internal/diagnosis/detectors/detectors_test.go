@@ -7,8 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/client-go/applyconfigurations"
+	"k8s.io/client-go/kubernetes/scheme"
+
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/diagnosistest"
+	"github.com/kubebot/kubebot/internal/diagnosis/fixcheck"
 	"github.com/kubebot/kubebot/internal/rca"
 )
 
@@ -81,6 +85,36 @@ func TestFindingsAreComplete(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A patch that is told must do on the object that it is told for.
+func TestPatchesFitTheirObjects(t *testing.T) {
+	files, err := filepath.Glob("../*/testdata/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	types, checked := applyconfigurations.NewTypeConverter(scheme.Scheme), 0
+	for _, file := range files {
+		facts := diagnosistest.Load(t, file)
+		for _, f := range diagnosis.Run(facts, All()) {
+			for _, p := range f.Fix.Patches {
+				if !slices.Contains(f.Fix.Commands, p.Command()) {
+					t.Errorf("%s: %s: the patch is not among the commands: %s", file, f.Detector, p.Command())
+				}
+				live := facts.Live(p.Object)
+				if live == nil {
+					continue // it is known from an event alone
+				}
+				if err := fixcheck.Fits(live, p, types); err != nil {
+					t.Errorf("%s: %s: %s: %v", file, f.Detector, p.Command(), err)
+				}
+				checked++
+			}
+		}
+	}
+	if checked < 20 {
+		t.Errorf("%d patches were checked only", checked)
 	}
 }
 

@@ -56,6 +56,32 @@ func Main(m *testing.M, use func(*rest.Config), crds ...string) int {
 	return m.Run()
 }
 
+// Start runs an API server for one test of a package whose others need none. Without the programs it skips the test, except
+// in CI, where that fails.
+func Start(t *testing.T) *rest.Config {
+	t.Helper()
+	bin := filepath.Join(tree.Cache(), "bin")
+	for _, program := range []string{"kube-apiserver", "etcd"} {
+		if _, err := os.Stat(filepath.Join(bin, program)); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatalf("%s is missing: run test/components/build kubernetes etcd: %v", program, err)
+			}
+			t.Skipf("%s is missing: run test/components/build kubernetes etcd: %v", program, err)
+		}
+	}
+	env := &envtest.Environment{BinaryAssetsDirectory: bin}
+	config, err := env.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Stop(); err != nil {
+			t.Log(err)
+		}
+	})
+	return config
+}
+
 // fuzzing tells whether the process runs a fuzz test alone, as test/fuzz has it, or is a worker of one: fuzz tests are of
 // parsers, and a worker that is ended would leave its API server behind.
 func fuzzing() bool {
