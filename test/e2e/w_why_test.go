@@ -177,8 +177,8 @@ func ask(ctx context.Context, f fault) (why.Answer, error) {
 		return a, err
 	}
 	for _, c := range a.Checks {
-		if !c.OK {
-			return a, fmt.Errorf("the API server refuses a fix: %s: %s", c.Command, c.Error)
+		if c.Result == why.Refused {
+			return a, fmt.Errorf("the API server refuses a fix: %s: %s", c.Command, c.Says)
 		}
 	}
 	return a, nil

@@ -27,14 +27,14 @@ func print(out io.Writer, a Answer, all bool) error {
 		writeCauses(&b, a)
 	}
 	if len(a.Causes) == 0 || all {
-		writeAnswer(&b, a, all)
+		writeAnswer(&b, a, a.Checks, all)
 	}
 	for _, next := range a.Followed {
 		if len(a.Causes) > 0 && !all {
 			break // the causes hold what was found on the way
 		}
 		b.WriteString("\nFollowed to ")
-		writeAnswer(&b, next, all)
+		writeAnswer(&b, next, a.Checks, all)
 	}
 	if len(a.Unread) > 0 {
 		b.WriteString("\nCould not be read (a cause may hide there):\n")
@@ -48,14 +48,14 @@ func print(out io.Writer, a Answer, all bool) error {
 	return nil
 }
 
-func writeAnswer(b *strings.Builder, a Answer, all bool) {
+func writeAnswer(b *strings.Builder, a Answer, checks []Check, all bool) {
 	b.WriteString(heading(a) + "\n")
 	shown := choose(a.Findings, all)
 	if len(shown) == 0 {
 		b.WriteString("\nNothing stands out: objects, events and the last log lines show no trouble.\n")
 	}
 	for i, f := range shown {
-		writeFinding(b, i+1, f, a.Checks)
+		writeFinding(b, i+1, f, checks)
 	}
 	if hidden := len(a.Findings) - len(shown); hidden > 0 {
 		fmt.Fprintf(b, "\n%s more with --all.\n", diagnosis.Plural(hidden, "finding"))
@@ -92,6 +92,11 @@ func writeCauses(b *strings.Builder, a Answer) {
 				fmt.Fprintf(b, "     %s\n", command)
 				writeChecks(b, command, a.Checks)
 			}
+			for _, f := range every(a) {
+				if strings.Contains(c.Sentence, f.Sentence) && c.Object.Name == f.Object.Name {
+					writeLeftOut(b, f.Fix)
+				}
+			}
 		}
 	}
 	for _, s := range a.Sources {
@@ -106,11 +111,20 @@ func writeChecks(b *strings.Builder, command string, checks []Check) {
 	for _, check := range checks {
 		switch {
 		case check.Command != command:
-		case check.OK:
+		case check.Result == Accepted:
 			b.WriteString("       (the API server would accept it)\n")
+		case check.Result == Refused:
+			fmt.Fprintf(b, "       (the API server refuses it: %s)\n", check.Says)
 		default:
-			fmt.Fprintf(b, "       (the API server refuses it: %s)\n", check.Error)
+			fmt.Fprintf(b, "       (not checked: %s)\n", check.Says)
 		}
+	}
+}
+
+// writeLeftOut writes why a fix lacks a command, without the command: it must not be copied.
+func writeLeftOut(b *strings.Builder, fix diagnosis.Fix) {
+	for _, x := range fix.LeftOut {
+		fmt.Fprintf(b, "     %s\n", wrap("(a command was left out: "+x.Reason+")", 5))
 	}
 }
 
@@ -163,6 +177,7 @@ func writeFinding(b *strings.Builder, n int, f diagnosis.Finding, checks []Check
 		fmt.Fprintf(b, "     %s\n", c) // one line, to be copied
 		writeChecks(b, c, checks)
 	}
+	writeLeftOut(b, f.Fix)
 }
 
 // width of the text in columns.

@@ -13,12 +13,14 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/fixcheck"
 	"github.com/kubebot/kubebot/internal/diagnosis/gather"
 	"github.com/kubebot/kubebot/internal/enrich"
 )
@@ -33,7 +35,7 @@ type Options struct {
 	Output string
 	// All shows every finding; otherwise the text shows the causes and the most telling symptom.
 	All bool
-	// Check runs the patches of the fixes as server-side dry runs.
+	// Check sends the patches of the fixes as server-side dry runs.
 	Check bool
 	// Since is when the trouble began, as time ago; then the stores of telemetry are read too. Without it they are read
 	// where an Incident tells.
@@ -66,7 +68,7 @@ type Answer struct {
 	Sources []v1alpha1.AnalysisSource `json:"sources,omitempty"`
 	// Unread is what could not be read: a cause may hide there.
 	Unread []diagnosis.Unread `json:"unread,omitempty"`
-	// Checks are the dry runs of the fixes' patches.
+	// Checks are what is known of the fixes' commands: that of the dry runs, else which could not be checked at all.
 	Checks []Check `json:"checks,omitempty"`
 
 	ready, desired int32
@@ -169,8 +171,12 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	analyst.Kube = client
-	reading, stop := context.WithTimeout(ctx, o.Timeout*9/10) // the rest is for ranking, dry runs and printing
+	analyst.Kube, analyst.Fixes = client, fixcheck.New(openapi.NewClientWithContext(client.Discovery().RESTClient()), logr.Discard())
+	share := o.Timeout * 9 / 10 // the rest is for ranking and printing
+	if o.Check {
+		share = o.Timeout * 7 / 10 // and for the dry runs
+	}
+	reading, stop := context.WithTimeout(ctx, share)
 	defer stop()
 	found := analyst.Analyse(reading, q)
 	if found.Err != nil && inc == nil {
@@ -183,8 +189,9 @@ func Run(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	a.Checks = unchecked(a)
 	if o.Check {
-		if a.Checks, err = check(ctx, config, a.Findings); err != nil {
+		if a.Checks, err = check(ctx, config, a); err != nil {
 			return err
 		}
 	}

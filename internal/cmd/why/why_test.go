@@ -76,7 +76,7 @@ func sample() Answer {
 			{Detector: "b", Kind: diagnosis.KindUnknown, Object: web, Sentence: "Symptom one", Score: 0.25, Symptom: true},
 		},
 		Unread: []diagnosis.Unread{{Kind: "NetworkPolicy", Namespace: "shop", Reason: "forbidden"}, {Kind: "Node", Reason: "forbidden"}},
-		Checks: []Check{{Command: fix.Commands[0], Error: "denied"}},
+		Checks: []Check{{Command: fix.Commands[0], Result: Refused, Says: "denied"}},
 	}
 }
 
@@ -132,7 +132,7 @@ func TestJSONHoldsEverything(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if len(back.Findings) != 2 || back.Findings[0].Fix.Patches[0].Object != web || len(back.Unread) != 2 || back.Checks[0].OK {
+	if len(back.Findings) != 2 || back.Findings[0].Fix.Patches[0].Object != web || len(back.Unread) != 2 || back.Checks[0].Result != Refused {
 		t.Errorf("got %+v", back)
 	}
 	if strings.Contains(out.String(), `\u003c`) {
