@@ -52,6 +52,9 @@ type Facts struct {
 	// Pods are the workload's own, Neighbours all others of the namespace; of a node that was asked about, all on it. Then
 	// Budgets are those of all namespaces.
 	Pods, Neighbours []corev1.Pod
+	// Others are the other workloads of the namespace that keep pods running: Deployments, StatefulSets, DaemonSets, and
+	// ReplicaSets that belong to no Deployment.
+	Others []Workload
 	// ReplicaSets are the Deployment's revisions.
 	ReplicaSets []appsv1.ReplicaSet
 	// ControllerRevisions are those of the StatefulSet or DaemonSet.

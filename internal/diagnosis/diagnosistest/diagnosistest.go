@@ -142,6 +142,7 @@ func parse(t testing.TB, path string, text []byte) *diagnosis.Facts {
 	decoder := scheme.Codecs.UniversalDeserializer()
 	in := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
 	var pods []corev1.Pod
+	var workloads []diagnosis.Workload
 	for {
 		doc, err := in.Read()
 		if errors.Is(err, io.EOF) {
@@ -166,6 +167,14 @@ func parse(t testing.TB, path string, text []byte) *diagnosis.Facts {
 			pods = append(pods, *p)
 		}
 		add(t, f, o)
+		if w, ok := diagnosis.WorkloadOf(o); ok && workloadKinds[w.Kind] == workloadKinds["Deployment"] {
+			workloads = append(workloads, w)
+		}
+	}
+	for _, w := range workloads {
+		if w.Object != f.Workload.Object {
+			f.Others = append(f.Others, w)
+		}
 	}
 	for _, p := range pods {
 		if own(f, &p) {

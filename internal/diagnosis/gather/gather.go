@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -83,6 +84,10 @@ type reader struct {
 
 	mu    sync.Mutex
 	facts *diagnosis.Facts
+	// The namespace's workloads, of which facts keep what is common to all.
+	deployments  []appsv1.Deployment
+	statefulSets []appsv1.StatefulSet
+	daemonSets   []appsv1.DaemonSet
 	// serviceSelector is set when a Service was asked about.
 	serviceSelector map[string]string
 }
@@ -156,6 +161,7 @@ func (r *reader) sort() {
 	})
 	byName(f.Pods)
 	byName(f.Neighbours)
+	slices.SortFunc(f.Others, func(a, b diagnosis.Workload) int { return strings.Compare(a.Kind+"/"+a.Name, b.Kind+"/"+b.Name) })
 	byName(f.ConfigMaps)
 	byName(f.Volumes)
 	byName(f.ServiceAccounts)

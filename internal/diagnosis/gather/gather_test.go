@@ -218,6 +218,35 @@ func TestAServiceWithoutPodsLeadsToWhatItWouldSelect(t *testing.T) {
 	top(t, f, "Deployment web is scaled to 0 (spec.replicas), so Service front has no pod")
 }
 
+func TestTheOtherWorkloadsOfTheNamespaceAreKept(t *testing.T) {
+	canary := deployment()
+	canary.Name, canary.Spec.Template.Labels = "web-canary", map[string]string{"app": "web", "track": "canary"}
+	agent := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent", Namespace: "shop"}}
+	revision := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "web-canary-1", Namespace: "shop",
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(canary, appsv1.SchemeGroupVersion.WithKind("Deployment"))}}}
+	f, err := Facts(t.Context(), fake.NewClientset(deployment(), canary, agent, revision), diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}, Options{})
+	must(t, err)
+	var got []string
+	for _, w := range f.Others {
+		got = append(got, w.String())
+	}
+	if want := []string{"DaemonSet agent", "Deployment web-canary"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestAServiceLeadsToADaemonSetWithoutPods(t *testing.T) {
+	set := map[string]string{"app": "agent"}
+	agent := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent", Namespace: "shop"}, Spec: appsv1.DaemonSetSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: set}, Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: set}}}}
+	client := fake.NewClientset(agent, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "agent", Namespace: "shop"}, Spec: corev1.ServiceSpec{Selector: set}})
+	f, err := Facts(t.Context(), client, diagnosis.Object{Kind: "Service", Namespace: "shop", Name: "agent"}, Options{})
+	must(t, err)
+	if f.Workload.String() != "DaemonSet agent" {
+		t.Errorf("the workload is %q", f.Workload.String())
+	}
+}
+
 func TestASourceThatFailsIsNamedAndTheRestAnswers(t *testing.T) {
 	client := fake.NewClientset(deployment())
 	client.PrependReactor("list", "events", func(clienttesting.Action) (bool, runtime.Object, error) {

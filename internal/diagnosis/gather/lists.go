@@ -57,7 +57,7 @@ func (r *reader) workloadOfSelected(ctx context.Context) {
 	r.workloadWithoutPods(ctx)
 }
 
-// workloadWithoutPods finds the Deployment or StatefulSet whose pods a Service would select if there were any.
+// workloadWithoutPods finds the Deployment, StatefulSet or DaemonSet whose pods a Service would select if there were any.
 func (r *reader) workloadWithoutPods(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
@@ -77,6 +77,14 @@ func (r *reader) workloadWithoutPods(ctx context.Context) {
 	} else {
 		for i := range sets.Items {
 			found = append(found, &sets.Items[i])
+		}
+	}
+	daemons, err := r.client.AppsV1().DaemonSets(ns).List(ctx, o)
+	if err != nil {
+		r.unread("DaemonSet", "", err)
+	} else {
+		for i := range daemons.Items {
+			found = append(found, &daemons.Items[i])
 		}
 	}
 	for _, candidate := range found {
@@ -202,6 +210,7 @@ func masked(events []corev1.Event) []corev1.Event {
 // choosePods tells the workload's own pods, revisions and Jobs from the namespace's others.
 func (r *reader) choosePods() {
 	f := r.facts
+	r.chooseOthers()
 	owners := map[string]bool{f.Workload.UID: f.Workload.Exists()}
 	f.Rollouts = rollouts(f.ReplicaSets, f.ControllerRevisions)
 	f.Jobs = keep(f.Jobs, func(m metav1.Object) bool {
@@ -231,6 +240,32 @@ func (r *reader) choosePods() {
 			f.Pods = append(f.Pods, p)
 		default:
 			f.Neighbours = append(f.Neighbours, p)
+		}
+	}
+}
+
+// chooseOthers keeps what is common to the namespace's workloads other than the one behind the subject. A ReplicaSet of a
+// Deployment is a revision of it, which may be past.
+func (r *reader) chooseOthers() {
+	var all []runtime.Object
+	for i := range r.deployments {
+		all = append(all, &r.deployments[i])
+	}
+	for i := range r.statefulSets {
+		all = append(all, &r.statefulSets[i])
+	}
+	for i := range r.daemonSets {
+		all = append(all, &r.daemonSets[i])
+	}
+	for i := range r.facts.ReplicaSets {
+		if owner := metav1.GetControllerOfNoCopy(&r.facts.ReplicaSets[i]); owner == nil || owner.Kind != "Deployment" {
+			all = append(all, &r.facts.ReplicaSets[i])
+		}
+	}
+	for _, o := range all {
+		if w, ok := diagnosis.WorkloadOf(o); ok && w.Object != r.facts.Workload.Object {
+			w.Meta.ManagedFields = nil
+			r.facts.Others = append(r.facts.Others, w)
 		}
 	}
 }

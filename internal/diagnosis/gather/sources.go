@@ -39,6 +39,27 @@ func (r *reader) namespaceSources(ns string) []source {
 			}
 			return l.Items, l.Continue, nil
 		}),
+		into(r, "Deployment", &r.deployments, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.Deployment, string, error) {
+			l, err := c.AppsV1().Deployments(ns).List(ctx, o)
+			if err != nil {
+				return nil, "", err
+			}
+			return l.Items, l.Continue, nil
+		}),
+		into(r, "StatefulSet", &r.statefulSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.StatefulSet, string, error) {
+			l, err := c.AppsV1().StatefulSets(ns).List(ctx, o)
+			if err != nil {
+				return nil, "", err
+			}
+			return l.Items, l.Continue, nil
+		}),
+		into(r, "DaemonSet", &r.daemonSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.DaemonSet, string, error) {
+			l, err := c.AppsV1().DaemonSets(ns).List(ctx, o)
+			if err != nil {
+				return nil, "", err
+			}
+			return l.Items, l.Continue, nil
+		}),
 		into(r, "Job", &f.Jobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.Job, string, error) {
 			l, err := c.BatchV1().Jobs(ns).List(ctx, o)
 			if err != nil {

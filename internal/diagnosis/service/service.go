@@ -39,8 +39,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 				}
 				continue // why a workload that wants pods has none, other detectors say
 			}
-			if meant := f.Workload.Exists() && f.Workload.Desired > 0 && !Matches(s, f.Workload.Template.Labels); meant || f.Subject.Kind == "Service" {
-				out = append(out, wrongSelector(f, s))
+			if x, ok := wrongSelector(f, s); ok {
+				out = append(out, x)
 			}
 			continue
 		}
@@ -107,7 +107,17 @@ func selectorText(set map[string]string) string {
 	return strings.Join(out, ",")
 }
 
-func wrongSelector(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
+// leftOver is the score of a Service without pods that only shares a label with the workload: it may be left over from
+// another, or its pods may get their labels as they run.
+const leftOver = 0.4
+
+// wrongSelector is for a Service that selects no pod, and would select none of the workload's. Where it would select those
+// of another workload, it is that one which has no pods.
+func wrongSelector(f *diagnosis.Facts, s *corev1.Service) (diagnosis.Finding, bool) {
+	w := f.Workload
+	if !(w.Exists() && w.Desired > 0 || f.Subject.Kind == "Service") || slices.ContainsFunc(f.Others, func(o diagnosis.Workload) bool { return Matches(s, o.Template.Labels) }) {
+		return diagnosis.Finding{}, false
+	}
 	text := selectorText(s.Spec.Selector)
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: Object(s), Field: "spec.selector", Value: text, Score: diagnosis.ScoreCertain,
@@ -115,22 +125,26 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 		Evidence: []string{fmt.Sprintf("the selector matches none of %s", diagnosis.Plural(len(f.Pods)+len(f.Neighbours), "pod"))},
 		Fix:      diagnosis.Fix{Explanation: "Set the selector to the labels of the pods that shall answer.", Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pods", "--show-labels")}},
 	}
-	if !f.Workload.Exists() || f.Workload.Selector == nil || len(f.Workload.Selector.MatchLabels) == 0 {
-		return out
+	if !(f.Knows("Deployment") && f.Knows("StatefulSet") && f.Knows("DaemonSet")) || f.Subject.Kind != "Service" && s.Name != w.Name {
+		out.Score = leftOver
+		return out, true
 	}
-	out.Sentence += fmt.Sprintf("; those of %s have %s", f.Workload.Object, selectorText(f.Workload.Selector.MatchLabels))
+	if !w.Exists() || w.Selector == nil || len(w.Selector.MatchLabels) == 0 {
+		return out, true
+	}
+	out.Sentence += fmt.Sprintf("; those of %s have %s", w.Object, selectorText(w.Selector.MatchLabels))
 	var changes []string
 	for _, k := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
-		if _, wanted := f.Workload.Selector.MatchLabels[k]; !wanted {
+		if _, wanted := w.Selector.MatchLabels[k]; !wanted {
 			changes = append(changes, fmt.Sprintf("%q:null", k))
 		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(f.Workload.Selector.MatchLabels)) {
-		changes = append(changes, fmt.Sprintf("%q:%q", k, f.Workload.Selector.MatchLabels[k]))
+	for _, k := range slices.Sorted(maps.Keys(w.Selector.MatchLabels)) {
+		changes = append(changes, fmt.Sprintf("%q:%q", k, w.Selector.MatchLabels[k]))
 	}
 	patch := diagnosis.Patch{Object: out.Object, Type: "merge", Body: `{"spec":{"selector":{` + strings.Join(changes, ",") + `}}}`}
-	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the selector to the labels of the pods that shall answer, here those of %s.", f.Workload.Object), []diagnosis.Patch{patch})
-	return out
+	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the selector to the labels of the pods that shall answer, here those of %s.", w.Object), []diagnosis.Patch{patch})
+	return out, true
 }
 
 // scaled reads how many pods there were before a workload was scaled to none.
