@@ -110,6 +110,10 @@ func otherEnd(f *diagnosis.Facts, out diagnosis.Finding, c calls.Call, s *corev1
 	}
 	pods := behind(f, s)
 	ready := slices.ContainsFunc(pods, diagnosis.PodReady)
+	if x, ok := service.Refused(f, s, c.Endpoint.Port); ok && ready && c.Class == logline.ClassRefused {
+		x.Sentence, x.Evidence = out.Sentence+": "+x.Sentence, append(out.Evidence, x.Evidence...)
+		return x
+	}
 	if ready || !f.Knows("Pod") || len(s.Spec.Selector) == 0 {
 		return out
 	}

@@ -3,6 +3,7 @@
 package service
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
@@ -176,46 +177,152 @@ func scaledDown(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 	return out
 }
 
-// wrongPorts compares target ports with what the pods' containers declare. A number that no container declares may
-// still be served, so it counts only where they declare other ports, with less certainty.
-func wrongPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) []diagnosis.Finding {
-	var out []diagnosis.Finding
-	spec := &pods[0].Spec
-	var names, numbers []string
-	for _, c := range spec.Containers {
-		for _, p := range c.Ports {
-			numbers = append(numbers, strconv.Itoa(int(p.ContainerPort)))
-			if p.Name != "" {
+// undeclared is a port of a Service whose target none of the selected containers declares.
+type undeclared struct {
+	index    int
+	port     int32
+	target   intstr.IntOrString
+	declares []string // numbers of the ports that they do declare
+}
+
+// undeclaredPorts compares target ports with what the pods' containers declare, or are probed at.
+func undeclaredPorts(s *corev1.Service, pods []*corev1.Pod) []undeclared {
+	var names, numbers, probed []string
+	for _, p := range pods {
+		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) { // an init container may be a sidecar
+			for _, p := range c.Ports {
+				if n := strconv.Itoa(int(p.ContainerPort)); !slices.Contains(numbers, n) {
+					numbers = append(numbers, n)
+				}
 				names = append(names, p.Name)
 			}
+			probed = append(probed, probedPorts(&c)...)
 		}
 	}
+	var out []undeclared
 	for i, port := range s.Spec.Ports {
 		target := port.TargetPort
 		if target.Type == intstr.Int && target.IntVal == 0 {
 			target = intstr.FromInt32(port.Port)
 		}
 		named := target.Type == intstr.String
-		if named && slices.Contains(names, target.StrVal) || !named && (len(numbers) == 0 || slices.Contains(numbers, target.String())) {
+		if named && slices.Contains(names, target.StrVal) || !named && (len(numbers) == 0 || slices.Contains(numbers, target.String()) || slices.Contains(probed, target.String())) {
 			continue
 		}
-		x := diagnosis.Finding{
-			Kind: diagnosis.KindConfig, Object: Object(s), Field: fmt.Sprintf("spec.ports[%d].targetPort", i), Value: target.String(), Score: diagnosis.ScoreLikely,
-			Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s", s.Name, port.Port, target.String(), strings.Join(numbers, ", ")),
-			Evidence: []string{"pod " + pods[0].Name + " declares the ports " + strings.Join(numbers, ", ")},
-			Fix:      diagnosis.Fix{Explanation: "Set targetPort to the port where the pods listen."},
+		out = append(out, undeclared{i, port.Port, target, numbers})
+	}
+	return out
+}
+
+// probedPorts are the numbers of the ports that the kubelet asks.
+func probedPorts(c *corev1.Container) []string {
+	var out []string
+	for _, p := range []*corev1.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
+		switch {
+		case p == nil:
+		case p.HTTPGet != nil:
+			out = append(out, p.HTTPGet.Port.String())
+		case p.TCPSocket != nil:
+			out = append(out, p.TCPSocket.Port.String())
+		case p.GRPC != nil:
+			out = append(out, strconv.Itoa(int(p.GRPC.Port)))
 		}
-		if named {
-			x.Score = diagnosis.ScoreCertain
-			x.Sentence = fmt.Sprintf("Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)", s.Name, port.Port, target.StrVal)
+	}
+	return out
+}
+
+// undeclaredHint is the score of a target port that no container declares, where nothing says whether it is served.
+const undeclaredHint = 0.4
+
+// wrongPorts are target ports that the pods don't have. A name that no container gives to a port leads nowhere. A number
+// that none declares may still be served: that it is not, the program's log tells, or that calls are refused.
+func wrongPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) []diagnosis.Finding {
+	var out []diagnosis.Finding
+	served := listening(f, pods)
+	for _, u := range undeclaredPorts(s, pods) {
+		i := slices.IndexFunc(u.declares, func(n string) bool { return served[n] != "" && !besides.MatchString(served[n]) })
+		switch {
+		case u.target.Type == intstr.String:
+			x := u.finding(s, pods[0], diagnosis.ScoreCertain)
+			x.Sentence = fmt.Sprintf("Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)", s.Name, u.port, u.target.StrVal)
+			if len(u.declares) > 0 {
+				x.Fix = u.fix(s, u.declares[0])
+			}
+			out = append(out, x)
+		case served[u.target.String()] != "":
+		case i >= 0:
+			x := u.finding(s, pods[0], diagnosis.ScoreLikely)
+			x.Evidence, x.Fix = append(x.Evidence, served[u.declares[i]]), u.fix(s, u.declares[i])
+			out = append(out, x)
+		case f.Subject.Kind == "Service":
+			out = append(out, u.finding(s, pods[0], undeclaredHint))
 		}
-		if len(numbers) > 0 {
-			value, err := strconv.Atoi(numbers[0])
-			if err == nil {
-				x.Fix = diagnosis.FixBy(x.Fix.Explanation, []diagnosis.Patch{diagnosis.JSONPatch(Object(s), diagnosis.Operation{Op: "replace", Path: fmt.Sprintf("/spec/ports/%d/targetPort", i), Value: value})})
+	}
+	return out
+}
+
+// Refused is for a Service that refuses calls to a port although it has pods that are ready: its target may be a port that
+// they don't have.
+func Refused(f *diagnosis.Facts, s *corev1.Service, port int) (diagnosis.Finding, bool) {
+	pods := selected(f, s)
+	if len(pods) == 0 || s.Spec.ClusterIP == corev1.ClusterIPNone {
+		return diagnosis.Finding{}, false
+	}
+	for _, u := range undeclaredPorts(s, pods) {
+		if int(u.port) != port {
+			continue
+		}
+		x := u.finding(s, pods[0], diagnosis.ScoreStrong)
+		if len(u.declares) == 1 {
+			x.Fix = u.fix(s, u.declares[0])
+		}
+		return x, true
+	}
+	return diagnosis.Finding{}, false
+}
+
+func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64) diagnosis.Finding {
+	ports := strings.Join(u.declares, ", ")
+	return diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: Object(s), Field: fmt.Sprintf("spec.ports[%d].targetPort", u.index), Value: u.target.String(), Score: score,
+		Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s", s.Name, u.port, u.target.String(), ports),
+		Evidence: []string{"pod " + pod.Name + " declares the ports " + ports},
+		Fix: diagnosis.Fix{Explanation: "Set targetPort to the port where the pods listen, if they don't listen on " + u.target.String() + ".",
+			Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pod", pod.Name, "-o", "jsonpath={.spec.containers[*].ports}")}},
+	}
+}
+
+// fix sets the target port to a number.
+func (u undeclared) fix(s *corev1.Service, number string) diagnosis.Fix {
+	value, err := strconv.Atoi(number)
+	if err != nil {
+		panic("a port that is no number: " + number) // undeclaredPorts writes numbers alone
+	}
+	return diagnosis.FixBy("Set targetPort to the port where the pods listen.",
+		[]diagnosis.Patch{diagnosis.JSONPatch(Object(s), diagnosis.Operation{Op: "replace", Path: fmt.Sprintf("/spec/ports/%d/targetPort", u.index), Value: value})})
+}
+
+var (
+	listens = regexp.MustCompile(`(?i)\b(?:listen(?:ing|s)?|serving|started|bound|running)\b`)
+	besides = regexp.MustCompile(`(?i)metric|prometheus|health|probe|admin|debug|pprof|management`) // what a program serves beside its own work
+	address = regexp.MustCompile(`(?i)(?:^|[\s"'=(@/])(?:\[::\]|\d+\.\d+\.\d+\.\d+|\*|localhost)?:(\d{2,5})\b|\bport(?:\(s\))?["':= ]+(\d{2,5})\b`)
+)
+
+// listening are the ports on which programs of the pods say in their logs that they listen, with the line.
+func listening(f *diagnosis.Facts, pods []*corev1.Pod) map[string]string {
+	out := map[string]string{}
+	for _, l := range f.Logs {
+		if !slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return p.Name == l.Pod }) {
+			continue
+		}
+		for _, line := range l.Lines {
+			if !listens.MatchString(line.Text) {
+				continue
+			}
+			for _, m := range address.FindAllStringSubmatch(line.Text, -1) {
+				out[cmp.Or(m[1], m[2])] = fmt.Sprintf("log of pod %s: %s", l.Pod, diagnosis.Shorten(line.Text, 300))
 			}
 		}
-		out = append(out, x)
 	}
 	return out
 }
