@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -405,6 +406,21 @@ func TestAnalysisFromWhatIsThere(t *testing.T) {
 	outside := &Analyst{Kube: fake.NewClientset(), Engine: engine(t)}
 	got = outside.Analyse(t.Context(), Question{Subject: diagnosis.Object{Kind: "Alert", Name: "Custom"}, Alarm: noon, Now: noon})
 	assert.False(t, got.Found)
+}
+
+func TestAnIngressLeadsToWhyItsServiceCantAnswer(t *testing.T) {
+	set := map[string]string{"app": "web"}
+	none := int32(0)
+	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: appsv1.DeploymentSpec{Replicas: &none,
+		Selector: &metav1.LabelSelector{MatchLabels: set}, Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: set}}}}
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"}, Spec: corev1.ServiceSpec{Selector: set, Ports: []corev1.ServicePort{{Port: 80}}}}
+	ingress := &networkingv1.Ingress{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "front", Annotations: map[string]string{"kubernetes.io/ingress.class": "x"}},
+		Spec: networkingv1.IngressSpec{DefaultBackend: &networkingv1.IngressBackend{Service: &networkingv1.IngressServiceBackend{Name: "web", Port: networkingv1.ServiceBackendPort{Number: 80}}}}}
+	a := &Analyst{Kube: fake.NewClientset(deployment, service, ingress)}
+	got := a.Analyse(t.Context(), Question{Subject: diagnosis.Object{Kind: "Ingress", Namespace: "shop", Name: "front"}, Now: noon})
+	require.NotEmpty(t, got.Causes)
+	assert.Equal(t, "Deployment web is scaled to 0 (spec.replicas), so Service web has no pod", got.Causes[0].Sentence)
+	assert.Equal(t, []string{"front", "web"}, got.Causes[0].Path)
 }
 
 func TestSameInputGivesTheSameCauses(t *testing.T) {

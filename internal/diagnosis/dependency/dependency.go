@@ -108,24 +108,16 @@ func otherEnd(f *diagnosis.Facts, out diagnosis.Finding, c calls.Call, s *corev1
 		out.Fix.Explanation = "Call a port that the Service has."
 		return out
 	}
-	pods := behind(f, s)
-	ready := slices.ContainsFunc(pods, diagnosis.PodReady)
+	ready := slices.ContainsFunc(behind(f, s), diagnosis.PodReady)
 	if x, ok := service.Refused(f, s, c.Endpoint.Port); ok && ready && c.Class == logline.ClassRefused {
 		x.Sentence, x.Evidence = out.Sentence+": "+x.Sentence, append(out.Evidence, x.Evidence...)
 		return x
 	}
-	if ready || !f.Knows("Pod") || len(s.Spec.Selector) == 0 {
+	why, down := service.Down(f, s)
+	if !down {
 		return out
 	}
-	out.Object, out.Field, out.Value, out.Score = service.Object(s), "endpoints", "0", diagnosis.ScoreStrong
-	switch len(pods) {
-	case 0:
-		out.Sentence += fmt.Sprintf(": Service %s has no pod behind it", s.Name)
-	case 1:
-		out.Sentence += fmt.Sprintf(": the only pod behind Service %s is not ready", s.Name)
-	default:
-		out.Sentence += fmt.Sprintf(": none of the %s behind Service %s is ready", diagnosis.Plural(len(pods), "pod"), s.Name)
-	}
-	out.Fix = diagnosis.Fix{Explanation: "Ask the same question of the dependency.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}}
-	return out
+	blamed := service.Blamed(s, out.Sentence+": "+why)
+	blamed.Evidence = out.Evidence
+	return blamed
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -29,7 +30,13 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for i := range f.Services {
 		s := &f.Services[i]
-		if len(s.Spec.Selector) == 0 || s.Spec.Type == corev1.ServiceTypeExternalName || !concerns(f, s) {
+		if s.Spec.Type == corev1.ServiceTypeExternalName || !concerns(f, s) {
+			continue
+		}
+		if len(s.Spec.Selector) == 0 {
+			if why, down := Down(f, s); down {
+				out = append(out, noAddress(s, why))
+			}
 			continue
 		}
 		pods := selected(f, s)
@@ -95,6 +102,66 @@ func selected(f *diagnosis.Facts, s *corev1.Service) []*corev1.Pod {
 	return out
 }
 
+// Down tells whether a Service has nothing to send calls to, and why.
+func Down(f *diagnosis.Facts, s *corev1.Service) (why string, down bool) {
+	if s.Spec.Type == corev1.ServiceTypeExternalName {
+		return "", false
+	}
+	if len(s.Spec.Selector) == 0 {
+		return fmt.Sprintf("Service %s has no selector, and no EndpointSlice gives it an address", s.Name), f.Knows("EndpointSlice") && !addressed(f, s)
+	}
+	pods := selected(f, s)
+	if !f.Knows("Pod") || slices.ContainsFunc(pods, diagnosis.PodReady) || len(pods) > 0 && s.Spec.PublishNotReadyAddresses {
+		return "", false
+	}
+	switch len(pods) {
+	case 0:
+		return fmt.Sprintf("Service %s has no pod behind it", s.Name), true
+	case 1:
+		return fmt.Sprintf("the only pod behind Service %s is not ready", s.Name), true
+	}
+	return fmt.Sprintf("none of the %s behind Service %s is ready", diagnosis.Plural(len(pods), "pod"), s.Name), true
+}
+
+// addressed tells whether an EndpointSlice gives the Service an address that is not said to be unready.
+func addressed(f *diagnosis.Facts, s *corev1.Service) bool {
+	return slices.ContainsFunc(f.EndpointSlices, func(e discoveryv1.EndpointSlice) bool {
+		return e.Labels[discoveryv1.LabelServiceName] == s.Name && slices.ContainsFunc(e.Endpoints, func(p discoveryv1.Endpoint) bool {
+			return len(p.Addresses) > 0 && (p.Conditions.Ready == nil || *p.Conditions.Ready)
+		})
+	})
+}
+
+// Blamed is for calls that a Service gets and can't answer: the same question of it says why.
+func Blamed(s *corev1.Service, sentence string) diagnosis.Finding {
+	return diagnosis.Finding{
+		Kind: diagnosis.KindDependency, Object: Object(s), Field: "endpoints", Value: "0", Score: diagnosis.ScoreStrong, Sentence: sentence,
+		Fix: diagnosis.Fix{Explanation: "Ask the same question of the Service.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}},
+	}
+}
+
+// Leads tells whether a Service of the name leads to what was asked: it is the subject, it selects the workload's pods or
+// has the workload's name, or it does not exist and has a name like one of these.
+func Leads(f *diagnosis.Facts, name string) bool {
+	if name == f.Subject.Name || name == f.Workload.Name {
+		return true
+	}
+	if s := f.Service(name); s != nil {
+		return f.Workload.Exists() && Matches(s, f.Workload.Template.Labels)
+	}
+	near := diagnosis.Near(name, Names(f))
+	return near != "" && (near == f.Subject.Name || near == f.Workload.Name)
+}
+
+// Names are those of the namespace's Services.
+func Names(f *diagnosis.Facts) []string {
+	var out []string
+	for _, s := range f.Services {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
 // Object names a Service.
 func Object(s *corev1.Service) diagnosis.Object {
 	return diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: s.Namespace, Name: s.Name}
@@ -106,6 +173,15 @@ func selectorText(set map[string]string) string {
 		out = append(out, k+"="+set[k])
 	}
 	return strings.Join(out, ",")
+}
+
+// noAddress is for a Service whose addresses somebody else has to give.
+func noAddress(s *corev1.Service, why string) diagnosis.Finding {
+	return diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: Object(s), Field: "spec.selector", Score: diagnosis.ScoreStrong, Sentence: why,
+		Fix: diagnosis.Fix{Explanation: "Give it a selector, or an EndpointSlice with the addresses that shall answer.",
+			Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "endpointslices", "-l", discoveryv1.LabelServiceName+"="+s.Name)}},
+	}
 }
 
 // leftOver is the score of a Service without pods that only shares a label with the workload: it may be left over from
