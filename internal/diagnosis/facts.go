@@ -77,6 +77,8 @@ type Facts struct {
 	EndpointSlices []discoveryv1.EndpointSlice
 	Ingresses      []networkingv1.Ingress
 	IngressClasses []networkingv1.IngressClass
+	Routes         []Route
+	Gateways       []Gateway // of the namespace, and those of others that its routes name
 	Policies       []networkingv1.NetworkPolicy
 	Autoscalers    []autoscalingv2.HorizontalPodAutoscaler
 	Budgets        []policyv1.PodDisruptionBudget

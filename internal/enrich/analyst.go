@@ -10,6 +10,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 
@@ -37,6 +38,8 @@ type Analyst struct {
 	Metadata metadata.Interface
 	// Fixes checks the patches of fixes before they are told; nil tells them unchecked.
 	Fixes *fixcheck.Checker
+	// Dynamic reads the kinds of the Gateway API; nil reads none.
+	Dynamic dynamic.Interface
 	// Sources are the stores of telemetry; none is fine.
 	Sources []Source
 	Engine  *rca.Engine
@@ -213,7 +216,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 }
 
 func (a *Analyst) facts(ctx context.Context, o diagnosis.Object, limit time.Duration, troubled bool) (*diagnosis.Facts, error) {
-	return gather.Facts(ctx, a.Kube, o, gather.Options{SourceTimeout: limit / 2, MaxObjects: a.MaxObjects, Metadata: a.Metadata, Troubled: troubled})
+	return gather.Facts(ctx, a.Kube, o, gather.Options{SourceTimeout: limit / 2, MaxObjects: a.MaxObjects, Metadata: a.Metadata, Dynamic: a.Dynamic, Troubled: troubled})
 }
 
 // findings are what the detectors see, with fixes that fit the objects.

@@ -55,7 +55,7 @@ var rare = map[string]string{
 }
 
 // foreign are the API groups of others whose resources the run's cluster has not, with whose they are.
-var foreign = map[string]string{"opentelemetry.io": "the OpenTelemetry Operator"}
+var foreign = map[string]string{"opentelemetry.io": "the OpenTelemetry Operator", "gateway.networking.k8s.io": "the Gateway API"}
 
 // auditLogs are those of this run; when it is shared out, those of every part, once they are through.
 func auditLogs(t *testing.T) []string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/openapi"
@@ -44,6 +45,10 @@ func (p *process) analyst() (pipeline.Analyst, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the client of the analysis: %w", err)
 	}
+	other, err := dynamic.NewForConfig(settings)
+	if err != nil {
+		return nil, fmt.Errorf("make the client of the analysis: %w", err)
+	}
 	settings.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	settings.ContentType = "application/vnd.kubernetes.protobuf"
 	kube, err := kubernetes.NewForConfig(settings)
@@ -56,7 +61,7 @@ func (p *process) analyst() (pipeline.Analyst, error) {
 	}
 	fixes := fixcheck.New(openapi.NewClientWithContext(kube.Discovery().RESTClient()), p.Log.WithName("analysis"))
 	return ranked(enrich.Analyst{
-		Kube: kube, Metadata: meta, Fixes: fixes, Sources: stores(p.config), MaxObjects: analysisObjects, Grafana: grafana(p.config),
+		Kube: kube, Metadata: meta, Dynamic: other, Fixes: fixes, Sources: stores(p.config), MaxObjects: analysisObjects, Grafana: grafana(p.config),
 	}, live), nil
 }
 

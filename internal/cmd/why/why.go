@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/rest"
@@ -163,6 +164,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("make client: %w", err)
 	}
+	other, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return fmt.Errorf("make client: %w", err)
+	}
 	q, inc, hidden, err := question(ctx, o, client, time.Now())
 	if err != nil {
 		return err
@@ -171,7 +176,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	analyst.Kube, analyst.Fixes = client, fixcheck.New(openapi.NewClientWithContext(client.Discovery().RESTClient()), logr.Discard())
+	analyst.Kube, analyst.Dynamic = client, other
+	analyst.Fixes = fixcheck.New(openapi.NewClientWithContext(client.Discovery().RESTClient()), logr.Discard())
 	share := o.Timeout * 9 / 10 // the rest is for ranking and printing
 	if o.Check {
 		share = o.Timeout * 7 / 10 // and for the dry runs

@@ -15,6 +15,7 @@ import (
 	"github.com/kubebot/kubebot/internal/diagnosis/disruption"
 	"github.com/kubebot/kubebot/internal/diagnosis/dns"
 	"github.com/kubebot/kubebot/internal/diagnosis/forbidden"
+	"github.com/kubebot/kubebot/internal/diagnosis/gateway"
 	"github.com/kubebot/kubebot/internal/diagnosis/image"
 	"github.com/kubebot/kubebot/internal/diagnosis/ingress"
 	"github.com/kubebot/kubebot/internal/diagnosis/initcontainer"
@@ -47,6 +48,7 @@ func All() []diagnosis.Detector {
 		disruption.Detector,
 		dns.Detector,
 		forbidden.Detector,
+		gateway.Detector,
 		image.Detector,
 		ingress.Detector,
 		initcontainer.Detector,

@@ -159,6 +159,9 @@ func parse(t testing.TB, path string, text []byte) *diagnosis.Facts {
 			}
 			continue
 		}
+		if gatewayKind(t, f, h.Kind, doc) {
+			continue
+		}
 		o, _, err := decoder.Decode(doc, nil, nil)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", path, err, doc)
@@ -184,6 +187,28 @@ func parse(t testing.TB, path string, text []byte) *diagnosis.Facts {
 		}
 	}
 	return f
+}
+
+// gatewayKind adds an object of a kind of the Gateway API, if it is one.
+func gatewayKind(t testing.TB, f *diagnosis.Facts, kind string, doc []byte) bool {
+	t.Helper()
+	var err error
+	switch kind {
+	case "HTTPRoute", "GRPCRoute":
+		var r diagnosis.Route
+		err = yaml.Unmarshal(doc, &r)
+		f.Routes = append(f.Routes, r)
+	case "Gateway":
+		var g diagnosis.Gateway
+		err = yaml.Unmarshal(doc, &g)
+		f.Gateways = append(f.Gateways, g)
+	default:
+		return false
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, doc)
+	}
+	return true
 }
 
 // logLines gives every line a time a little before now.

@@ -43,6 +43,7 @@ func (r *reader) details(ctx context.Context) {
 			sources = append(sources, r.volume(name))
 		}
 	}
+	sources = append(sources, r.otherGateways()...)
 	r.all(ctx, sources)
 	if len(f.ConfigMaps) < len(seen) && f.Knows("ConfigMap") && r.metadata == nil {
 		r.all(ctx, []source{r.otherConfigMaps()})

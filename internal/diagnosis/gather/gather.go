@@ -14,6 +14,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 
@@ -31,6 +32,8 @@ type Options struct {
 	// Metadata reads the metadata of ConfigMaps instead of the whole objects: neither keys nor values are asked for, nor
 	// like-named ones. Nil reads the objects and drops their values.
 	Metadata metadata.Interface
+	// Dynamic reads the kinds of the Gateway API, where the cluster has them; nil reads none.
+	Dynamic dynamic.Interface
 	// Troubled says that an alert tells of trouble.
 	Troubled bool
 }
@@ -70,7 +73,7 @@ func newReader(client kubernetes.Interface, subject diagnosis.Object, o Options)
 		o.MaxObjects = maxObjects
 	}
 	return &reader{
-		client: client, metadata: o.Metadata, timeout: o.SourceTimeout, most: o.MaxObjects,
+		client: client, metadata: o.Metadata, dynamic: o.Dynamic, timeout: o.SourceTimeout, most: o.MaxObjects,
 		facts: &diagnosis.Facts{Now: o.Now(), Subject: subject, Troubled: o.Troubled},
 	}
 }
@@ -79,6 +82,7 @@ func newReader(client kubernetes.Interface, subject diagnosis.Object, o Options)
 type reader struct {
 	client   kubernetes.Interface
 	metadata metadata.Interface
+	dynamic  dynamic.Interface
 	timeout  time.Duration
 	most     int // objects of a kind
 
@@ -165,6 +169,7 @@ func (r *reader) sort() {
 	byName(f.ConfigMaps)
 	byName(f.Volumes)
 	byName(f.ServiceAccounts)
+	sortGateways(f)
 }
 
 func logKey(l diagnosis.Log) string { return fmt.Sprintf("%s/%s/%t", l.Pod, l.Container, l.Previous) }

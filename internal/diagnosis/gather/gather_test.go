@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/openapi"
@@ -109,7 +110,9 @@ func TestRealAPIServer(t *testing.T) {
 	must(t, err)
 	seed(t, ctx, admin)
 	subject := diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}
-	options := Options{SourceTimeout: 10 * time.Second}
+	other, err := dynamic.NewForConfig(config)
+	must(t, err)
+	options := Options{SourceTimeout: 10 * time.Second, Dynamic: other}
 
 	t.Run("all rights", func(t *testing.T) {
 		f, err := Facts(ctx, admin, subject, options)
@@ -139,6 +142,9 @@ func TestRealAPIServer(t *testing.T) {
 			if f.Knows(kind) || !slices.ContainsFunc(f.Unread, func(u diagnosis.Unread) bool { return u.Kind == kind && u.Reason == "forbidden" }) {
 				t.Errorf("%s is not said to be forbidden: %+v", kind, f.Unread)
 			}
+		}
+		if !f.Knows("Gateway") || !f.Knows("HTTPRoute") {
+			t.Errorf("kinds that the cluster has not are said to be unread: %+v", f.Unread)
 		}
 		if len(f.Pods) != 1 || !f.Knows("Pod") {
 			t.Errorf("pods %d, known %t", len(f.Pods), f.Knows("Pod"))
@@ -313,7 +319,7 @@ func TestRolloutsOfStatefulSetsAndDaemonSetsAreSeen(t *testing.T) {
 }
 
 func TestKindKnowsWhatKubectlKnows(t *testing.T) {
-	for word, want := range map[string]string{"deploy": "Deployment", "Deployment": "Deployment", "deployments.apps": "Deployment", "po": "Pod", "sts": "StatefulSet", "svc": "Service", "cj": "CronJob"} {
+	for word, want := range map[string]string{"deploy": "Deployment", "Deployment": "Deployment", "deployments.apps": "Deployment", "httproute": "HTTPRoute", "gateways.gateway.networking.k8s.io": "Gateway", "po": "Pod", "sts": "StatefulSet", "svc": "Service", "cj": "CronJob"} {
 		if got, err := Kind(word); err != nil || got != want {
 			t.Errorf("%s: got %q, %v, want %s", word, got, err, want)
 		}

@@ -157,6 +157,7 @@ func (r *reader) lists(ctx context.Context) {
 		return l.Items, l.Continue, nil
 	}))
 	sources = append(sources, r.networkSources(ns)...)
+	sources = append(sources, r.gateways(ns)...)
 	r.all(ctx, sources)
 	if ns == metav1.NamespaceDefault {
 		nodeEvents = nil // they are among the namespace's

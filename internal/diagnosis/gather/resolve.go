@@ -24,6 +24,9 @@ var aliases = map[string]string{
 	"cronjob": "CronJob", "cronjobs": "CronJob", "cj": "CronJob",
 	"service": "Service", "services": "Service", "svc": "Service",
 	"ingress": "Ingress", "ingresses": "Ingress", "ing": "Ingress",
+	"httproute": "HTTPRoute", "httproutes": "HTTPRoute",
+	"grpcroute": "GRPCRoute", "grpcroutes": "GRPCRoute",
+	"gateway": "Gateway", "gateways": "Gateway", "gtw": "Gateway",
 	"horizontalpodautoscaler": "HorizontalPodAutoscaler", "horizontalpodautoscalers": "HorizontalPodAutoscaler", "hpa": "HorizontalPodAutoscaler",
 	"persistentvolumeclaim": "PersistentVolumeClaim", "persistentvolumeclaims": "PersistentVolumeClaim", "pvc": "PersistentVolumeClaim",
 	"node": "Node", "nodes": "Node", "no": "Node",
@@ -44,6 +47,7 @@ var versions = map[string]string{
 	"Pod": "v1", "Service": "v1", "PersistentVolumeClaim": "v1", "Node": "v1",
 	"Deployment": "apps/v1", "ReplicaSet": "apps/v1", "StatefulSet": "apps/v1", "DaemonSet": "apps/v1",
 	"Job": "batch/v1", "CronJob": "batch/v1", "Ingress": "networking.k8s.io/v1", "HorizontalPodAutoscaler": "autoscaling/v2",
+	"HTTPRoute": gatewayVersion.String(), "GRPCRoute": gatewayVersion.String(), "Gateway": gatewayVersion.String(),
 }
 
 // get reads one object of a kind.
@@ -70,6 +74,8 @@ func (r *reader) get(ctx context.Context, kind, namespace, name string) (runtime
 		return r.client.CoreV1().Services(namespace).Get(ctx, name, o)
 	case "Ingress":
 		return r.client.NetworkingV1().Ingresses(namespace).Get(ctx, name, o)
+	case "HTTPRoute", "GRPCRoute", "Gateway":
+		return r.gateway(ctx, kind, namespace, name)
 	case "HorizontalPodAutoscaler":
 		return r.client.AutoscalingV2().HorizontalPodAutoscalers(namespace).Get(ctx, name, o)
 	case "PersistentVolumeClaim":
@@ -103,7 +109,7 @@ func (r *reader) resolve(ctx context.Context) error {
 func (r *reader) climb(ctx context.Context, w diagnosis.Workload) diagnosis.Workload {
 	for {
 		owner := metav1.GetControllerOfNoCopy(&w.Meta)
-		if owner == nil || versions[owner.Kind] == "" || owner.Kind == "Node" {
+		if owner == nil || versions[owner.Kind] == "" || owner.Kind == "Node" || gatewayResources[owner.Kind] != "" {
 			return w
 		}
 		o, err := r.get(ctx, owner.Kind, w.Namespace, owner.Name)
