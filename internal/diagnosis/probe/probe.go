@@ -33,6 +33,8 @@ type failure struct {
 var (
 	prefix = regexp.MustCompile(`^(Readiness|Liveness|Startup) probe (?:failed|errored)[^:]*:? ?`)
 	status = regexp.MustCompile(`statuscode: (\d+)`)
+	// stopped is what the kubelet and the runtime say of a command that they stopped at its timeout.
+	stopped = regexp.MustCompile(`^command (?:timed out|".*" timed out)|^rpc error: .*(?:deadline exceeded|DeadlineExceeded)`)
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -100,7 +102,9 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 	port, pointer, path := x.target()
 	code := status.FindStringSubmatch(x.message)
 	switch {
-	case pointer != "" && port.Type == intstr.String && !declared(x.c.Spec, port):
+	case x.probe.Exec != nil:
+		x.command(&out, who, effect)
+	case port.Type == intstr.String && !declared(x.c.Spec, port):
 		out.Score, out.Value = diagnosis.ScoreCertain, port.StrVal
 		out.Sentence = fmt.Sprintf("%s asks port %q, and the container has no port of that name; %s", who, port.StrVal, effect)
 		x.portFix(&out, pointer)
@@ -116,21 +120,28 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 		out.Fix = diagnosis.Fix{Explanation: "Read what the program logs about its health.", Commands: []string{diagnosis.LogsCommand(x.c)}}
 	case strings.Contains(x.message, "deadline exceeded"), strings.Contains(x.message, "Timeout"), strings.Contains(x.message, "timed out"), strings.Contains(x.message, "timeout"):
 		x.slow(&out, who, effect)
-	case x.probe.Exec != nil:
-		command := mask.Words(x.probe.Exec.Command)
-		out.Score, out.Value = diagnosis.ScoreLikely, strings.Join(command, " ")
-		out.Sentence = fmt.Sprintf("%s runs %q, which fails: %s; %s", who, out.Value, diagnosis.Shorten(x.message, 160), effect)
-		out.Fix = diagnosis.Fix{Explanation: "Run the command in the container to see why; correct it, or what it checks.", Commands: []string{
-			diagnosis.Kubectl(f.NS(), append([]string{"exec", x.c.Pod.Name, "-c", x.c.Spec.Name, "--"}, command...)...)}}
-		if !slices.Equal(command, x.probe.Exec.Command) {
-			out.Fix.Explanation += " " + mask.Hidden + " stands for a secret."
-		}
 	default:
 		out.Score = diagnosis.ScoreLikely
 		out.Sentence = fmt.Sprintf("%s fails: %s; %s", who, diagnosis.Shorten(x.message, 160), effect)
 		out.Fix = diagnosis.Fix{Explanation: "Compare the probe with what the program serves.", Commands: []string{diagnosis.LogsCommand(x.c)}}
 	}
 	return out
+}
+
+// command explains a command that fails. What its output says of a port or of time is about what the command calls.
+func (x failure) command(out *diagnosis.Finding, who, effect string) {
+	if stopped.MatchString(x.message) {
+		x.slow(out, who, effect)
+		return
+	}
+	command := mask.Words(x.probe.Exec.Command)
+	out.Score, out.Value = diagnosis.ScoreLikely, strings.Join(command, " ")
+	out.Sentence = fmt.Sprintf("%s runs %q, which fails: %s; %s", who, out.Value, diagnosis.Shorten(x.message, 160), effect)
+	out.Fix = diagnosis.Fix{Explanation: "Run the command in the container to see why; correct it, or what it checks.", Commands: []string{
+		diagnosis.Kubectl(x.c.Pod.Namespace, append([]string{"exec", x.c.Pod.Name, "-c", x.c.Spec.Name, "--"}, command...)...)}}
+	if !slices.Equal(command, x.probe.Exec.Command) {
+		out.Fix.Explanation += " " + mask.Hidden + " stands for a secret."
+	}
 }
 
 func declared(c *corev1.Container, port intstr.IntOrString) bool {
@@ -177,8 +188,6 @@ func handler(into map[string]any, p *corev1.Probe) {
 		into["tcpSocket"] = p.TCPSocket
 	case p.GRPC != nil:
 		into["grpc"] = p.GRPC
-	case p.Exec != nil:
-		into["exec"] = p.Exec
 	}
 }
 
