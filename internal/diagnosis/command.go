@@ -31,8 +31,10 @@ func Quote(word string) string {
 
 // Operation is one operation of a JSON patch.
 type Operation struct {
-	Op    string `json:"op"`
-	Path  string `json:"path"`
+	Op   string `json:"op"`
+	Path string `json:"path"`
+	// From is the pointer of what a copy copies.
+	From  string `json:"from,omitempty"`
 	Value any    `json:"value,omitempty"`
 }
 

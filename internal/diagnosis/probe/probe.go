@@ -111,12 +111,12 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 	case strings.Contains(x.message, "refused"):
 		x.refused(&out, who, effect, port, pointer)
 	case code != nil && code[1][0] == '4':
-		out.Value = path
-		out.Sentence = fmt.Sprintf("%s asks %s and gets %s, so that path is wrong or needs a login; %s", who, path, code[1], effect)
+		out.Value = mask.Text(path)
+		out.Sentence = fmt.Sprintf("%s asks %s and gets %s, so that path is wrong or needs a login; %s", who, out.Value, code[1], effect)
 		x.pathFix(f, &out, path)
 	case code != nil:
 		out.Kind, out.Score, out.Value = diagnosis.KindCode, diagnosis.ScoreLikely, code[1]
-		out.Sentence = fmt.Sprintf("%s asks %s and gets %s: the program itself says that it is not well; %s", who, path, code[1], effect)
+		out.Sentence = fmt.Sprintf("%s asks %s and gets %s: the program itself says that it is not well; %s", who, mask.Text(path), code[1], effect)
 		out.Fix = diagnosis.Fix{Explanation: "Read what the program logs about its health.", Commands: []string{diagnosis.LogsCommand(x.c)}}
 	case strings.Contains(x.message, "deadline exceeded"), strings.Contains(x.message, "Timeout"), strings.Contains(x.message, "timed out"), strings.Contains(x.message, "timeout"):
 		x.slow(&out, who, effect)
@@ -161,18 +161,8 @@ func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr
 		x.portFix(out, pointer)
 		return
 	}
-	if x.killed {
-		out.Score = diagnosis.ScoreLikely
-		out.Field += ".initialDelaySeconds"
-		out.Value = strconv.Itoa(int(x.probe.InitialDelaySeconds))
-		grace := x.probe.InitialDelaySeconds + max(x.probe.PeriodSeconds, 1)*max(x.probe.FailureThreshold, 1)
-		out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s", who, grace, port.String(), effect)
-		if x.owner.Kind != "Pod" {
-			startup := map[string]any{"failureThreshold": 30, "periodSeconds": 10}
-			handler(startup, x.probe)
-			out.Fix = diagnosis.FixBy("Give the start its own probe with more time (here 5 minutes), or correct the port.",
-				[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "add", Path: x.c.Path(x.owner) + "/startupProbe", Value: startup})})
-		}
+	if x.killed && !(x.name == "liveness" && x.c.Spec.StartupProbe != nil) { // the kubelet asks the liveness probe after the start
+		x.slowStart(out, who, effect, port)
 		return
 	}
 	out.Score, out.Kind = diagnosis.ScorePossible, diagnosis.KindCode
@@ -180,15 +170,35 @@ func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr
 	out.Fix = diagnosis.Fix{Explanation: "See in the log what the program waits for, and on which port it listens.", Commands: []string{diagnosis.LogsCommand(x.c)}}
 }
 
-func handler(into map[string]any, p *corev1.Probe) {
-	switch {
-	case p.HTTPGet != nil:
-		into["httpGet"] = p.HTTPGet
-	case p.TCPSocket != nil:
-		into["tcpSocket"] = p.TCPSocket
-	case p.GRPC != nil:
-		into["grpc"] = p.GRPC
+// startTime is how many seconds the fix of a slow start gives it at least.
+const startTime = 300
+
+// slowStart gives the start more time. The startup probe is made by copying, so that the command shows no header of the
+// probe: one may hold a secret.
+func (x failure) slowStart(out *diagnosis.Finding, who, effect string, port intstr.IntOrString) {
+	p, at := x.probe, x.c.Path(x.owner)
+	period, threshold := max(p.PeriodSeconds, 1), max(p.FailureThreshold, 1)
+	out.Score = diagnosis.ScoreLikely
+	out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s", who, p.InitialDelaySeconds+period*threshold, port.String(), effect)
+	if x.name == "startup" {
+		more := max(2*threshold, (startTime+period-1)/period)
+		out.Field, out.Value = out.Field+".failureThreshold", strconv.Itoa(int(threshold))
+		out.Fix = x.patch(fmt.Sprintf("Give the start more time (here %d s), or correct the port.", more*period),
+			diagnosis.Operation{Op: "add", Path: at + "/startupProbe/failureThreshold", Value: more})
+		return
 	}
+	out.Field, out.Value = out.Field+".initialDelaySeconds", strconv.Itoa(int(p.InitialDelaySeconds))
+	out.Fix = x.patch(fmt.Sprintf("Give the start its own probe with more time (here %d minutes), or correct the port.", startTime/60),
+		diagnosis.Operation{Op: "copy", From: at + "/livenessProbe", Path: at + "/startupProbe"},
+		diagnosis.Operation{Op: "add", Path: at + "/startupProbe/failureThreshold", Value: startTime / 10},
+		diagnosis.Operation{Op: "add", Path: at + "/startupProbe/periodSeconds", Value: 10})
+}
+
+func (x failure) patch(explanation string, operations ...diagnosis.Operation) diagnosis.Fix {
+	if x.owner.Kind == "Pod" {
+		return diagnosis.Fix{Explanation: explanation}
+	}
+	return diagnosis.FixBy(explanation, []diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, operations...)})
 }
 
 func ports(c *corev1.Container) string {
@@ -225,7 +235,7 @@ func (x failure) pathFix(f *diagnosis.Facts, out *diagnosis.Finding, path string
 		return
 	}
 	for _, other := range []*corev1.Probe{x.c.Spec.ReadinessProbe, x.c.Spec.LivenessProbe, x.c.Spec.StartupProbe} {
-		if other != nil && other.HTTPGet != nil && other.HTTPGet.Path != path && x.owner.Kind != "Pod" {
+		if other != nil && other.HTTPGet != nil && other.HTTPGet.Path != path && mask.Text(other.HTTPGet.Path) == other.HTTPGet.Path && x.owner.Kind != "Pod" {
 			out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the probe's path to one that the program answers with 200; its other probe asks %s.", other.HTTPGet.Path),
 				[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + "/httpGet/path", Value: other.HTTPGet.Path})})
 			return
