@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -38,8 +37,6 @@ type Container struct {
 	Spec   *corev1.Container
 	Status *corev1.ContainerStatus // nil before the kubelet reports one
 	Init   bool
-	// Index in its list of the pod's specification.
-	Index int
 }
 
 // Containers lists the containers of the workload's pods, init containers first.
@@ -56,7 +53,7 @@ func ContainersOf(p *corev1.Pod) []Container {
 	var out []Container
 	add := func(specs []corev1.Container, statuses []corev1.ContainerStatus, init bool) {
 		for i := range specs {
-			c := Container{Pod: p, Spec: &specs[i], Init: init, Index: i}
+			c := Container{Pod: p, Spec: &specs[i], Init: init}
 			for j := range statuses {
 				if statuses[j].Name == specs[i].Name {
 					c.Status = &statuses[j]
@@ -133,15 +130,6 @@ func EvictedAt(p *corev1.Pod) time.Time {
 		return p.Status.StartTime.Time
 	}
 	return last
-}
-
-// Path is the JSON pointer of the container in its workload.
-func (c Container) Path(w Workload) string {
-	list := "/containers/"
-	if c.Init {
-		list = "/initContainers/"
-	}
-	return w.SpecPath(list) + strconv.Itoa(c.Index)
 }
 
 // Noun is what a sentence calls the container.

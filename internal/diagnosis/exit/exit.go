@@ -124,18 +124,14 @@ func neverStarted(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Findi
 		}
 	}
 	out.Sentence = fmt.Sprintf("%s of %s can't start: its command %q can't be run in image %s (%s)", upper(c.Noun()), out.Object, command, c.Spec.Image, why)
-	var patches []diagnosis.Patch
-	if len(c.Spec.Command) > 0 && out.Object.Kind != "Pod" {
-		patches = append(patches, diagnosis.JSONPatch(out.Object, diagnosis.Operation{Op: "remove", Path: c.Path(f.Workload) + "/command"}))
-	}
-	undo := f.Undo(func(old *corev1.PodSpec) bool {
+	out.Fix = diagnosis.Fix{Explanation: "Set the command to one that the image has, or leave it out so that the image's own is used."}
+	out.Fix.Commands = f.Undo(func(old *corev1.PodSpec) bool {
 		o := diagnosis.ContainerNamed(old, c.Spec.Name)
 		return o == nil || strings.Join(o.Command, "\x00") != strings.Join(c.Spec.Command, "\x00") || o.Image != c.Spec.Image
 	})
-	if len(undo) > 0 {
-		patches = nil
+	if len(out.Fix.Commands) == 0 && len(c.Spec.Command) > 0 {
+		out.Fix = diagnosis.ChangeContainer(f.Owner(c.Pod), c, out.Fix.Explanation, diagnosis.Operation{Op: "remove", Path: "/command"})
 	}
-	out.Fix = diagnosis.FixBy("Set the command to one that the image has, or leave it out so that the image's own is used.", patches, undo...)
 	return out
 }
 

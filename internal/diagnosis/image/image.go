@@ -85,7 +85,7 @@ func explain(f *diagnosis.Facts, c diagnosis.Container, reason, message string) 
 	switch {
 	case owner.Kind == "Job" || owner.Kind == "CronJob":
 	case len(out.Fix.Commands) == 0 && reason == "ErrImageNeverPull" && owner.Kind != "Pod":
-		out.Fix = diagnosis.FixBy(fix, []diagnosis.Patch{diagnosis.JSONPatch(owner.Object, diagnosis.Operation{Op: "replace", Path: c.Path(owner) + "/imagePullPolicy", Value: "IfNotPresent"})})
+		out.Fix = diagnosis.ChangeContainer(owner, c, fix, diagnosis.Operation{Op: "replace", Path: "/imagePullPolicy", Value: "IfNotPresent"})
 	case len(out.Fix.Commands) == 0 && !reference:
 		out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "describe", "pod", c.Pod.Name)}
 	case len(out.Fix.Commands) == 0:

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -20,14 +21,14 @@ var Detector = diagnosis.Detector{Name: "probe", Doc: "probes with a wrong port 
 
 // failure is a probe that failed, from an event.
 type failure struct {
-	c         diagnosis.Container
-	name      string // readiness, liveness or startup
-	probe     *corev1.Probe
-	message   string
-	evidence  string
-	killed    bool
-	field, at string
-	owner     diagnosis.Workload
+	c        diagnosis.Container
+	name     string // readiness, liveness or startup
+	probe    *corev1.Probe
+	message  string
+	evidence string
+	killed   bool
+	field    string
+	owner    diagnosis.Workload
 }
 
 var (
@@ -64,16 +65,64 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 
 func newFailure(f *diagnosis.Facts, c diagnosis.Container, name, message, evidence string, killed bool) (failure, bool) {
 	x := failure{c: c, name: name, message: message, evidence: evidence, killed: killed && name != "readiness", owner: f.Owner(c.Pod), field: name + "Probe"}
-	switch name {
-	case "readiness":
-		x.probe = c.Spec.ReadinessProbe
-	case "liveness":
-		x.probe = c.Spec.LivenessProbe
-	case "startup":
-		x.probe = c.Spec.StartupProbe
-	}
-	x.at = c.Path(x.owner) + "/" + x.field
+	x.probe = x.of(c.Spec)
 	return x, x.probe != nil
+}
+
+// of is the probe of that name of a container.
+func (x failure) of(c *corev1.Container) *corev1.Probe {
+	switch x.name {
+	case "readiness":
+		return c.ReadinessProbe
+	case "liveness":
+		return c.LivenessProbe
+	}
+	return c.StartupProbe
+}
+
+// templated is the probe as the workload's template has it, or nil.
+func (x failure) templated() *corev1.Probe {
+	if c := diagnosis.ContainerNamed(&x.owner.Template.Spec, x.c.Spec.Name); c != nil {
+		return x.of(c)
+	}
+	return nil
+}
+
+// rewritten tells that the template's probe asks something else than the pod's: the template was changed since, or a
+// service mesh added the container or sends the probes of its pods to its own port.
+func (x failure) rewritten() bool {
+	p := x.templated()
+	return p == nil || !equality.Semantic.DeepEqual(p.ProbeHandler, x.probe.ProbeHandler)
+}
+
+// retarget makes a fix that changes what the probe asks.
+func (x failure) retarget(explanation, pointer string, value any) diagnosis.Fix {
+	if x.rewritten() {
+		return x.compare(explanation)
+	}
+	return x.change(explanation, diagnosis.Operation{Op: "replace", Path: "/" + x.field + pointer, Value: value})
+}
+
+// change makes a fix of operations on the container's probes.
+func (x failure) change(explanation string, operations ...diagnosis.Operation) diagnosis.Fix {
+	if x.templated() == nil {
+		return x.compare(explanation)
+	}
+	return diagnosis.ChangeContainer(x.owner, x.c, explanation, operations...)
+}
+
+// compare is the fix where the template has another probe than the pod.
+func (x failure) compare(explanation string) diagnosis.Fix {
+	if instead, _ := diagnosis.Unchangeable(x.owner, x.c); instead != "" {
+		return diagnosis.ChangeContainer(x.owner, x.c, explanation)
+	}
+	return diagnosis.Fix{
+		Explanation: fmt.Sprintf("%s The template of %s has another %s probe than the pod: it was changed since, or something rewrites the probe in the pods.", explanation, x.owner.Object, x.name),
+		Commands: []string{
+			diagnosis.Kubectl(x.c.Pod.Namespace, "get", x.owner.Arg(), "-o", "yaml"),
+			diagnosis.Kubectl(x.c.Pod.Namespace, "get", "pod", x.c.Pod.Name, "-o", "yaml"),
+		},
+	}
 }
 
 // target is the port that the probe asks, its JSON pointer below the probe, and the path.
@@ -156,7 +205,7 @@ func declared(c *corev1.Container, port intstr.IntOrString) bool {
 // refused tells a wrong port from a program that does not listen (yet).
 func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr.IntOrString, pointer string) {
 	out.Value = port.String()
-	if len(x.c.Spec.Ports) > 0 && !declared(x.c.Spec, port) {
+	if len(x.c.Spec.Ports) > 0 && !declared(x.c.Spec, port) && !x.rewritten() {
 		out.Sentence = fmt.Sprintf("%s asks port %s, where nothing listens; the container declares %s; %s", who, port.String(), ports(x.c.Spec), effect)
 		x.portFix(out, pointer)
 		return
@@ -176,29 +225,22 @@ const startTime = 300
 // slowStart gives the start more time. The startup probe is made by copying, so that the command shows no header of the
 // probe: one may hold a secret.
 func (x failure) slowStart(out *diagnosis.Finding, who, effect string, port intstr.IntOrString) {
-	p, at := x.probe, x.c.Path(x.owner)
+	p := x.probe
 	period, threshold := max(p.PeriodSeconds, 1), max(p.FailureThreshold, 1)
 	out.Score = diagnosis.ScoreLikely
 	out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s", who, p.InitialDelaySeconds+period*threshold, port.String(), effect)
 	if x.name == "startup" {
 		more := max(2*threshold, (startTime+period-1)/period)
 		out.Field, out.Value = out.Field+".failureThreshold", strconv.Itoa(int(threshold))
-		out.Fix = x.patch(fmt.Sprintf("Give the start more time (here %d s), or correct the port.", more*period),
-			diagnosis.Operation{Op: "add", Path: at + "/startupProbe/failureThreshold", Value: more})
+		out.Fix = x.change(fmt.Sprintf("Give the start more time (here %d s), or correct the port.", more*period),
+			diagnosis.Operation{Op: "add", Path: "/startupProbe/failureThreshold", Value: more})
 		return
 	}
 	out.Field, out.Value = out.Field+".initialDelaySeconds", strconv.Itoa(int(p.InitialDelaySeconds))
-	out.Fix = x.patch(fmt.Sprintf("Give the start its own probe with more time (here %d minutes), or correct the port.", startTime/60),
-		diagnosis.Operation{Op: "copy", From: at + "/livenessProbe", Path: at + "/startupProbe"},
-		diagnosis.Operation{Op: "add", Path: at + "/startupProbe/failureThreshold", Value: startTime / 10},
-		diagnosis.Operation{Op: "add", Path: at + "/startupProbe/periodSeconds", Value: 10})
-}
-
-func (x failure) patch(explanation string, operations ...diagnosis.Operation) diagnosis.Fix {
-	if x.owner.Kind == "Pod" {
-		return diagnosis.Fix{Explanation: explanation}
-	}
-	return diagnosis.FixBy(explanation, []diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, operations...)})
+	out.Fix = x.change(fmt.Sprintf("Give the start its own probe with more time (here %d minutes), or correct the port.", startTime/60),
+		diagnosis.Operation{Op: "copy", From: "/livenessProbe", Path: "/startupProbe"},
+		diagnosis.Operation{Op: "add", Path: "/startupProbe/failureThreshold", Value: startTime / 10},
+		diagnosis.Operation{Op: "add", Path: "/startupProbe/periodSeconds", Value: 10})
 }
 
 func ports(c *corev1.Container) string {
@@ -215,35 +257,35 @@ func ports(c *corev1.Container) string {
 
 // portFix takes the port of another probe that does not fail, else the container's first.
 func (x failure) portFix(out *diagnosis.Finding, pointer string) {
-	if len(x.c.Spec.Ports) == 0 || x.owner.Kind == "Pod" {
+	if len(x.c.Spec.Ports) == 0 {
 		out.Fix = diagnosis.Fix{Explanation: "Set the probe's port to the one where the program listens.", Commands: []string{diagnosis.LogsCommand(x.c)}}
 		return
 	}
 	first := x.c.Spec.Ports[0]
-	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the probe's port to the one where the program listens; the container declares %s.", ports(x.c.Spec)),
-		[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + pointer, Value: first.ContainerPort})})
+	out.Fix = x.retarget(fmt.Sprintf("Set the probe's port to the one where the program listens; the container declares %s.", ports(x.c.Spec)), pointer, first.ContainerPort)
 }
 
 // pathFix takes the path from the revision before or from the container's other probe.
 func (x failure) pathFix(f *diagnosis.Facts, out *diagnosis.Finding, path string) {
 	undo := f.Undo(func(old *corev1.PodSpec) bool {
 		o := diagnosis.ContainerNamed(old, x.c.Spec.Name)
-		return o != nil && (o.ReadinessProbe == nil || o.ReadinessProbe.HTTPGet == nil || o.ReadinessProbe.HTTPGet.Path != path)
+		return o != nil && !x.rewritten() && (x.of(o) == nil || x.of(o).HTTPGet == nil || x.of(o).HTTPGet.Path != path)
 	})
 	out.Fix = diagnosis.Fix{Explanation: "Set the probe's path to one that the program answers with 200.", Commands: undo}
 	if len(undo) > 0 {
 		return
 	}
+	const pointer = "/httpGet/path"
 	for _, other := range []*corev1.Probe{x.c.Spec.ReadinessProbe, x.c.Spec.LivenessProbe, x.c.Spec.StartupProbe} {
-		if other != nil && other.HTTPGet != nil && other.HTTPGet.Path != path && mask.Text(other.HTTPGet.Path) == other.HTTPGet.Path && x.owner.Kind != "Pod" {
-			out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the probe's path to one that the program answers with 200; its other probe asks %s.", other.HTTPGet.Path),
-				[]diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + "/httpGet/path", Value: other.HTTPGet.Path})})
+		if other != nil && other.HTTPGet != nil && other.HTTPGet.Path != path && mask.Text(other.HTTPGet.Path) == other.HTTPGet.Path {
+			out.Fix = x.retarget(fmt.Sprintf("Set the probe's path to one that the program answers with 200; its other probe asks %s.", other.HTTPGet.Path), pointer, other.HTTPGet.Path)
 			return
 		}
 	}
-	if x.owner.Kind != "Pod" {
+	out.Fix = x.retarget(out.Fix.Explanation, pointer, "PATH")
+	if len(out.Fix.Patches) > 0 {
+		out.Fix.Patches = nil // a dry run would only try PATH
 		out.Fix.Explanation += " PATH stands for it."
-		out.Fix.Commands = []string{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "replace", Path: x.at + "/httpGet/path", Value: "PATH"}).Command()}
 	}
 }
 
@@ -253,8 +295,7 @@ func (x failure) slow(out *diagnosis.Finding, who, effect string) {
 	out.Field += ".timeoutSeconds"
 	out.Value = strconv.Itoa(int(seconds))
 	out.Sentence = fmt.Sprintf("%s gets no answer within its timeout of %d s (timeoutSeconds); %s", who, seconds, effect)
-	out.Fix = diagnosis.Fix{Explanation: "Give the probe more time if the program is only slow; see why it is slow if it used to answer.", Commands: []string{diagnosis.LogsCommand(x.c)}}
-	if x.owner.Kind != "Pod" {
-		out.Fix = diagnosis.FixBy(out.Fix.Explanation, []diagnosis.Patch{diagnosis.JSONPatch(x.owner.Object, diagnosis.Operation{Op: "add", Path: x.at + "/timeoutSeconds", Value: 5 * seconds})}, out.Fix.Commands...)
-	}
+	out.Fix = x.change("Give the probe more time if the program is only slow; see why it is slow if it used to answer.",
+		diagnosis.Operation{Op: "add", Path: "/" + x.field + "/timeoutSeconds", Value: 5 * seconds})
+	out.Fix.Commands = append(out.Fix.Commands, diagnosis.LogsCommand(x.c))
 }

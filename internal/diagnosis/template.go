@@ -1,0 +1,55 @@
+package diagnosis
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// ChangeContainer makes the fix that changes a container in its workload's template by operations on what is below the
+// container. Where the template can't be changed, or does not have the container, there is no patch and the explanation
+// says what to do instead.
+func ChangeContainer(w Workload, c Container, explanation string, operations ...Operation) Fix {
+	if instead, commands := Unchangeable(w, c); instead != "" {
+		return Fix{Explanation: explanation + " " + instead, Commands: commands}
+	}
+	at := w.containerPath(c.Spec.Name)
+	// The test keeps the patch from another container if the template changes before the patch is sent.
+	patch := []Operation{{Op: "test", Path: at + "/name", Value: c.Spec.Name}}
+	for _, o := range operations {
+		o.Path = at + o.Path
+		if o.From != "" {
+			o.From = at + o.From
+		}
+		patch = append(patch, o)
+	}
+	return FixBy(explanation, []Patch{JSONPatch(w.Object, patch...)})
+}
+
+// Unchangeable says what to do, and by which commands, to change a container that can't be changed in its workload's
+// template; it is empty where it can.
+func Unchangeable(w Workload, c Container) (instead string, commands []string) {
+	switch {
+	case w.Kind == "Pod":
+		return "A pod without a controller is changed by making the pod anew.", nil
+	case w.containerPath(c.Spec.Name) == "":
+		return fmt.Sprintf("The template of %s does not have container %s: it was taken out since, or something such as an admission webhook adds it to the pods, and has to be set there.", w.Object, c.Spec.Name),
+			[]string{Kubectl("", "get", "mutatingwebhookconfigurations")}
+	}
+	return "", nil
+}
+
+// containerPath is the JSON pointer of a container in the workload, or empty if its template does not have it. A pod may
+// have it elsewhere: what is injected into pods may come first.
+func (w Workload) containerPath(name string) string {
+	named := func(c corev1.Container) bool { return c.Name == name }
+	if i := slices.IndexFunc(w.Template.Spec.Containers, named); i >= 0 {
+		return w.SpecPath("/containers/" + strconv.Itoa(i))
+	}
+	if i := slices.IndexFunc(w.Template.Spec.InitContainers, named); i >= 0 {
+		return w.SpecPath("/initContainers/" + strconv.Itoa(i))
+	}
+	return ""
+}
