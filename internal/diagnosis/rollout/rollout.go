@@ -3,6 +3,8 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +19,8 @@ var Detector = diagnosis.Detector{Name: "rollout", Doc: "rollouts that are stuck
 const (
 	patience    = time.Minute
 	endPatience = time.Minute
+	// silence is how long a node's kubelet must have been silent to count as lost: as long as Kubernetes waits before it evicts the pods.
+	silence = 5 * time.Minute
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -73,21 +77,65 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 func ending(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for i := range f.Pods {
-		p := &f.Pods[i]
-		if p.DeletionTimestamp == nil || f.Now.Sub(p.DeletionTimestamp.Time) < endPatience {
-			continue
+		if p := &f.Pods[i]; p.DeletionTimestamp != nil && f.Now.Sub(p.DeletionTimestamp.Time) >= endPatience {
+			out = append(out, unended(f, p))
 		}
-		x := diagnosis.Finding{
-			Kind: diagnosis.KindNode, Object: diagnosis.ObjectOf(p), Field: "metadata.deletionTimestamp", Score: diagnosis.ScoreLikely,
-			Sentence: fmt.Sprintf("Pod %s was told to end %s ago and its node %s does not confirm it", p.Name, f.Age(p.DeletionTimestamp.Time), p.Spec.NodeName),
-			Fix:      diagnosis.Fix{Explanation: "Check the node; if it is gone, delete the pod by force.", Commands: []string{diagnosis.Kubectl("", "get", "node", p.Spec.NodeName), diagnosis.Kubectl(p.Namespace, "delete", "pod", p.Name, "--force", "--grace-period=0")}},
-		}
-		if len(p.Finalizers) > 0 {
-			x.Kind, x.Field, x.Value, x.Score = diagnosis.KindConfig, "metadata.finalizers", p.Finalizers[0], diagnosis.ScoreStrong
-			x.Sentence = fmt.Sprintf("Pod %s was told to end %s ago and the finalizer %s holds it", p.Name, f.Age(p.DeletionTimestamp.Time), p.Finalizers[0])
-			x.Fix = diagnosis.Fix{Explanation: "Bring the controller up that removes the finalizer.", Commands: []string{diagnosis.Kubectl(p.Namespace, "describe", "pod", p.Name)}}
-		}
-		out = append(out, x)
 	}
 	return out
+}
+
+func unended(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
+	x := diagnosis.Finding{Kind: diagnosis.KindNode, Object: diagnosis.ObjectOf(p), Field: "metadata.deletionTimestamp", Score: diagnosis.ScoreLikely}
+	told := fmt.Sprintf("Pod %s was told to end %s ago", p.Name, f.Age(p.DeletionTimestamp.Time))
+	describe := diagnosis.Kubectl(p.Namespace, "describe", "pod", p.Name)
+	troubled, lost := node(f, p.Spec.NodeName)
+	if troubled {
+		x.Symptom, x.Score = true, diagnosis.ScoreSymptom
+	}
+	switch {
+	case len(p.Finalizers) > 0 && (lost != "" || !running(p)):
+		held := strings.Join(p.Finalizers, ", ")
+		x.Kind, x.Field, x.Value, x.Score, x.Symptom = diagnosis.KindConfig, "metadata.finalizers", held, diagnosis.ScoreStrong, false
+		x.Sentence = fmt.Sprintf("%s and the finalizer %s holds it", told, held)
+		if len(p.Finalizers) > 1 {
+			x.Sentence = fmt.Sprintf("%s and the finalizers %s hold it", told, held)
+		}
+		x.Fix = diagnosis.Fix{Explanation: "Bring the controller up that removes the finalizer.", Commands: []string{describe}}
+	case lost != "":
+		x.Sentence = fmt.Sprintf("%s and can't: its node %s %s", told, p.Spec.NodeName, lost)
+		x.Fix = diagnosis.Fix{Explanation: "Bring the node back if it is to stay. Delete the pod by force only if its machine is off for certain: where the pod still runs, two of them may write to one volume.",
+			Commands: []string{diagnosis.Kubectl("", "get", "node", p.Spec.NodeName), diagnosis.Kubectl(p.Namespace, "delete", "pod", p.Name, "--force", "--grace-period=0")}}
+	default:
+		x.Sentence = fmt.Sprintf("%s and its node %s does not confirm it", told, p.Spec.NodeName)
+		x.Fix = diagnosis.Fix{Explanation: "See in the events of the pod and the node, and in the kubelet's log there, which container or volume does not end. Deleting the pod by force would leave it running beside its successor.",
+			Commands: []string{describe, diagnosis.Kubectl("", "describe", "node", p.Spec.NodeName)}}
+	}
+	return x
+}
+
+// node tells whether a node is in trouble, which is told as a cause of its own, and how it is lost, if it is: it is gone, or
+// its kubelet has been silent for long. A kubelet that reports that its node is not ready still runs.
+func node(f *diagnosis.Facts, name string) (troubled bool, lost string) {
+	n := f.Node(name)
+	if n == nil {
+		if name != "" && f.Knows("Node") {
+			return true, "does not exist any more"
+		}
+		return false, ""
+	}
+	for _, c := range n.Status.Conditions {
+		switch {
+		case c.Type != corev1.NodeReady || c.Status == corev1.ConditionTrue:
+		case c.Status == corev1.ConditionUnknown && f.Now.Sub(c.LastTransitionTime.Time) >= silence:
+			return true, "has not reported for " + f.Age(c.LastTransitionTime.Time)
+		default:
+			return true, ""
+		}
+	}
+	return false, ""
+}
+
+// running tells whether a container of the pod runs as far as its kubelet said.
+func running(p *corev1.Pod) bool {
+	return slices.ContainsFunc(diagnosis.ContainersOf(p), func(c diagnosis.Container) bool { return c.Status != nil && c.Status.State.Running != nil })
 }
