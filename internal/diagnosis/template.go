@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // ChangeContainer makes the fix that changes a container in its workload's template by operations on what is below the
@@ -32,13 +35,26 @@ func ChangeContainer(w Workload, c Container, explanation string, operations ...
 // template; it is empty where it can.
 func Unchangeable(w Workload, c Container) (instead string, commands []string) {
 	switch {
-	case w.Kind == "Pod":
-		return "A pod without a controller is changed by making the pod anew.", nil
+	case w.Kind == "Pod" || w.Kind == "Job":
+		return w.remake()
 	case w.containerPath(c.Spec.Name) == "":
-		return fmt.Sprintf("The template of %s does not have container %s: it was taken out since, or something such as an admission webhook adds it to the pods, and has to be set there.", w.Object, c.Spec.Name),
+		return fmt.Sprintf("The template of %s does not have container %s: it was taken out since, or an admission webhook adds it to the pods and has the setting.", w.Object, c.Spec.Name),
 			[]string{Kubectl("", "get", "mutatingwebhookconfigurations")}
 	}
 	return "", nil
+}
+
+// remake says how a Pod or a Job is changed: Kubernetes takes no other template for one that it has.
+func (w Workload) remake() (string, []string) {
+	if owner := metav1.GetControllerOfNoCopy(&w.Meta); owner != nil && owner.Kind != "Node" {
+		kind := schema.FromAPIVersionAndKind(owner.APIVersion, strings.ToLower(owner.Kind)).GroupKind()
+		return fmt.Sprintf("Change it in %s %s, which makes %s.", owner.Kind, owner.Name, w.Object), []string{Kubectl(w.Namespace, "edit", kind.String()+"/"+owner.Name)}
+	}
+	if w.Kind == "Pod" {
+		return "A pod without a controller is changed by making the pod anew.", nil
+	}
+	return "The template of a Job can't be changed: change the manifest that the Job was made from (FILE), delete the Job, which deletes its pods and their logs, and make it anew.",
+		[]string{Kubectl(w.Namespace, "delete", w.Arg()), Kubectl(w.Namespace, "apply", "-f", "FILE")}
 }
 
 // containerPath is the JSON pointer of a container in the workload, or empty if its template does not have it. A pod may

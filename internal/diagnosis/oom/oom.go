@@ -43,8 +43,9 @@ func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	out.Sentence = fmt.Sprintf("%s %s of %s was killed because it used more memory than its limit of %s (resources.limits.memory)", noun(c), c.Spec.Name, owner.Object, limit.String())
 	raised := double(limit)
 	out.Fix.Explanation = fmt.Sprintf("Raise the limit if the work needs it, here to %s; if its memory grows without end, look for the leak first.", raised)
-	if owner.Kind == "Pod" {
-		out.Fix.Explanation += " The limit of a pod without a controller is changed by making the pod anew."
+	if instead, commands := diagnosis.Unchangeable(owner, c); instead != "" {
+		out.Fix.Explanation += " " + instead
+		out.Fix.Commands = commands
 		return out
 	}
 	out.Fix = diagnosis.FixBy(out.Fix.Explanation, []diagnosis.Patch{owner.SetResource(c.Spec.Name, "limits", "memory", raised)})
