@@ -38,6 +38,11 @@ type Operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
+// Replace replaces a value where it still is the old one: the place may be another element of its list by then.
+func Replace(path string, old, value any) []Operation {
+	return []Operation{{Op: "test", Path: path, Value: old}, {Op: "replace", Path: path, Value: value}}
+}
+
 // JSONPatch makes a JSON patch of an object.
 func JSONPatch(o Object, operations ...Operation) Patch {
 	body, err := json.Marshal(operations)

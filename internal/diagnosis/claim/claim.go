@@ -72,7 +72,7 @@ func missing(f *diagnosis.Facts, u user) diagnosis.Finding {
 	}
 	if near := diagnosis.Near(u.claim, names); near != "" && u.ref.Path != "" && u.object.Kind != "Pod" && u.object.Kind != "Job" {
 		out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the claim, or refer to the like-named %s, which exists.", near),
-			[]diagnosis.Patch{diagnosis.JSONPatch(u.object, diagnosis.Operation{Op: "replace", Path: f.Workload.SpecPath(u.ref.Path), Value: near})})
+			[]diagnosis.Patch{diagnosis.JSONPatch(u.object, diagnosis.Replace(f.Workload.SpecPath(u.ref.Path), u.claim, near)...)})
 		return out
 	}
 	manifest := fmt.Sprintf(`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`, u.claim, f.NS())

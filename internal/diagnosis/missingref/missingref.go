@@ -151,7 +151,7 @@ func missingObject(f *diagnosis.Facts, ref diagnosis.Reference, evidence string)
 	switch {
 	case ref.Kind == "ConfigMap" && near != "" && w.Kind != "Pod" && w.Kind != "Job":
 		out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the ConfigMap, or refer to the like-named %s, which exists.", near),
-			[]diagnosis.Patch{diagnosis.JSONPatch(w.Object, diagnosis.Operation{Op: "replace", Path: w.SpecPath(ref.Path), Value: near})})
+			[]diagnosis.Patch{diagnosis.JSONPatch(w.Object, diagnosis.Replace(w.SpecPath(ref.Path), ref.Name, near)...)})
 	case len(undo) > 0:
 		out.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Make the %s, or go back to the revision before, which did not need it.", ref.Kind), Commands: undo}
 	default:
@@ -197,7 +197,7 @@ func missingKey(f *diagnosis.Facts, ref diagnosis.Reference, present *corev1.Con
 	}
 	if near != "" && w.Kind != "Pod" && w.Kind != "Job" {
 		out.Fix = diagnosis.FixBy(fmt.Sprintf("Add the key, or take the like-named %s.", near),
-			[]diagnosis.Patch{diagnosis.JSONPatch(w.Object, diagnosis.Operation{Op: "replace", Path: w.SpecPath(ref.KeyPath), Value: near})})
+			[]diagnosis.Patch{diagnosis.JSONPatch(w.Object, diagnosis.Replace(w.SpecPath(ref.KeyPath), ref.Key, near)...)})
 		return out
 	}
 	field, value := "data", "VALUE"
