@@ -37,13 +37,29 @@ func (f *Facts) EventsOf(kind, name, uid string) []corev1.Event {
 	return out
 }
 
-// PodEvents returns the events of a pod, newest first, of the given reasons (all without any). The pod of a healthy
-// workload keeps its old events, so a pod that is ready has none, nor has one that was ended from outside.
+// PodEvents returns the events of a pod that say what its containers wait for, newest first, of the given reasons (all
+// without any). The pod of a healthy workload keeps its old events, so a pod that is ready has none, nor has one that was
+// ended from outside; and what kept a container from starting is over once it started.
 func (f *Facts) PodEvents(p *corev1.Pod, reasons ...string) []corev1.Event {
 	if !Unready(p) || p.DeletionTimestamp != nil {
 		return nil
 	}
-	return withReason(f.EventsOf("Pod", p.Name, string(p.UID)), reasons)
+	events := withReason(f.EventsOf("Pod", p.Name, string(p.UID)), reasons)
+	return slices.DeleteFunc(events, func(e corev1.Event) bool {
+		return EventTime(&e).Before(lastStart(p, e.InvolvedObject.FieldPath))
+	})
+}
+
+// lastStart is when the container at an event's field path last started. An event about the pod as a whole has no path: any
+// container stands for it, since all volumes are mounted before the first one starts.
+func lastStart(p *corev1.Pod, fieldPath string) time.Time {
+	var last time.Time
+	for _, c := range ContainersOf(p) {
+		if t := c.started(); t.After(last) && (fieldPath == "" || strings.HasSuffix(fieldPath, "{"+c.Spec.Name+"}")) {
+			last = t
+		}
+	}
+	return last
 }
 
 // ControllerEvents returns the events of what makes the workload's pods (the workload, its ReplicaSets and Jobs) while

@@ -86,6 +86,25 @@ func (c Container) Ended() *corev1.ContainerStateTerminated {
 	return c.Status.LastTerminationState.Terminated
 }
 
+// started is when the container last started, or could not be started although all that it refers to was there; zero if
+// that never was.
+func (c Container) started() time.Time {
+	if c.Status == nil {
+		return time.Time{}
+	}
+	if run := c.Status.State.Running; run != nil {
+		return run.StartedAt.Time
+	}
+	ended := c.Ended()
+	switch {
+	case ended == nil:
+		return time.Time{}
+	case ended.StartedAt.Unix() <= 0: // of a command that can't be run
+		return ended.FinishedAt.Time
+	}
+	return ended.StartedAt.Time
+}
+
 // settled is how long a container must have run since its last end to count as well again: the longest pause that the
 // kubelet makes between restarts is 5 minutes, and it forgets the failures after 10.
 const settled = 10 * time.Minute
