@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,15 +10,44 @@ import (
 )
 
 // KilledByProbe returns the event by which the kubelet said that it ended the container for a failed liveness or
-// startup probe, or nil.
+// startup probe, or nil. An event of an earlier end counts only where the last one looks the same: the kubelet drops most
+// events of a pod that is restarted again and again.
 func (f *Facts) KilledByProbe(c Container) *corev1.Event {
 	events := f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID))
-	for i, e := range events {
-		if e.Reason == "Killing" && strings.HasPrefix(e.Message, "Container "+c.Spec.Name+" failed ") {
-			return &events[i]
-		}
+	i := slices.IndexFunc(events, func(e corev1.Event) bool {
+		return e.Reason == "Killing" && strings.HasPrefix(e.Message, "Container "+c.Spec.Name+" failed ")
+	})
+	if i < 0 {
+		return nil
+	}
+	ended := c.Ended()
+	if ended == nil || likeKilled(ended) || !EventTime(&events[i]).Before(ended.FinishedAt.Add(-c.grace()-late)) {
+		return &events[i]
 	}
 	return nil
+}
+
+// late is how much longer than its grace period a container may take to end once the kubelet said that it kills it.
+const late = 15 * time.Second
+
+// likeKilled tells whether a container ended as one does that is told to: by the signal, or well.
+func likeKilled(t *corev1.ContainerStateTerminated) bool {
+	const killed, terminated = 128 + 9, 128 + 15
+	return t.Reason != "OOMKilled" && (t.ExitCode == 0 || t.ExitCode == killed || t.ExitCode == terminated)
+}
+
+// grace is how long the container may take to end once it is told to.
+func (c Container) grace() time.Duration {
+	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)
+	if s := c.Pod.Spec.TerminationGracePeriodSeconds; s != nil {
+		seconds = *s
+	}
+	for _, p := range []*corev1.Probe{c.Spec.LivenessProbe, c.Spec.StartupProbe} {
+		if p != nil && p.TerminationGracePeriodSeconds != nil {
+			seconds = max(seconds, *p.TerminationGracePeriodSeconds)
+		}
+	}
+	return time.Duration(seconds) * time.Second
 }
 
 // ContainerNamed finds a container in a pod's specification, init containers included.
