@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // EventTime is when the event was last seen.
@@ -71,19 +72,36 @@ func (f *Facts) ControllerEvents(reasons ...string) []corev1.Event {
 	}
 	var out []corev1.Event
 	if w.Kind == "CronJob" || len(f.Pods) < int(w.Desired) || !w.Satisfied() {
-		out = f.EventsOf(w.Kind, w.Name, w.UID)
+		out = f.makerEvents(w.Kind, w.Name, w.UID)
 	}
 	for i := range f.ReplicaSets {
 		if rs := &f.ReplicaSets[i]; rs.Spec.Replicas != nil && rs.Status.Replicas < *rs.Spec.Replicas {
-			out = append(out, f.EventsOf("ReplicaSet", rs.Name, string(rs.UID))...)
+			out = append(out, f.makerEvents("ReplicaSet", rs.Name, string(rs.UID))...)
 		}
 	}
 	for i := range f.Jobs {
 		if job := &f.Jobs[i]; job.Status.CompletionTime == nil {
-			out = append(out, f.EventsOf("Job", job.Name, string(job.UID))...)
+			out = append(out, f.makerEvents("Job", job.Name, string(job.UID))...)
 		}
 	}
 	return withReason(out, reasons)
+}
+
+// makerEvents returns the events of an object that makes pods or Jobs, newest first. That it failed to make one is over once
+// it made another: it tries all that are missing each time.
+func (f *Facts) makerEvents(kind, name, uid string) []corev1.Event {
+	events := f.EventsOf(kind, name, uid)
+	var made time.Time
+	if i := slices.IndexFunc(events, func(e corev1.Event) bool { return e.Reason == "SuccessfulCreate" }); i >= 0 {
+		made = EventTime(&events[i])
+	}
+	for i := range f.Pods {
+		p := &f.Pods[i]
+		if o := metav1.GetControllerOfNoCopy(p); o != nil && o.Kind == kind && o.Name == name && p.CreationTimestamp.After(made) {
+			made = p.CreationTimestamp.Time
+		}
+	}
+	return slices.DeleteFunc(events, func(e corev1.Event) bool { return e.Reason == "FailedCreate" && EventTime(&e).Before(made) })
 }
 
 func withReason(events []corev1.Event, reasons []string) []corev1.Event {
