@@ -42,7 +42,7 @@ func (f *Facts) EventsOf(kind, name, uid string) []corev1.Event {
 // without any). The pod of a healthy workload keeps its old events, so a pod that is ready has none, nor has one that was
 // ended from outside; and what kept a container from starting is over once it started.
 func (f *Facts) PodEvents(p *corev1.Pod, reasons ...string) []corev1.Event {
-	if !Unready(p) || p.DeletionTimestamp != nil {
+	if !Unready(p) || p.DeletionTimestamp != nil || f.OfPastTry(p) {
 		return nil
 	}
 	events := withReason(f.EventsOf("Pod", p.Name, string(p.UID)), reasons)
@@ -80,7 +80,7 @@ func (f *Facts) ControllerEvents(reasons ...string) []corev1.Event {
 		}
 	}
 	for i := range f.Jobs {
-		if job := &f.Jobs[i]; job.Status.CompletionTime == nil {
+		if job := &f.Jobs[i]; !f.past(job) {
 			out = append(out, f.makerEvents("Job", job.Name, string(job.UID))...)
 		}
 	}

@@ -39,11 +39,13 @@ type Container struct {
 	Init   bool
 }
 
-// Containers lists the containers of the workload's pods, init containers first.
+// Containers lists the containers of the workload's pods, init containers first. Those of past tries are left out.
 func (f *Facts) Containers() []Container {
 	var out []Container
 	for i := range f.Pods {
-		out = append(out, ContainersOf(&f.Pods[i])...)
+		if !f.OfPastTry(&f.Pods[i]) {
+			out = append(out, ContainersOf(&f.Pods[i])...)
+		}
 	}
 	return out
 }

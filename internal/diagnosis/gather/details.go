@@ -151,7 +151,7 @@ func (r *reader) logSources() []source {
 		pods = append(pods, &r.facts.Pods[i])
 	}
 	slices.SortStableFunc(pods, func(a, b *corev1.Pod) int {
-		return cmp.Or(rank(a, r.facts.Now)-rank(b, r.facts.Now), b.CreationTimestamp.Compare(a.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+		return cmp.Or(r.rank(a)-r.rank(b), b.CreationTimestamp.Compare(a.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 	})
 	var out []source
 	for _, p := range pods[:min(len(pods), maxLogPods)] {
@@ -170,9 +170,12 @@ func (r *reader) logSources() []source {
 	return out
 }
 
-func rank(p *corev1.Pod, now time.Time) int {
+func (r *reader) rank(p *corev1.Pod) int {
+	if r.facts.OfPastTry(p) {
+		return 3
+	}
 	for _, c := range diagnosis.ContainersOf(p) {
-		if c.Failing(now) {
+		if c.Failing(r.facts.Now) {
 			return 0
 		}
 	}

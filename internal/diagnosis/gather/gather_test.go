@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr/testr"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -345,4 +346,24 @@ func FuzzLines(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestLogsOfPastTriesComeLast(t *testing.T) {
+	job := batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "report-1"}, Status: batchv1.JobStatus{CompletionTime: &metav1.Time{Time: time.Now()}}}
+	r := &reader{facts: &diagnosis.Facts{Now: time.Now(), Jobs: []batchv1.Job{job}}}
+	add := func(name, owner string, phase corev1.PodPhase, state corev1.ContainerState) {
+		controller := metav1.OwnerReference{Kind: "Job", Name: owner, Controller: ptr.To(true)}
+		r.facts.Pods = append(r.facts.Pods, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: name, OwnerReferences: []metav1.OwnerReference{controller}},
+			Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "app"}}},
+			Status:     corev1.PodStatus{Phase: phase, ContainerStatuses: []corev1.ContainerStatus{{Name: "app", State: state}}},
+		})
+	}
+	for _, n := range []string{"a", "b", "c", "d"} {
+		add("report-1-"+n, "report-1", corev1.PodFailed, corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}})
+	}
+	add("report-2-a", "report-2", corev1.PodRunning, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})
+	if got := r.logSources(); len(got) != maxLogPods || got[0].name != "of pod report-2-a" {
+		t.Errorf("%d logs are read, first %s", len(got), got[0].name)
+	}
 }
