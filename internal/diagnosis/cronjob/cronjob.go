@@ -3,8 +3,12 @@ package cronjob
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 )
@@ -32,8 +36,17 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	return out
 }
 
+// told explains the newest warning that still holds: none is left once a Job was made.
 func told(f *diagnosis.Facts, c *batchv1.CronJob, base diagnosis.Finding) []diagnosis.Finding {
-	for _, e := range f.EventsOf("CronJob", c.Name, string(c.UID)) {
+	events := f.EventsOf("CronJob", c.Name, string(c.UID))
+	made := slices.IndexFunc(events, func(e corev1.Event) bool { return e.Reason == "SuccessfulCreate" })
+	for _, e := range events {
+		if made >= 0 && !diagnosis.EventTime(&e).After(diagnosis.EventTime(&events[made])) {
+			return nil
+		}
+		if corrected(c, &e) {
+			continue
+		}
 		x := base
 		x.Evidence = []string{diagnosis.EventEvidence(&e)}
 		switch e.Reason {
@@ -62,4 +75,23 @@ func told(f *diagnosis.Facts, c *batchv1.CronJob, base diagnosis.Finding) []diag
 		return []diagnosis.Finding{x}
 	}
 	return nil
+}
+
+// enoughToMiss is the shortest starting deadline, in seconds, within which more than 100 times a minute apart can be missed.
+const enoughToMiss = 100 * 60
+
+// corrected tells whether an event speaks of another specification than the present one.
+func corrected(c *batchv1.CronJob, e *corev1.Event) bool {
+	deadline := c.Spec.StartingDeadlineSeconds
+	switch e.Reason {
+	case "UnparseableSchedule", "UnparsableSchedule", "InvalidSchedule":
+		return !strings.Contains(e.Message, strconv.Quote(c.Spec.Schedule)) && !strings.Contains(e.Message, ": "+c.Spec.Schedule+" : ")
+	case "TooManyMissedTimes", "FailedNeedsStart":
+		return deadline != nil && *deadline < enoughToMiss
+	case "MissSchedule":
+		return deadline == nil
+	case "JobAlreadyActive":
+		return c.Spec.ConcurrencyPolicy != batchv1.ForbidConcurrent
+	}
+	return false
 }
