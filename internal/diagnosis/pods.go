@@ -36,7 +36,9 @@ type Container struct {
 	Pod    *corev1.Pod
 	Spec   *corev1.Container
 	Status *corev1.ContainerStatus // nil before the kubelet reports one
-	Init   bool
+	// Init is set for a container that has to end before the pod's others start, Sidecar for one in the same list that is
+	// restarted for as long as the pod lives.
+	Init, Sidecar bool
 }
 
 // Containers lists the containers of the workload's pods, init containers first. Those of past tries are left out.
@@ -55,7 +57,8 @@ func ContainersOf(p *corev1.Pod) []Container {
 	var out []Container
 	add := func(specs []corev1.Container, statuses []corev1.ContainerStatus, init bool) {
 		for i := range specs {
-			c := Container{Pod: p, Spec: &specs[i], Init: init}
+			always := specs[i].RestartPolicy != nil && *specs[i].RestartPolicy == corev1.ContainerRestartPolicyAlways
+			c := Container{Pod: p, Spec: &specs[i], Init: init && !always, Sidecar: init && always}
 			for j := range statuses {
 				if statuses[j].Name == specs[i].Name {
 					c.Status = &statuses[j]
@@ -114,17 +117,23 @@ const settled = 10 * time.Minute
 // Failing tells whether the container is ended by failure now, waits to be restarted, or has been restarted so lately
 // that it may fail again. A container of a pod that was told to end, or was ended from outside, does not fail.
 func (c Container) Failing(now time.Time) bool {
-	if c.Status == nil || c.Pod.DeletionTimestamp != nil || EndedFromOutside(c.Pod) {
+	if c.Status == nil || c.Pod.DeletionTimestamp != nil || EndedFromOutside(c.Pod) || c.Sidecar && over(c.Pod) {
 		return false
 	}
 	ended := c.Ended()
-	if ended == nil || (ended.ExitCode == 0 && (c.Init || c.Status.State.Terminated != nil || c.Pod.Spec.RestartPolicy != corev1.RestartPolicyAlways)) {
+	lasting := c.Sidecar || !c.Init && c.Pod.Spec.RestartPolicy == corev1.RestartPolicyAlways
+	if ended == nil || ended.ExitCode == 0 && (c.Status.State.Terminated != nil || !lasting) {
 		return false
 	}
 	if run := c.Status.State.Running; run != nil {
 		return now.Sub(ended.FinishedAt.Time) < settled
 	}
 	return true
+}
+
+// over tells whether the pod's containers ended for good, at which its sidecars are stopped.
+func over(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 }
 
 // EndedFromOutside tells whether the pod was ended for good by an eviction or the shutdown of its node: its owner makes

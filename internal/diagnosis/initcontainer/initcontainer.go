@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/exit"
 	"github.com/kubebot/kubebot/internal/diagnosis/logline"
@@ -21,7 +19,7 @@ const patience = 3 * time.Minute
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
-		if !c.Init || c.Status == nil || !diagnosis.Unready(c.Pod) || sidecar(c.Spec) {
+		if !c.Init || c.Status == nil || !diagnosis.Unready(c.Pod) {
 			continue
 		}
 		run := c.Status.State.Running
@@ -35,10 +33,6 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		}
 	}
 	return out
-}
-
-func sidecar(c *corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
 func endless(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
