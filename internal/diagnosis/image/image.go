@@ -19,6 +19,9 @@ var reasons = map[string]bool{
 	"RegistryUnavailable": true, "SignatureValidationFailed": true,
 }
 
+// refusal is what registries answer to who may not pull.
+var refusal = regexp.MustCompile(`(?i)unauthorized|authentication required|access denied|denied:|403 forbidden|insufficient_scope|no basic auth`)
+
 // answers are what goes wrong with an image, the first that fits.
 var answers = []struct {
 	pattern *regexp.Regexp
@@ -32,7 +35,7 @@ var answers = []struct {
 	{regexp.MustCompile(`(?i)toomanyrequests|too many requests|rate limit|\b429\b`), "can't be pulled: registry HOST limits the rate of requests", "Log in to the registry by an image pull secret, use a mirror, or wait.", false},
 	{regexp.MustCompile(`(?i)no such host|server misbehaving|name resolution|lookup \S+`), "can't be pulled: the name of registry HOST does not resolve on node NODE", "Correct the registry's name in the reference, or the DNS of the node.", true},
 	{regexp.MustCompile(`x509|certificate`), "can't be pulled: the certificate of registry HOST is not trusted", "Renew the registry's certificate, or let the nodes trust its issuer.", false},
-	{regexp.MustCompile(`(?i)unauthorized|authentication required|access denied|denied:|403 forbidden|insufficient_scope|no basic auth`), "can't be pulled: registry HOST refuses access, or the repository does not exist", "Correct the image's name, or give the pod an image pull secret for the registry.", true},
+	{refusal, "can't be pulled: registry HOST refuses access, or the repository does not exist", "Correct the image's name, or give the pod an image pull secret for the registry.", true},
 	{regexp.MustCompile(`(?i)no match for platform|no matching manifest`), "has no variant for the processor architecture of node NODE", "Use an image that is built for the node's architecture.", true},
 	{regexp.MustCompile(`(?i)not found|manifest unknown|name unknown|404`), "does not exist in registry HOST", "Correct the image's name or tag, or push the image.", true},
 	{regexp.MustCompile(`(?i)connection refused|i/o timeout|deadline exceeded|unreachable|no route|connection reset|EOF|50[0234] `), "can't be pulled: registry HOST can't be reached from node NODE", "Check the registry, and the node's way to it (proxy, firewall).", false},
@@ -61,11 +64,15 @@ func explain(f *diagnosis.Facts, c diagnosis.Container, reason, message string) 
 			break
 		}
 	}
+	var missing login
 	says, fix, reference := "can't be pulled: "+diagnosis.Shorten(message, 200), "Look at what the registry answered.", false
 	quiet := strings.ReplaceAll(detail, c.Spec.Image, "") // a name such as team/not-found says nothing
 	for _, a := range answers {
 		if a.pattern.MatchString(quiet) {
 			says, fix, reference = a.says, a.fix, a.reference
+			if a.pattern == refusal {
+				missing = missingLogin(f, c.Pod)
+			}
 			break
 		}
 	}
@@ -77,6 +84,9 @@ func explain(f *diagnosis.Facts, c diagnosis.Container, reason, message string) 
 		Kind: diagnosis.KindImage, Object: owner.Object, Field: "containers[" + c.Spec.Name + "].image", Value: c.Spec.Image,
 		Sentence: fmt.Sprintf("Image %s %s; %s of %s uses it", c.Spec.Image, says, c.Noun(), owner.Object),
 		Evidence: evidence, Score: diagnosis.ScoreCertain,
+	}
+	if len(missing.secrets) > 0 {
+		return missing.explain(f, c, out)
 	}
 	out.Fix = diagnosis.Fix{Explanation: fix, Commands: f.Undo(func(old *corev1.PodSpec) bool {
 		o := diagnosis.ContainerNamed(old, c.Spec.Name)
