@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-logr/logr/testr"
 	appsv1 "k8s.io/api/apps/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -17,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/fake"
@@ -99,6 +101,18 @@ func grant(t *testing.T, ctx context.Context, config *rest.Config, admin kuberne
 	as.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json" // as the responder asks
 	client, err := kubernetes.NewForConfig(as)
 	must(t, err)
+	if len(rules) == 0 {
+		return client
+	}
+	last := rules[len(rules)-1]
+	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Namespace: "shop", Group: last.APIGroups[0], Resource: last.Resources[0], Verb: last.Verbs[0],
+	}}}
+	// The API server learns of new roles by a watch of its own.
+	must(t, wait.PollUntilContextCancel(ctx, 20*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		answer, err := client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed, err
+	}))
 	return client
 }
 
