@@ -2,6 +2,7 @@ package why
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
@@ -48,6 +50,7 @@ func TestFixesAreCheckedByTheAPIServer(t *testing.T) {
 	must(t, err)
 	viewer := rest.CopyConfig(config)
 	viewer.Impersonate = rest.ImpersonationConfig{UserName: "ann", Groups: []string{"system:authenticated"}}
+	mayRead(t, viewer)
 	scale := diagnosis.Scale(web, 1).Command()
 
 	for name, test := range map[string]struct {
@@ -85,6 +88,17 @@ func TestFixesAreCheckedByTheAPIServer(t *testing.T) {
 	if *d.Spec.Replicas != 0 {
 		t.Error("a dry run changed the Deployment")
 	}
+}
+
+// mayRead waits until the API server has learned of the new role, by a watch of its own.
+func mayRead(t *testing.T, config *rest.Config) {
+	t.Helper()
+	client, err := kubernetes.NewForConfig(config)
+	must(t, err)
+	must(t, wait.PollUntilContextTimeout(t.Context(), 20*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
+		_, err := client.AppsV1().Deployments("shop").List(ctx, metav1.ListOptions{Limit: 1})
+		return err == nil, nil
+	}))
 }
 
 func ask(t *testing.T, o Options) Answer {
