@@ -102,7 +102,7 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 	var out []candidate
 	workload := workloadIn(d)
 	for _, f := range d.Findings {
-		if q.Subject.Kind == "Node" && f.Object.Kind != "Node" && !slices.Contains(ofNodes, rca.Kind(f.Kind)) {
+		if q.Subject.Kind == "Node" && d.Facts.Subject.Kind != "Node" && !slices.Contains(ofNodes, rca.Kind(f.Kind)) {
 			continue
 		}
 		c := candidate{

@@ -97,7 +97,7 @@ func TestIncidentIsReplayedAndJudged(t *testing.T) {
 }
 
 // TestTrainingReadsWhatPeopleJudged does not wait for the night. The judged cause is known from a rollout, which the stores
-// of telemetry do not show: it is read, and there is nothing to learn from it.
+// of telemetry do not show: it is read, it says that what they rank first is wrong, and it is far from enough to adopt anything.
 func TestTrainingReadsWhatPeopleJudged(t *testing.T) {
 	ctx := contextOf(t, 4*time.Minute)
 	inc, err := explainedIncident(ctx)
@@ -117,7 +117,7 @@ func TestTrainingReadsWhatPeopleJudged(t *testing.T) {
 			return errors.New("the status tells of no training")
 		}
 		last := kb.Status.Analysis.LastTraining
-		if last.Judged != 1 || last.Usable != 0 || last.Adopted || !strings.Contains(last.Message, "judged incidents") || kb.Status.Analysis.Weights != weights.BuiltIn {
+		if last.Judged != 1 || last.Usable != 1 || last.Adopted || !strings.Contains(last.Message, "judged incidents") || kb.Status.Analysis.Weights != weights.BuiltIn {
 			t.Errorf("want one judged incident and the built-in weights, have %s by %+v", kb.Status.Analysis.Weights, last)
 		}
 		return nil

@@ -20,8 +20,9 @@ const (
 	// folds is how many parts the incidents are split into; each part is judged by weights that never saw it.
 	folds = 5
 	// priorIncidents is how many incidents the scores given before count for in the new calibration: its three numbers
-	// need about ten incidents each.
+	// need about ten incidents each. Those that the scores were learned from since are added, up to mostPrior.
 	priorIncidents = 10
+	mostPrior      = 50
 )
 
 // attempt fits new weights on top of the old ones and compares both on incidents that neither had seen: the old ones not
@@ -72,7 +73,7 @@ func attempt(examples []training.Example, old *rca.Model, seen map[string]bool, 
 		Version: rca.ModelVersion, Command: "kubebot train", Weights: training.Fit(learned, ds, opts),
 		Figures: map[string]float64{"incidents": float64(len(examples)), "held back": float64(r.HeldBack), "AC@1 before": r.Before, "AC@1 after": r.After},
 	}
-	calibrate(made, unseen, heldBack, old)
+	calibrate(made, heldBack, old, min(priorIncidents+float64(len(seen)), mostPrior))
 	return made, r
 }
 
@@ -106,18 +107,24 @@ func group(examples []training.Example) {
 }
 
 // calibrate gives new weights their calibrations: for all snapshots, and for each set of signals that had one of its own.
-// The scores of the old model are the prior, said of incidents that it had not learned from.
-func calibrate(made *rca.Model, unseen, heldBack []training.Outcome, old *rca.Model) {
+// It learns from incidents that neither model had learned from; what the old one's scores say of them is the prior, which
+// counts for so many incidents. A set of signals that no incident had keeps what it has.
+func calibrate(made *rca.Model, heldBack []training.Outcome, old *rca.Model, prior float64) {
 	one := func(known []training.Outcome, was rca.Calibration) rca.Calibration {
-		c := training.Recalibrate(known, heldBack, training.Belief(&rca.Model{Weights: old.Weights, Calibration: was}), priorIncidents)
+		c := training.Recalibrate(known, known, training.Belief(&rca.Model{Weights: old.Weights, Calibration: was}), prior)
 		c.Abstain = was.Abstain
 		return c
 	}
-	made.Calibration = one(unseen, old.Calibration)
+	made.Calibration = one(heldBack, old.Calibration)
 	for signals, was := range old.Calibrations {
 		if made.Calibrations == nil {
 			made.Calibrations = map[string]rca.Calibration{}
 		}
-		made.Calibrations[signals] = one(slices.DeleteFunc(slices.Clone(unseen), func(o training.Outcome) bool { return o.Example.Signals != signals }), was)
+		of := slices.DeleteFunc(slices.Clone(heldBack), func(o training.Outcome) bool { return o.Example.Signals != signals })
+		if len(of) == 0 {
+			made.Calibrations[signals] = was
+			continue
+		}
+		made.Calibrations[signals] = one(of, was)
 	}
 }

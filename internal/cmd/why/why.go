@@ -178,9 +178,10 @@ func Run(ctx context.Context, o Options) error {
 	}
 	analyst.Kube, analyst.Dynamic = client, other
 	analyst.Fixes = fixcheck.New(openapi.NewClientWithContext(client.Discovery().RESTClient()), logr.Discard())
-	share := o.Timeout * 9 / 10 // the rest is for ranking and printing
+	end, _ := ctx.Deadline()
+	share := time.Until(end) * 9 / 10 // the rest is for ranking and printing
 	if o.Check {
-		share = o.Timeout * 7 / 10 // and for the dry runs
+		share = time.Until(end) * 7 / 10 // and for the dry runs
 	}
 	reading, stop := context.WithTimeout(ctx, share)
 	defer stop()
