@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,6 +39,9 @@ type Gatherer struct {
 
 	rules      []markedRule
 	rulesUntil time.Time
+	// refused is what the Prometheus Operator told of rules, by their UID.
+	refused   map[types.UID]refusal
+	toldUntil time.Time
 }
 
 // Input reads all that Build needs of a KubeBot. The credentials are what the generated Secret holds; none when it

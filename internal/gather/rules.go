@@ -30,6 +30,10 @@ const (
 	// the load stays the same however many there are. It is at most rulesForMost.
 	rulesFor     = 20 * time.Second
 	rulesForMost = 10 * time.Minute
+	// eventsFor is how long the events about rules are taken as known: the API server reads all events of the cluster to find
+	// them, eventsPage at a time.
+	eventsFor  = 2 * time.Minute
+	eventsPage = 500
 	// refusedReason is that of the Prometheus Operator's events about what it leaves out (pkg/operator of its version 0.94).
 	refusedReason = "InvalidConfiguration"
 )
@@ -78,31 +82,57 @@ func refusedFor(kb *v1alpha1.KubeBot, bindings []monitoringv1.WorkloadBinding, g
 	return "", false
 }
 
-// refusals are what events say of rules, by the rule's UID and the version of it that was refused.
-type refusals map[types.UID]map[string]string
+// refusal is why a rule was refused, and of which generation.
+type refusal struct {
+	generation int64
+	why        string
+}
 
-// toldRefusals reads the operator's events about rules. It tells anew at each of its looks, every few minutes, so that the
-// events of what is still refused do not expire.
-func (g *Gatherer) toldRefusals(ctx context.Context) (refusals, error) {
-	var list eventsv1.EventList
-	err := g.Reader.List(ctx, &list, client.MatchingFields{
-		"reason": refusedReason, "type": corev1.EventTypeWarning, "regarding.kind": monitoringv1.PrometheusRuleKind,
-	})
-	if err != nil && !apierrors.IsForbidden(err) {
-		return nil, fmt.Errorf("list events about PrometheusRules: %w", err)
+// toldRefusals reads the operator's events about rules: what they say, by the rule's UID and the version of it that they are
+// about.
+func (g *Gatherer) toldRefusals(ctx context.Context) (map[types.UID]map[string]string, error) {
+	if g.Now().Before(g.toldUntil) {
+		return nil, nil
 	}
-	told := refusals{}
-	for _, e := range list.Items {
-		if told[e.Regarding.UID] == nil {
-			told[e.Regarding.UID] = map[string]string{}
+	told := map[types.UID]map[string]string{}
+	list := &eventsv1.EventList{}
+	for more := true; more; more = list.Continue != "" {
+		err := g.Reader.List(ctx, list, client.Limit(eventsPage), client.Continue(list.Continue), client.MatchingFields{
+			"reason": refusedReason, "type": corev1.EventTypeWarning, "regarding.kind": monitoringv1.PrometheusRuleKind,
+		})
+		if apierrors.IsForbidden(err) {
+			break
 		}
-		note := e.Note
-		if _, why, ok := strings.Cut(note, "invalid configuration: "); ok {
-			note = why
+		if err != nil {
+			return nil, fmt.Errorf("list events about PrometheusRules: %w", err)
 		}
-		told[e.Regarding.UID][e.Regarding.ResourceVersion] = note
+		for _, e := range list.Items {
+			if told[e.Regarding.UID] == nil {
+				told[e.Regarding.UID] = map[string]string{}
+			}
+			why := e.Note
+			if _, after, ok := strings.Cut(why, "invalid configuration: "); ok {
+				why = after
+			}
+			told[e.Regarding.UID][e.Regarding.ResourceVersion] = why
+		}
 	}
+	g.toldUntil = g.Now().Add(eventsFor)
 	return told, nil
+}
+
+// remember keeps what an event says of a rule until the rule's content changes: the operator tells of it once, the event is
+// gone after an hour, and a changed annotation makes another version of a rule that is refused all the same.
+func (g *Gatherer) remember(rule *monitoringv1.PrometheusRule, told map[string]string, refused map[types.UID]refusal) string {
+	known := g.refused[rule.UID]
+	if why := told[rule.ResourceVersion]; why != "" {
+		known = refusal{rule.Generation, why}
+	}
+	if known.why == "" || known.generation != rule.Generation {
+		return ""
+	}
+	refused[rule.UID] = known
+	return known.why
 }
 
 // markedRule is a rule that an operator has marked or told of, without its content.
@@ -126,21 +156,23 @@ func (g *Gatherer) allRules(ctx context.Context) ([]markedRule, error) {
 		return nil, err
 	}
 	var rules []markedRule
-	pages, next := 0, ""
+	pages, next, refused := 0, "", map[types.UID]refusal{}
 	for more := true; more; more = next != "" {
-		page, after, err := g.rulePage(ctx, next, told)
+		page, after, err := g.rulePage(ctx, next, told, refused)
 		if err != nil {
 			return nil, err
 		}
 		rules, next = append(rules, page...), after
 		pages++
 	}
+	g.refused = refused
 	g.rules, g.rulesUntil = rules, g.Now().Add(min(time.Duration(pages)*rulesFor, rulesForMost))
 	return g.rules, nil
 }
 
-// rulePage reads a page of the rules, the first for an empty token, and returns the token of the next one.
-func (g *Gatherer) rulePage(ctx context.Context, token string, told refusals) (rules []markedRule, next string, err error) {
+// rulePage reads a page of the rules, the first for an empty token, and returns the token of the next one. It adds to refused
+// what events told of them.
+func (g *Gatherer) rulePage(ctx context.Context, token string, told map[types.UID]map[string]string, refused map[types.UID]refusal) (rules []markedRule, next string, err error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(ruleKind.GroupVersion().WithKind(ruleKind.Kind + "List"))
 	err = g.Reader.List(ctx, list, client.Limit(rulesPage), client.Continue(token))
@@ -153,7 +185,7 @@ func (g *Gatherer) rulePage(ctx context.Context, token string, told refusals) (r
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, &rule); err != nil {
 			return nil, "", fmt.Errorf("read PrometheusRule %s/%s: %w", item.GetNamespace(), item.GetName(), err)
 		}
-		if said := told[rule.UID][rule.ResourceVersion]; said != "" || len(rule.Status.Bindings) > 0 {
+		if said := g.remember(&rule, told[rule.UID], refused); said != "" || len(rule.Status.Bindings) > 0 {
 			rules = append(rules, markedRule{rule.Namespace, rule.Name, rule.Generation, rule.Status.Bindings, said})
 		}
 	}

@@ -60,7 +60,9 @@ type pager struct {
 	pages  []int
 	events []eventsv1.Event
 	// unmarked are rules that the operator has told of in events alone.
-	unmarked bool
+	unmarked   bool
+	version    string
+	generation int64
 }
 
 func (p *pager) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
@@ -81,7 +83,7 @@ func (p *pager) List(_ context.Context, list client.ObjectList, opts ...client.L
 	for i := from; i < to; i++ {
 		name := fmt.Sprintf("rule-%04d", i)
 		into.Items = append(into.Items, unstructured.Unstructured{Object: map[string]any{
-			"metadata": map[string]any{"namespace": "shop", "name": name, "uid": name, "resourceVersion": "7", "generation": int64(1)},
+			"metadata": map[string]any{"namespace": "shop", "name": name, "uid": name, "resourceVersion": p.version, "generation": 1 + p.generation},
 			"spec":     map[string]any{"groups": []any{}},
 			"status": map[string]any{"bindings": []any{map[string]any{
 				"group": "monitoring.coreos.com", "resource": "prometheuses", "name": "main-prometheus", "namespace": "kubebot",
@@ -105,16 +107,26 @@ func TestARuleIsRefusedByAnEventAboutItAsItIsNow(t *testing.T) {
 		return eventsv1.Event{Regarding: corev1.ObjectReference{Kind: "PrometheusRule", UID: types.UID(rule), ResourceVersion: version}, Note: note}
 	}
 	const said = "PrometheusRule rule-0001 was rejected due to invalid configuration: group \"a\", rule 0: could not parse expression"
-	api := &pager{rules: 3, unmarked: true, events: []eventsv1.Event{
+	api := &pager{rules: 3, unmarked: true, version: "7", events: []eventsv1.Event{
 		event("rule-0000", "6", "an earlier version of it"), event("rule-0001", "7", said), event("gone", "7", "what is deleted"),
 	}}
-	g := &Gatherer{Reader: api, Now: time.Now}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	g := &Gatherer{Reader: api, Now: func() time.Time { return now }}
 	kb := &v1alpha1.KubeBot{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "kubebot"}}
-	refused, err := g.refusedRules(t.Context(), kb, component.Cluster{Kinds: map[schema.GroupVersionKind]bool{ruleKind: true}})
-	want := []component.RefusedRule{{Namespace: "shop", Name: "rule-0001", Message: `group "a", rule 0: could not parse expression`}}
-	if err != nil || !slices.Equal(refused, want) {
-		t.Errorf("refused are %v, %v; want %v", refused, err, want)
+	look := func(what string, want ...component.RefusedRule) {
+		t.Helper()
+		refused, err := g.refusedRules(t.Context(), kb, component.Cluster{Kinds: map[schema.GroupVersionKind]bool{ruleKind: true}})
+		if err != nil || !slices.Equal(refused, want) {
+			t.Errorf("%s: refused are %v, %v; want %v", what, refused, err, want)
+		}
+		now = now.Add(time.Hour)
 	}
+	refused := component.RefusedRule{Namespace: "shop", Name: "rule-0001", Message: `group "a", rule 0: could not parse expression`}
+	look("told of", refused)
+	api.events, api.version = nil, "8"
+	look("its event is gone, and an annotation made another version", refused)
+	api.generation++
+	look("changed")
 }
 
 func TestManyRulesAreReadInPagesAndLessOften(t *testing.T) {

@@ -39,7 +39,9 @@ type sender struct {
 	err     error
 }
 
-func startSender(t *testing.T, ctx context.Context) *sender {
+func startSender(t *testing.T, ctx context.Context) *sender { return startSenderEvery(t, ctx, pause) }
+
+func startSenderEvery(t *testing.T, ctx context.Context, pause time.Duration) *sender {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &sender{service: "e2e-" + strconv.FormatInt(time.Now().Unix(), 36), cancel: cancel}
 	s.done.Go(func() {

@@ -5,6 +5,7 @@ package e2e
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"testing"
@@ -20,7 +21,7 @@ import (
 )
 
 // beforeMute is what an event says that is read before the watcher is muted, and again by the next one.
-const beforeMute = "the watcher of events still listens"
+var beforeMute = fmt.Sprintf("the watcher of events still listened at %d", time.Now().UnixNano())
 
 // muteWatcherOfEvents lets the API server refuse the watch of events once, as one that has just begun may: the
 // collector's watch then ends for good, and its process goes on. The API server is away for a moment, so that no other

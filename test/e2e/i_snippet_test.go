@@ -98,7 +98,7 @@ func snippetIsTriedBeforeItRuns(t *testing.T) {
 		t.Errorf("the samplers were replaced: %s, then %s", before, after)
 	}
 
-	rolling := startSender(t, ctx)
+	rolling := startSenderEvery(t, ctx, 3*time.Second) // for as long as the trial and two rollouts take
 	setSnippet(t, ctx, snippet("timeout: 1s"))
 	must(t, stack.Eventually(ctx, 4*time.Minute, 500*time.Millisecond, samplersHaveTheSnippet))
 	_, err := cluster.Kubectl(ctx, "-n", stack.Namespace, "rollout", "restart", "deployment/main-collector")
@@ -174,6 +174,10 @@ func refusedRuleIsNamed(t *testing.T) {
 	const rule = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {namespace: shop, name: refused-of-the-test}\n" +
 		"spec: {groups: [{name: mine, rules: [{alert: Mine, expr: 'sum(up'}]}]}\n"
 	must(t, cluster.Apply(ctx, rule))
+	t.Cleanup(func() {
+		_, err := cluster.Kubectl(context.WithoutCancel(ctx), "-n", stack.ShopNamespace, "delete", "prometheusrule", "refused-of-the-test", "--ignore-not-found")
+		must(t, err)
+	})
 	named := func(ctx context.Context) (bool, error) {
 		kb, err := cluster.KubeBot(ctx, "main")
 		if err != nil {

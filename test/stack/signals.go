@@ -66,10 +66,10 @@ type Line struct {
 	Time   time.Time
 }
 
-// Lines asks the Loki of a KubeBot for the lines of the last quarter of an hour, at most 5,000.
+// Lines asks the Loki of a KubeBot for the lines of the last half hour, at most 5,000.
 func (c *Cluster) Lines(ctx context.Context, kubebot, logQL string) ([]Line, error) {
 	data, err := c.ServiceGet(ctx, Namespace, kubebot+"-loki:3100", "loki/api/v1/query_range", map[string]string{
-		"query": logQL, "limit": "5000", "start": strconv.FormatInt(time.Now().Add(-15*time.Minute).UnixNano(), 10),
+		"query": logQL, "limit": "5000", "start": strconv.FormatInt(time.Now().Add(-30*time.Minute).UnixNano(), 10),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ask Loki for %s: %w", logQL, err)

@@ -137,9 +137,12 @@ func networkPolicy(kb *v1alpha1.KubeBot) *networkingv1.NetworkPolicy {
 	if kb.Spec.Analysis.Archive.ObjectStorage != nil {
 		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
 	}
-	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
+	in := []networkingv1.NetworkPolicyIngressRule{
 		netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Part(kb, "collector")),
-		netpol.From([]int{endpoints.RemoteWritePort}, netpol.Prometheus(kb)),
 		netpol.From([]int{endpoints.CollectorMetricsPort}, netpol.Prometheus(kb)),
-	}, out)
+	}
+	if kb.Spec.Metrics.Prometheus.Mode != v1alpha1.ModeDisabled {
+		in = append(in, netpol.From([]int{endpoints.RemoteWritePort}, netpol.Prometheus(kb)))
+	}
+	return netpol.Policy(kb, name, in, out)
 }

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -26,25 +27,28 @@ func (Component) Questions(in component.Input) []component.Question {
 	}
 	base := endpoints.Prometheus(in.KubeBot)
 	return []component.Question{
-		{Key: keySilent, URL: observe.Query(base, otelcol.Silent(endpoints.JobArchive, expected(in.KubeBot)...))},
+		{Key: keySilent, URL: observe.Query(base, silent(in.KubeBot))},
 		{Key: keyRefusing, URL: observe.Query(base, otelcol.Refusing(endpoints.JobArchive))},
 		{Key: keyFailing, URL: observe.Query(base, otelcol.Failing(endpoints.JobArchive))},
 	}
 }
 
-// expected is what must arrive: KubeBot's own proofs of flow each minute, and what Prometheus scrapes.
-func expected(kb *v1alpha1.KubeBot) []string {
-	all := []string{otelcol.MetricPoints}
-	if endpoints.CollectorHost(kb) == "" {
-		return all
-	}
+// silent asks for what must arrive and does not: what Prometheus scrapes, and, once the samplers have run as they do for a
+// while, KubeBot's own proofs of flow each minute. A store that is switched on changes the samplers, and so their pods.
+func silent(kb *v1alpha1.KubeBot) string {
+	query := otelcol.Silent(endpoints.JobArchive, otelcol.MetricPoints)
+	var proofs []string
 	if endpoints.Jaeger(kb) != "" {
-		all = append(all, otelcol.Spans)
+		proofs = append(proofs, otelcol.Spans)
 	}
 	if endpoints.Loki(kb) != "" {
-		all = append(all, otelcol.LogRecords)
+		proofs = append(proofs, otelcol.LogRecords)
 	}
-	return all
+	if endpoints.CollectorHost(kb) == "" || len(proofs) == 0 {
+		return query
+	}
+	return fmt.Sprintf("%s or ((%s) and on () %s)", query, otelcol.Silent(endpoints.JobArchive, proofs...),
+		otelcol.Settled(endpoints.JobCollector, ".*-collector-sampler-[0-9]+"))
 }
 
 func asked(kb *v1alpha1.KubeBot) bool {

@@ -8,33 +8,40 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component/otelcol"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
-// Of each case are the minute since which the writer runs, and the records that it takes in each.
+// Of each case are the minutes since which the writer and the samplers run, and the records that the writer takes in each
+// minute.
 func TestAWriterThatNothingReachesIsToldFromOneThatJustBegan(t *testing.T) {
 	promtool := golden.Program(t, "promtool")
 	for name, c := range map[string]struct {
-		started, lines, spans int
-		silent                []string
+		started, samplers, lines, spans, samples int
+		silent                                   []string
 	}{
-		"all arrives":    {0, 60, 300, nil},
-		"no line":        {0, 0, 300, []string{otelcol.LogRecords}},
-		"nothing":        {0, -1, -1, []string{otelcol.LogRecords, otelcol.Spans}},
-		"it just began":  {35, -1, -1, nil},
-		"some time back": {25, -1, -1, []string{otelcol.LogRecords, otelcol.Spans}},
+		"all arrives":               {0, 0, 60, 300, 900, nil},
+		"no line":                   {0, 0, 0, 300, 900, []string{otelcol.LogRecords}},
+		"nothing":                   {0, 0, -1, -1, -1, []string{otelcol.LogRecords, otelcol.MetricPoints, otelcol.Spans}},
+		"it just began":             {35, 0, -1, -1, -1, nil},
+		"some time back":            {25, 0, -1, -1, 900, []string{otelcol.LogRecords, otelcol.Spans}},
+		"the samplers were changed": {0, 30, -1, -1, 900, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := fmt.Sprintf(`job=%q, pod="a"`, endpoints.JobArchive)
-			series := func(name string, first, each int) map[string]any {
-				return map[string]any{"series": name + "{" + job + "}", "values": fmt.Sprintf("_x%d %d+%dx60", c.started, first, each)}
+			series := func(name, labels string, since, first, each int) map[string]any {
+				return map[string]any{"series": name + "{" + labels + "}", "values": fmt.Sprintf("_x%d %d+%dx60", since, first, each)}
 			}
-			input := []any{series("otelcol_process_uptime_seconds_total", 0, 60)}
-			for item, each := range map[string]int{"log_records": c.lines, "spans": c.spans} {
+			input := []any{series("up", job, c.started, 1, 0)}
+			for n, since := range []int{0, c.samplers} {
+				labels := fmt.Sprintf(`job=%q, pod="main-collector-sampler-%d"`, endpoints.JobCollector, n)
+				input = append(input, series("otelcol_process_uptime_total", labels, since, 0, 60))
+			}
+			for item, each := range map[string]int{otelcol.LogRecords: c.lines, otelcol.Spans: c.spans, otelcol.MetricPoints: c.samples} {
 				if each >= 0 { // what never came has no counter
-					input = append(input, series("otelcol_receiver_accepted_"+item+"_total", 0, each))
+					input = append(input, series("otelcol_receiver_accepted_"+item+"_total", job, c.started, 0, each))
 				}
 			}
 			wanted := []any{}
@@ -44,7 +51,7 @@ func TestAWriterThatNothingReachesIsToldFromOneThatJustBegan(t *testing.T) {
 			test, err := yaml.Marshal(map[string]any{"evaluation_interval": "1m", "tests": []any{map[string]any{
 				"interval": "1m", "input_series": input,
 				"promql_expr_test": []any{map[string]any{
-					"expr":      "group by (item) (" + otelcol.Silent(endpoints.JobArchive, otelcol.Spans, otelcol.LogRecords) + ")",
+					"expr":      "group by (item) (" + silent(&v1alpha1.KubeBot{}) + ")",
 					"eval_time": "40m", "exp_samples": wanted,
 				}},
 			}}})

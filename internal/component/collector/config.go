@@ -126,11 +126,10 @@ type graphStore struct {
 
 // tailSampling keeps or drops whole traces.
 type tailSampling struct {
-	DecisionWait    time.Duration `yaml:"decision_wait"`
-	NumTraces       int           `yaml:"num_traces"`
-	BlockOnOverflow bool          `yaml:"block_on_overflow"`
-	DecisionCache   decisionCache `yaml:"decision_cache"`
-	Policies        []policy      `yaml:"policies"`
+	DecisionWait  time.Duration `yaml:"decision_wait"`
+	NumTraces     int           `yaml:"num_traces"`
+	DecisionCache decisionCache `yaml:"decision_cache"`
+	Policies      []policy      `yaml:"policies"`
 }
 
 type decisionCache struct {

@@ -58,11 +58,11 @@ const (
 
 	// decisionWait is how long a sampler waits for the spans of a trace before it decides.
 	decisionWait = 10 * time.Second
-	// tracesInMemory bounds the traces that wait for the decision: 10,000 a second for each sampler. More wait outside, and
-	// are refused where they come in once there is no room, as none may be left out unjudged. decisionsKept are those
-	// whose decision is remembered for spans that come late.
-	tracesInMemory = 100000
-	decisionsKept  = 200000
+	// tracesInMemory bounds the traces that wait for the decision: 5,000 a second for each sampler. More push the oldest out
+	// unjudged, which the health tells: to let them wait instead would repeat them, as senders don't wait so long, and keep
+	// logs out too. decisionsKept are those whose decision is remembered for spans that come late.
+	tracesInMemory = 50000
+	decisionsKept  = 100000
 
 	// slowThreshold and percentage of the sampling, where the spec has none: a user notices 2 s, and a tenth of the rest
 	// shows what is normal.
@@ -89,8 +89,9 @@ const (
 	archivePatience = time.Minute
 
 	// oldEvent is the age from which an event is not taken: a new watcher reads all that the cluster still has, an hour of
-	// events by default, and a managed Loki takes lines up to 3 hours late.
-	oldEvent = 2 * time.Hour
+	// events by default, and a managed Loki takes lines up to 3 hours late. One of the user's takes an hour by default.
+	oldEvent        = 2 * time.Hour
+	oldEventOutside = 45 * time.Minute
 )
 
 // queueBytes bounds the spans that a receiver holds in memory.

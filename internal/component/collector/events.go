@@ -2,7 +2,9 @@ package collector
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/otelcol"
 	"github.com/kubebot/kubebot/internal/endpoints"
@@ -23,7 +25,7 @@ func eventConfig(in component.Input) otelcol.Config {
 	}
 	c.Processors[idMapEvents] = otelcol.Transform{ErrorMode: "ignore", LogStatements: eventStatements()}
 	c.Processors[idOldEvents] = otelcol.Filter{ErrorMode: "ignore", Logs: otelcol.FilterLogs{LogRecord: []string{
-		fmt.Sprintf(`log.observed_time - log.time > Duration(%q)`, oldEvent),
+		fmt.Sprintf(`log.observed_time - log.time > Duration(%q)`, eventAge(kb)),
 	}}}
 	c.Processors[idObserved] = otelcol.Transform{ErrorMode: "ignore", LogStatements: []string{`set(log.observed_time_unix_nano, 0)`}}
 	c.Exporters[idSendEvents] = samplersExporter(kb, 0)
@@ -33,6 +35,14 @@ func eventConfig(in component.Input) otelcol.Config {
 		Exporters:  []string{idSendEvents},
 	}
 	return c
+}
+
+// eventAge is the age up to which an event is taken.
+func eventAge(kb *v1alpha1.KubeBot) time.Duration {
+	if kb.Spec.Logs.Loki.Mode == v1alpha1.ModeExternal {
+		return oldEventOutside
+	}
+	return oldEvent
 }
 
 // eventStatements map an event to a log record. Names of attributes are those of the semantic conventions, as far as they

@@ -18,6 +18,7 @@ import (
 const (
 	keyFailing  = "failing"
 	keyStanding = "standing"
+	keyUnjudged = "unjudged"
 )
 
 // Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
@@ -30,8 +31,12 @@ func (Component) Questions(in component.Input) []component.Question {
 	return []component.Question{
 		{Key: keyFailing, URL: observe.Query(base, failing(in.KubeBot))},
 		{Key: keyStanding, URL: observe.Query(base, otelcol.Standing(endpoints.JobCollector))},
+		{Key: keyUnjudged, URL: observe.Query(base, unjudged)},
 	}
 }
+
+// unjudged asks for traces that were pushed out of a sampler's memory before it decided on them: errors may be among them.
+const unjudged = `sum(increase(otelcol_processor_tail_sampling_sampling_trace_dropped_too_early_total{job="` + endpoints.JobCollector + `"}[5m])) > 0`
 
 // failing returns a query for the exporters, by label exporter, that lose what they send. A managed Loki that refuses
 // single lines is asked how many, more than a hundredth of what it got: it stores the others of a request, while the
@@ -99,6 +104,14 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 		if len(vector) > 0 {
 			return observe.NotReady(v1alpha1.ReasonNotAnswering, strings.Join(targets(otelcol.Values(vector, "exporter")), ", ")+" "+question.what)
 		}
+	}
+	vector, err := observe.Vector(seen.Answers[keyUnjudged])
+	if err != nil {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, "both tiers of the collector run; whether each trace is judged is unknown, because Prometheus "+err.Error())
+	}
+	if len(vector) > 0 {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, fmt.Sprintf("%.0f traces were left out unjudged within 5 minutes, because they are more than the samplers hold:"+
+			" raise %s.samplers", float64(vector[0].Value), field))
 	}
 	return observe.Ready("both tiers of the collector run and what they export is taken")
 }

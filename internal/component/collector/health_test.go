@@ -40,10 +40,13 @@ func answer(ids ...string) component.Answer {
 }
 
 func TestHealth(t *testing.T) {
-	answers := func(failing, standing component.Answer) map[string]component.Answer {
-		return map[string]component.Answer{keyFailing: failing, keyStanding: standing}
-	}
 	none := answer()
+	answers := func(failing, standing component.Answer) map[string]component.Answer {
+		return map[string]component.Answer{keyFailing: failing, keyStanding: standing, keyUnjudged: none}
+	}
+	crowded := map[string]component.Answer{keyFailing: none, keyStanding: none, keyUnjudged: {
+		Status: 200, Body: []byte(`{"data":{"resultType":"vector","result":[{"metric":{},"value":[1,"1234.4"]}]}}`),
+	}}
 	for name, c := range map[string]struct {
 		change func(*v1alpha1.KubeBotSpec)
 		seen   component.Observed
@@ -59,6 +62,7 @@ func TestHealth(t *testing.T) {
 		"Loki refuses":                  {nil, component.Observed{Objects: live(2, 2), Answers: answers(answer(idLoki), none)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "Loki refuse"},
 		"Jaeger and a Prometheus stand": {nil, component.Observed{Objects: live(2, 2), Answers: answers(none, answer(idPrometheus+"-1", idJaeger, idPrometheus+"-0"))}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "Jaeger, Prometheus take nothing"},
 		"an exporter of the user's":     {nil, component.Observed{Objects: live(2, 2), Answers: answers(answer("otlp_http/vendor"), none)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "the exporter otlp_http/vendor"},
+		"too many traces at a time":     {nil, component.Observed{Objects: live(2, 2), Answers: crowded}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "1234 traces were left out unjudged within 5 minutes, because they are more than the samplers hold: raise spec.traces.collector.samplers"},
 		"Prometheus is silent":          {nil, component.Observed{Objects: live(2, 2)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "unknown, because Prometheus"},
 		"no Prometheus of ours":         {func(s *v1alpha1.KubeBotSpec) { s.Metrics.Prometheus.Mode = v1alpha1.ModeDisabled }, component.Observed{Objects: live(2, 2)}, metav1.ConditionTrue, v1alpha1.ReasonReady, "both tiers"},
 	} {

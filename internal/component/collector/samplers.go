@@ -188,7 +188,7 @@ func sampling(s v1alpha1.SamplingSpec) (tailSampling, error) {
 		return tailSampling{}, err
 	}
 	return tailSampling{
-		DecisionWait: decisionWait, NumTraces: tracesInMemory, BlockOnOverflow: true,
+		DecisionWait: decisionWait, NumTraces: tracesInMemory,
 		DecisionCache: decisionCache{SampledCacheSize: decisionsKept, NonSampledCacheSize: decisionsKept},
 		Policies: []policy{
 			{Name: "errors", Type: "status_code", StatusCode: &statusCode{[]string{"ERROR"}}},

@@ -22,8 +22,9 @@ const (
 	failureWindow = "5m"
 	stillWindow   = "2m"
 	// silentWindow is many proofs of flow, of which there is one of each signal a minute.
-	silentWindow = "15m"
-	watchedSince = "10m"
+	silentWindow  = "15m"
+	silentSeconds = 900
+	watchedSince  = "10m"
 	// tolerated is the share of failures that says nothing: a store may refuse a line that is too long.
 	tolerated = "0.01"
 )
@@ -57,15 +58,21 @@ func Refusing(job string) string {
 }
 
 // Silent returns a query for those of the given items, by label item, of which a job got none for a quarter of an hour
-// although it ran, and Prometheus watched it, ten minutes ago.
+// although it ran, and Prometheus watched it, ten minutes ago and does now.
 func Silent(job string, items ...string) string {
 	var parts []string
 	for _, item := range items {
-		parts = append(parts, fmt.Sprintf(`label_replace((max(otelcol_process_uptime_seconds_total{job=%q} offset %s)`+
-			` unless (sum(increase(otelcol_receiver_accepted_%s_total{job=%q}[%s])) > 0)), "item", %q, "", "")`,
-			job, watchedSince, item, job, silentWindow, item))
+		parts = append(parts, fmt.Sprintf(`label_replace((max(up{job=%q} offset %s) > 0 and on () max(up{job=%q}) > 0`+
+			` unless on () sum(increase(otelcol_receiver_accepted_%s_total{job=%q}[%s])) > 0), "item", %q, "", "")`,
+			job, watchedSince, job, item, job, silentWindow, item))
 	}
 	return strings.Join(parts, " or ")
+}
+
+// Settled returns a query that has a value where all processes of a job whose pods match run for longer than what Silent
+// looks at.
+func Settled(job, pods string) string {
+	return fmt.Sprintf(`min(otelcol_process_uptime_total{job=%q, pod=~%q}) > %d`, job, pods, silentSeconds)
 }
 
 // sum adds a function of the counters of all signals. Each gets a label of its own, because the function drops the name.

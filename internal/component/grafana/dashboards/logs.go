@@ -6,9 +6,10 @@ const labelWorkload = "object_workload"
 
 // ofWorkload finds an event's workload by the names that Kubernetes' controllers give what they make: a Deployment's
 // ReplicaSets end in a hash (k8s.io/apimachinery/pkg/util/rand.SafeEncodeString), a CronJob's Jobs in minutes, the pods of
-// all of them in five characters (rand.String of the same package), those of a StatefulSet in a number.
+// all of them in five characters (rand.String of the same package), those of a StatefulSet in a number. Of a long name the API
+// server cuts what comes before the five characters, the dash at least.
 const ofWorkload = " | label_format " + labelWorkload + "=`" +
-	`{{if eq .k8s_object_kind "Pod"}}` + variables + `{{regexReplaceAll "((-` + hash + `|-[0-9]{8})?-` + random + `|-[0-9]+)\\z" .k8s_object_name ""}}` +
+	`{{if eq .k8s_object_kind "Pod"}}` + variables + `{{regexReplaceAll "((-` + hash + `|-[0-9]{8})?-` + random + `|-[0-9]+|-` + cut + `)\\z" .k8s_object_name ""}}` +
 	`{{else if eq .k8s_object_kind "ReplicaSet"}}` + variables + `{{regexReplaceAll "-` + hash + `\\z" .k8s_object_name ""}}` +
 	`{{else if eq .k8s_object_kind "Job"}}` + variables + `{{regexReplaceAll "-[0-9]{8}\\z" .k8s_object_name ""}}` +
 	`{{else if eq .k8s_object_kind "Deployment" "StatefulSet" "DaemonSet" "CronJob"}}` + variables + `{{.k8s_object_name}}{{end}}` + "`"
@@ -16,12 +17,13 @@ const ofWorkload = " | label_format " + labelWorkload + "=`" +
 const (
 	hash      = `[bcdf-hj-np-tv-xz2-9]{6,10}`
 	random    = `[bcdf-hj-np-tv-xz2-9]{5}`
+	cut       = `[bcdf-hj-np-tv-xz2-9]{6,15}`
 	variables = `{{.k8s_object_namespace}}&var-workload=`
 )
 
 // podOfWorkload matches the pods of the workload that is chosen, by the same names; between a Job's name and the five
 // characters may be an index. A pod without a controller is a workload itself.
-const podOfWorkload = `${workload:regex}((-` + hash + `|-[0-9]+)?-` + random + `|-[0-9]+)?`
+const podOfWorkload = `${workload:regex}((-` + hash + `|-[0-9]+)?-` + random + `|-[0-9]+|-` + cut + `)?`
 
 // What keeps, after ofWhat, the events of one workload or service: those of its object, and those that are found to be its.
 const (
