@@ -36,10 +36,11 @@ var cluster *stack.Cluster
 // connections are those of the whole run; nil with an existing cluster.
 var connections *stack.Connections
 
-// parts are the tests of each part but the last, which has all that these leave over.
+// parts are the tests of each part but the last, which has all that these leave over. Each part looks at its own messages
+// again.
 var parts = map[string]string{
-	"faults": "^Test(Killed|SlackAnswers|SlackServer|APIServerAway|NoFurtherCopy|ShortChaos|ChangesBeside)",
-	"ends":   "^Test(DriftIs|BadInput|MissingToken|NamespaceThat|ManagerKilled|AnOutsideGrafana|BenchTakes|EndsOfLife)",
+	"faults": "^Test(Killed|APIServerAway|NoFurtherCopy|ShortChaos|ChangesBeside)",
+	"ends":   "^Test(DriftIs|BadInput|SlackAnswers|SlackServer|NoFurtherCopy|MissingToken|NamespaceThat|ManagerKilled|AnOutsideGrafana|BenchTakes|EndsOfLife)",
 }
 
 // lastPart is what E2E_PART says for all that parts leave over.
