@@ -167,8 +167,8 @@ func snippetWaitsForItsSecret(t *testing.T) {
 	}))
 }
 
-// A rule that Prometheus could not load is left out by the Prometheus Operator, and the KubeBot says whose it is and what is
-// wrong. All others go on.
+// A rule that Prometheus could not load is left out by the Prometheus Operator, and the KubeBot says whose it is. All others
+// go on.
 func refusedRuleIsNamed(t *testing.T) {
 	ctx := contextOf(t, 12*time.Minute)
 	const rule = "apiVersion: monitoring.coreos.com/v1\nkind: PrometheusRule\nmetadata: {namespace: shop, name: refused-of-the-test}\n" +
@@ -184,7 +184,7 @@ func refusedRuleIsNamed(t *testing.T) {
 			return false, err
 		}
 		c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionUserRulesRefused)
-		return c != nil && c.Status == metav1.ConditionTrue && strings.Contains(c.Message, "shop/refused-of-the-test") && strings.Contains(c.Message, "mine"), nil
+		return c != nil && c.Status == metav1.ConditionTrue && strings.Contains(c.Message, "shop/refused-of-the-test: invalid rule"), nil
 	}
 	until := func(want bool) error {
 		return stack.Eventually(ctx, 5*time.Minute, time.Second, func(ctx context.Context) error {

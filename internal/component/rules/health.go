@@ -68,7 +68,7 @@ func refused(rules []component.RefusedRule) []metav1.Condition {
 	return []metav1.Condition{{
 		Type: v1alpha1.ConditionUserRulesRefused, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonConfigRefused,
 		Message: "The Prometheus Operator refuses these, and all others are loaded: " + some(named) +
-			" (kubectl describe shows its events, which say more)",
+			" (the log of the Prometheus Operator names group, rule and column)",
 	}}
 }
 
