@@ -259,35 +259,93 @@ type undeclared struct {
 	port     int32
 	target   intstr.IntOrString
 	declares []string // numbers of the ports that they do declare
+	meant    []string // those of them that may be the right target
 }
 
-// undeclaredPorts compares target ports with what the pods' containers declare, or are probed at.
-func undeclaredPorts(s *corev1.Service, pods []*corev1.Pod) []undeclared {
-	var names, numbers, probed []string
+// undeclaredPorts compares target ports with what the pods' containers declare, or are probed at. A number says nothing
+// where the program's own containers declare no port of its work.
+func undeclaredPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) []undeclared {
+	var names, numbers, meant, probed []string
+	declaring := false
 	for _, p := range pods {
-		for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) { // an init container may be a sidecar
-			for _, p := range c.Ports {
-				if n := strconv.Itoa(int(p.ContainerPort)); !slices.Contains(numbers, n) {
-					numbers = append(numbers, n)
+		own := ownContainers(f, p)
+		for _, c := range lasting(p) {
+			for _, port := range c.Spec.Ports {
+				number := strconv.Itoa(int(port.ContainerPort))
+				names, numbers = append(names, port.Name), with(numbers, number)
+				if !own(c.Spec.Name) || besides.MatchString(port.Name) {
+					continue
 				}
-				names = append(names, p.Name)
+				declaring = true
+				if !taken(s, port) {
+					meant = with(meant, number)
+				}
 			}
-			probed = append(probed, probedPorts(&c)...)
+			probed = append(probed, probedPorts(c.Spec)...)
 		}
 	}
 	var out []undeclared
 	for i, port := range s.Spec.Ports {
-		target := port.TargetPort
-		if target.Type == intstr.Int && target.IntVal == 0 {
-			target = intstr.FromInt32(port.Port)
-		}
+		target := targetOf(port)
 		named := target.Type == intstr.String
-		if named && slices.Contains(names, target.StrVal) || !named && (len(numbers) == 0 || slices.Contains(numbers, target.String()) || slices.Contains(probed, target.String())) {
+		if named && slices.Contains(names, target.StrVal) || !named && (!declaring || slices.Contains(numbers, target.String()) || slices.Contains(probed, target.String())) {
 			continue
 		}
-		out = append(out, undeclared{i, port.Port, target, numbers})
+		out = append(out, undeclared{i, port.Port, target, numbers, meant})
 	}
 	return out
+}
+
+// targetOf is where a port of a Service leads: to the same number, if it does not say.
+func targetOf(p corev1.ServicePort) intstr.IntOrString {
+	if p.TargetPort.Type == intstr.Int && p.TargetPort.IntVal == 0 {
+		return intstr.FromInt32(p.Port)
+	}
+	return p.TargetPort
+}
+
+// taken tells whether a port of the Service leads to the container's port already.
+func taken(s *corev1.Service, port corev1.ContainerPort) bool {
+	return slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool {
+		t := targetOf(p)
+		return t.Type == intstr.String && t.StrVal == port.Name || t.Type == intstr.Int && t.IntVal == port.ContainerPort
+	})
+}
+
+func with(list []string, s string) []string {
+	if slices.Contains(list, s) {
+		return list
+	}
+	return append(list, s)
+}
+
+// lasting are the containers that run for as long as the pod does, sidecars last.
+func lasting(p *corev1.Pod) []diagnosis.Container {
+	var main, sidecars []diagnosis.Container
+	for _, c := range diagnosis.ContainersOf(p) {
+		switch {
+		case c.Sidecar:
+			sidecars = append(sidecars, c)
+		case !c.Init:
+			main = append(main, c)
+		}
+	}
+	return append(main, sidecars...)
+}
+
+// ownContainers tells which containers of the pod its workload asks for: others a mesh adds, with ports of its own. Where
+// the workload is not known, that is sure of an only container alone.
+func ownContainers(f *diagnosis.Facts, p *corev1.Pod) func(name string) bool {
+	w := &f.Workload
+	if !w.Selects(p.Labels) {
+		i := slices.IndexFunc(f.Others, func(o diagnosis.Workload) bool { return o.Selects(p.Labels) })
+		if i < 0 {
+			only := len(lasting(p)) == 1
+			return func(string) bool { return only }
+		}
+		w = &f.Others[i]
+	}
+	return func(name string) bool { return diagnosis.ContainerNamed(&w.Template.Spec, name) != nil }
 }
 
 // probedPorts are the numbers of the ports that the kubelet asks.
@@ -315,23 +373,18 @@ const undeclaredHint = 0.4
 func wrongPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	served := listening(f, pods)
-	for _, u := range undeclaredPorts(s, pods) {
-		i := slices.IndexFunc(u.declares, func(n string) bool { return served[n] != "" && !besides.MatchString(served[n]) })
+	for _, u := range undeclaredPorts(f, s, pods) {
+		logged := slices.DeleteFunc(slices.Clone(u.meant), func(n string) bool { return served[n] == "" || besides.MatchString(served[n]) })
 		switch {
 		case u.target.Type == intstr.String:
-			x := u.finding(s, pods[0], diagnosis.ScoreCertain)
-			x.Sentence = fmt.Sprintf("Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)", s.Name, u.port, u.target.StrVal)
-			if len(u.declares) > 0 {
-				x.Fix = u.fix(s, u.declares[0])
-			}
-			out = append(out, x)
+			out = append(out, u.finding(s, pods[0], diagnosis.ScoreCertain, u.meant))
 		case served[u.target.String()] != "":
-		case i >= 0:
-			x := u.finding(s, pods[0], diagnosis.ScoreLikely)
-			x.Evidence, x.Fix = append(x.Evidence, served[u.declares[i]]), u.fix(s, u.declares[i])
+		case len(logged) > 0:
+			x := u.finding(s, pods[0], diagnosis.ScoreLikely, logged)
+			x.Evidence = append(x.Evidence, served[logged[0]])
 			out = append(out, x)
 		case f.Subject.Kind == "Service":
-			out = append(out, u.finding(s, pods[0], undeclaredHint))
+			out = append(out, u.finding(s, pods[0], undeclaredHint, nil))
 		}
 	}
 	return out
@@ -344,28 +397,34 @@ func Refused(f *diagnosis.Facts, s *corev1.Service, port int) (diagnosis.Finding
 	if len(pods) == 0 || s.Spec.ClusterIP == corev1.ClusterIPNone {
 		return diagnosis.Finding{}, false
 	}
-	for _, u := range undeclaredPorts(s, pods) {
-		if int(u.port) != port {
-			continue
+	for _, u := range undeclaredPorts(f, s, pods) {
+		if int(u.port) == port {
+			return u.finding(s, pods[0], diagnosis.ScoreStrong, u.meant), true
 		}
-		x := u.finding(s, pods[0], diagnosis.ScoreStrong)
-		if len(u.declares) == 1 {
-			x.Fix = u.fix(s, u.declares[0])
-		}
-		return x, true
 	}
 	return diagnosis.Finding{}, false
 }
 
-func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64) diagnosis.Finding {
-	ports := strings.Join(u.declares, ", ")
-	return diagnosis.Finding{
-		Kind: diagnosis.KindConfig, Object: Object(s), Field: fmt.Sprintf("spec.ports[%d].targetPort", u.index), Value: u.target.String(), Score: score,
-		Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s", s.Name, u.port, u.target.String(), ports),
-		Evidence: []string{"pod " + pod.Name + " declares the ports " + ports},
-		Fix: diagnosis.Fix{Explanation: "Set targetPort to the port where the pods listen, if they don't listen on " + u.target.String() + ".",
+// finding sets the target port to what is meant, where that is one port.
+func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64, meant []string) diagnosis.Finding {
+	ports, target := strings.Join(u.declares, ", "), u.target.String()
+	x := diagnosis.Finding{
+		Kind: diagnosis.KindConfig, Object: Object(s), Field: fmt.Sprintf("spec.ports[%d].targetPort", u.index), Value: target, Score: score,
+		Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s", s.Name, u.port, target, ports),
+		Fix: diagnosis.Fix{Explanation: "Set targetPort to the port where the pods listen, if they don't listen on " + target + ".",
 			Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pod", pod.Name, "-o", "jsonpath={.spec.containers[*].ports}")}},
 	}
+	if u.target.Type == intstr.String {
+		x.Sentence = fmt.Sprintf("Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)", s.Name, u.port, target)
+		x.Fix.Explanation = "Set targetPort to the port where the pods listen."
+	}
+	if len(u.declares) > 0 {
+		x.Evidence = []string{"pod " + pod.Name + " declares the ports " + ports}
+	}
+	if len(meant) == 1 {
+		x.Fix = u.fix(s, meant[0])
+	}
+	return x
 }
 
 // fix sets the target port to a number.
@@ -380,7 +439,7 @@ func (u undeclared) fix(s *corev1.Service, number string) diagnosis.Fix {
 
 var (
 	listens = regexp.MustCompile(`(?i)\b(?:listen(?:ing|s)?|serving|started|bound|running)\b`)
-	besides = regexp.MustCompile(`(?i)metric|prometheus|health|probe|admin|debug|pprof|management`) // what a program serves beside its own work
+	besides = regexp.MustCompile(`(?i)metric|prometheus|prom\b|health|probe|admin|debug|pprof|management`) // what a program serves beside its own work
 	address = regexp.MustCompile(`(?i)(?:^|[\s"'=(@/])(?:\[::\]|\d+\.\d+\.\d+\.\d+|\*|localhost)?:(\d{2,5})\b|\bport(?:\(s\))?["':= ]+(\d{2,5})\b`)
 )
 
