@@ -39,7 +39,7 @@ func over(f *diagnosis.Facts, c calls.Call) bool {
 	if c.Failing || c.Last.IsZero() || s == nil {
 		return false
 	}
-	pods := behind(f, s)
+	pods := service.Pods(f, s)
 	if slices.ContainsFunc(pods, func(p *corev1.Pod) bool { return diagnosis.Unready(p) || restarted(p, f.Now) }) {
 		return false
 	}
@@ -51,19 +51,6 @@ func over(f *diagnosis.Facts, c calls.Call) bool {
 // restarted tells whether a container of the pod failed lately.
 func restarted(p *corev1.Pod, now time.Time) bool {
 	return slices.ContainsFunc(diagnosis.ContainersOf(p), func(c diagnosis.Container) bool { return c.Failing(now) })
-}
-
-// behind are the pods of a Service.
-func behind(f *diagnosis.Facts, s *corev1.Service) []*corev1.Pod {
-	var out []*corev1.Pod
-	for _, list := range [][]corev1.Pod{f.Neighbours, f.Pods} {
-		for i := range list {
-			if service.Matches(s, list[i].Labels) {
-				out = append(out, &list[i])
-			}
-		}
-	}
-	return out
 }
 
 func explain(f *diagnosis.Facts, c calls.Call) diagnosis.Finding {
@@ -108,8 +95,7 @@ func otherEnd(f *diagnosis.Facts, out diagnosis.Finding, c calls.Call, s *corev1
 		out.Fix.Explanation = "Call a port that the Service has."
 		return out
 	}
-	ready := slices.ContainsFunc(behind(f, s), diagnosis.PodReady)
-	if x, ok := service.Refused(f, s, c.Endpoint.Port); ok && ready && c.Class == logline.ClassRefused {
+	if x, ok := service.Refused(f, s, c.Endpoint.Port); ok && c.Class == logline.ClassRefused {
 		x.Sentence, x.Evidence = out.Sentence+": "+x.Sentence, append(out.Evidence, x.Evidence...)
 		return x
 	}

@@ -39,7 +39,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			}
 			continue
 		}
-		pods := selected(f, s)
+		pods := Pods(f, s)
 		if len(pods) == 0 {
 			if w := f.Workload; w.Exists() && Matches(s, w.Template.Labels) {
 				if w.Desired == 0 && (w.Kind == "Deployment" || w.Kind == "StatefulSet") {
@@ -78,7 +78,7 @@ func concerns(f *diagnosis.Facts, s *corev1.Service) bool {
 	if Matches(s, set) || s.Name == f.Workload.Name {
 		return true
 	}
-	if len(selected(f, s)) > 0 {
+	if len(Pods(f, s)) > 0 {
 		return false
 	}
 	for k, v := range s.Spec.Selector {
@@ -89,7 +89,8 @@ func concerns(f *diagnosis.Facts, s *corev1.Service) bool {
 	return false
 }
 
-func selected(f *diagnosis.Facts, s *corev1.Service) []*corev1.Pod {
+// Pods are those that the Service selects, without those that have ended: these get no calls.
+func Pods(f *diagnosis.Facts, s *corev1.Service) []*corev1.Pod {
 	var out []*corev1.Pod
 	for _, list := range [][]corev1.Pod{f.Pods, f.Neighbours} {
 		for i := range list {
@@ -110,7 +111,7 @@ func Down(f *diagnosis.Facts, s *corev1.Service) (why string, down bool) {
 	if len(s.Spec.Selector) == 0 {
 		return fmt.Sprintf("Service %s has no selector, and no EndpointSlice gives it an address", s.Name), f.Knows("EndpointSlice") && !addressed(f, s)
 	}
-	pods := selected(f, s)
+	pods := Pods(f, s)
 	if !f.Knows("Pod") || slices.ContainsFunc(pods, diagnosis.PodReady) || len(pods) > 0 && s.Spec.PublishNotReadyAddresses {
 		return "", false
 	}
@@ -393,8 +394,8 @@ func wrongPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) []dia
 // Refused is for a Service that refuses calls to a port although it has pods that are ready: its target may be a port that
 // they don't have.
 func Refused(f *diagnosis.Facts, s *corev1.Service, port int) (diagnosis.Finding, bool) {
-	pods := selected(f, s)
-	if len(pods) == 0 || s.Spec.ClusterIP == corev1.ClusterIPNone {
+	pods := Pods(f, s)
+	if !slices.ContainsFunc(pods, diagnosis.PodReady) || s.Spec.ClusterIP == corev1.ClusterIPNone {
 		return diagnosis.Finding{}, false
 	}
 	for _, u := range undeclaredPorts(f, s, pods) {
