@@ -92,7 +92,7 @@ func check(f *diagnosis.Facts, in *networkingv1.Ingress, b backend) (diagnosis.F
 		out.Fix = diagnosis.Fix{Explanation: "Make the Service, or name one that exists.", Commands: []string{diagnosis.Kubectl(in.Namespace, "get", "services")}}
 		if near := diagnosis.Near(b.service.Name, service.Names(f)); near != "" {
 			out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Service, or name the like-named %s, which exists.", near),
-				[]diagnosis.Patch{diagnosis.JSONPatch(object(in), diagnosis.Operation{Op: "replace", Path: b.pointer + "/name", Value: near})})
+				[]diagnosis.Patch{diagnosis.JSONPatch(object(in), diagnosis.Replace(b.pointer+"/name", b.service.Name, near)...)})
 		}
 		return out, true
 	}
@@ -115,8 +115,9 @@ func check(f *diagnosis.Facts, in *networkingv1.Ingress, b backend) (diagnosis.F
 	}
 	out.Field, out.Value = b.field+".port", asked
 	out.Sentence = fmt.Sprintf("Service %s has no port %s, it has %s; Ingress %s sends %s to it", s.Name, asked, has, in.Name, b.route)
-	out.Fix = diagnosis.FixBy("Name a port that the Service has.", []diagnosis.Patch{diagnosis.JSONPatch(object(in),
-		diagnosis.Operation{Op: "replace", Path: b.pointer + "/port", Value: map[string]any{"number": s.Spec.Ports[0].Port}})})
+	same := diagnosis.Operation{Op: "test", Path: b.pointer + "/name", Value: s.Name} // or the place is another element's by then
+	change := diagnosis.Replace(b.pointer+"/port", port, networkingv1.ServiceBackendPort{Number: s.Spec.Ports[0].Port})
+	out.Fix = diagnosis.FixBy("Name a port that the Service has.", []diagnosis.Patch{diagnosis.JSONPatch(object(in), append([]diagnosis.Operation{same}, change...)...)})
 	return out, true
 }
 

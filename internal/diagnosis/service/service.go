@@ -428,14 +428,15 @@ func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64, m
 	return x
 }
 
-// fix sets the target port to a number.
+// fix sets the target port to a number, where the Service's port is still at its place of the list.
 func (u undeclared) fix(s *corev1.Service, number string) diagnosis.Fix {
 	value, err := strconv.Atoi(number)
 	if err != nil {
 		panic("a port that is no number: " + number) // undeclaredPorts writes numbers alone
 	}
-	return diagnosis.FixBy("Set targetPort to the port where the pods listen.",
-		[]diagnosis.Patch{diagnosis.JSONPatch(Object(s), diagnosis.Operation{Op: "replace", Path: fmt.Sprintf("/spec/ports/%d/targetPort", u.index), Value: value})})
+	path := fmt.Sprintf("/spec/ports/%d", u.index)
+	return diagnosis.FixBy("Set targetPort to the port where the pods listen.", []diagnosis.Patch{diagnosis.JSONPatch(Object(s),
+		diagnosis.Operation{Op: "test", Path: path + "/port", Value: u.port}, diagnosis.Operation{Op: "replace", Path: path + "/targetPort", Value: value})})
 }
 
 var (
