@@ -106,15 +106,8 @@ func check(f *diagnosis.Facts, in *networkingv1.Ingress, b backend) (diagnosis.F
 	if asked == "" {
 		asked = fmt.Sprint(port.Number)
 	}
-	var has string
-	for i, p := range s.Spec.Ports {
-		if i > 0 {
-			has += ", "
-		}
-		has += fmt.Sprint(p.Port)
-	}
 	out.Field, out.Value = b.field+".port", asked
-	out.Sentence = fmt.Sprintf("Service %s has no port %s, it has %s; Ingress %s sends %s to it", s.Name, asked, has, in.Name, b.route)
+	out.Sentence = fmt.Sprintf("%s; Ingress %s sends %s to it", service.NoPort(s, asked), in.Name, b.route)
 	same := diagnosis.Operation{Op: "test", Path: b.pointer + "/name", Value: s.Name} // or the place is another element's by then
 	change := diagnosis.Replace(b.pointer+"/port", port, networkingv1.ServiceBackendPort{Number: s.Spec.Ports[0].Port})
 	out.Fix = diagnosis.FixBy("Name a port that the Service has.", []diagnosis.Patch{diagnosis.JSONPatch(object(in), append([]diagnosis.Operation{same}, change...)...)})

@@ -154,6 +154,15 @@ func Leads(f *diagnosis.Facts, name string) bool {
 	return near != "" && (near == f.Subject.Name || near == f.Workload.Name)
 }
 
+// NoPort says that a Service does not have the port that is asked for, by number or name.
+func NoPort(s *corev1.Service, asked string) string {
+	var has []string
+	for _, p := range s.Spec.Ports {
+		has = append(has, strconv.Itoa(int(p.Port)))
+	}
+	return fmt.Sprintf("Service %s has no port %s, it has %s", s.Name, asked, strings.Join(has, ", "))
+}
+
 // Names are those of the namespace's Services.
 func Names(f *diagnosis.Facts) []string {
 	var out []string
