@@ -17,12 +17,15 @@ import (
 	"github.com/kubebot/kubebot/internal/diagnosis/calls"
 )
 
-// Elsewhere is the other end of a call that is no known pod: in another namespace, or outside the cluster.
+// Elsewhere is the other end of a call that is no known pod or Service of the policies' namespace: in another namespace,
+// outside the cluster, or a pod that is not known.
 type Elsewhere struct {
 	// Inside and Outside tell whether it may be in the cluster and outside of it; both where that is unknown.
 	Inside, Outside bool
 	// Namespace is empty where it is unknown.
 	Namespace string
+	// Own is set where it may be in the policies' own namespace after all: a former pod, or one by a name of its own.
+	Own bool
 	// Address is nil where it is unknown. In the cluster it may be that of a Service, which policies do not see.
 	Address net.IP
 	// Port has number 0 where it is unknown. In the cluster it may be that of a Service, too.
@@ -75,13 +78,17 @@ func (e Elsewhere) peerOutside(peers []networkingv1.NetworkPolicyPeer) bool {
 	})
 }
 
-// peerInside leaves out what certainly is not meant: the policy's own namespace, others by name, and addresses outside.
+// peerInside leaves out what certainly is not meant: the policy's own namespace unless it may be there, others by name,
+// and addresses outside.
 func (e Elsewhere) peerInside(peers []networkingv1.NetworkPolicyPeer) bool {
 	return len(peers) == 0 || slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
 		if p.IPBlock != nil {
 			return e.holdsCluster(p.IPBlock)
 		}
-		return p.NamespaceSelector != nil && e.mayBeNamespace(p.NamespaceSelector)
+		if p.NamespaceSelector == nil {
+			return e.Own
+		}
+		return e.mayBeNamespace(p.NamespaceSelector)
 	})
 }
 
@@ -113,10 +120,10 @@ var (
 	// silent is a connection that nobody answered. One that was made and fell silent later went through.
 	silent = regexp.MustCompile(`(?i)dial tcp .*(?:timeout|deadline exceeded)|connect(?:ion)? timed out|connect ETIMEDOUT|timeout expired`)
 	made   = regexp.MustCompile(`(?i)\b(?:read|write) tcp |could not receive|proxyconnect`)
-	dialed = regexp.MustCompile(`(?:dial tcp|ETIMEDOUT|connect to|connecting to|connection to) ((?:\d{1,3}\.){3}\d{1,3}):(\d{1,5})\b`)
+	dialed = regexp.MustCompile(`(?:(?:dial tcp|ETIMEDOUT|connect to|connecting to|connection to) |server at "[^"]*" \()((?:\d{1,3}\.){3}\d{1,3})(?::|\), port )(\d{1,5})\b`)
 )
 
-// elsewhereOf reads from a call where it went, if that is certainly not the namespace itself or the pod.
+// elsewhereOf reads from a call where it went, if that is no Service of the namespace and no pod known there.
 func elsewhereOf(f *diagnosis.Facts, from *corev1.Pod, c call) (Elsewhere, bool) {
 	host := strings.TrimSuffix(c.endpoint.Host, ".")
 	if _, own := calls.Name(f, host); own || host == "" || host == "localhost" {
@@ -134,24 +141,37 @@ func elsewhereOf(f *diagnosis.Facts, from *corev1.Pod, c call) (Elsewhere, bool)
 		to.Inside, to.Outside, to.Namespace = true, false, parts[i-1]
 		return to, to.Namespace != f.NS()
 	}
-	if to.Address == nil {
-		to.Inside = len(parts) == 2 // cart.billing is a Service, or a host of the internet
-		return to, true
+	switch {
+	case to.Address != nil:
+		to.Inside = mayBePod(from, to.Address)
+		to.Own = to.Inside
+	case len(parts) == 2: // cart.billing is a Service there, a pod behind a Service here, or a host of the internet
+		to.Inside, to.Own = true, true
+	case len(parts) == 3: // db-0.db.billing is a pod there, or a host of the internet
+		to.Inside, to.Own, to.Namespace = true, parts[2] == f.NS(), parts[2]
 	}
-	to.Inside = private(to.Address)
-	return to, !to.Address.IsLoopback() && !to.Address.IsLinkLocalUnicast() && !ofNamespace(f, to.Address)
+	return to, to.Address == nil || !to.Address.IsLoopback() && !to.Address.IsLinkLocalUnicast() && !ofNamespace(f, to.Address)
 }
 
-// addresses are some of the cluster's: the pod's, its node's and those of other nodes.
-func addresses(f *diagnosis.Facts, from *corev1.Pod) []net.IP {
-	texts := []string{from.Status.PodIP, from.Status.HostIP}
-	for i := range f.Nodes {
-		for _, a := range f.Nodes[i].Status.Addresses {
-			if a.Type == corev1.NodeInternalIP {
-				texts = append(texts, a.Address)
-			}
-		}
+// mayBePod tells whether an address may be one of the cluster's pods or Services. Where pods have public addresses, each
+// of the same family may be.
+func mayBePod(from *corev1.Pod, ip net.IP) bool {
+	return private(ip) || slices.ContainsFunc(podIPs(from), func(own net.IP) bool {
+		return !private(own) && (own.To4() == nil) == (ip.To4() == nil)
+	})
+}
+
+// podIPs are all addresses of a pod, of which it has one of each family.
+func podIPs(p *corev1.Pod) []net.IP {
+	texts := []string{p.Status.PodIP}
+	for _, ip := range p.Status.PodIPs {
+		texts = append(texts, ip.IP)
 	}
+	return parse(texts)
+}
+
+// parse leaves out what is no address.
+func parse(texts []string) []net.IP {
 	var out []net.IP
 	for _, text := range texts {
 		if ip := net.ParseIP(text); ip != nil {
@@ -161,9 +181,22 @@ func addresses(f *diagnosis.Facts, from *corev1.Pod) []net.IP {
 	return out
 }
 
+// addresses are some of the cluster's: the pod's, its node's and those of other nodes.
+func addresses(f *diagnosis.Facts, from *corev1.Pod) []net.IP {
+	texts := []string{from.Status.HostIP}
+	for i := range f.Nodes {
+		for _, a := range f.Nodes[i].Status.Addresses {
+			if a.Type == corev1.NodeInternalIP {
+				texts = append(texts, a.Address)
+			}
+		}
+	}
+	return append(podIPs(from), parse(texts)...)
+}
+
 // ofNamespace tells whether an address is that of a pod of the namespace.
 func ofNamespace(f *diagnosis.Facts, ip net.IP) bool {
-	is := func(p corev1.Pod) bool { return p.Status.PodIP == ip.String() }
+	is := func(p corev1.Pod) bool { return slices.ContainsFunc(podIPs(&p), ip.Equal) }
 	return slices.ContainsFunc(f.Pods, is) || slices.ContainsFunc(f.Neighbours, is)
 }
 
@@ -192,7 +225,7 @@ func leaves(f *diagnosis.Facts, from *corev1.Pod, c call) (diagnosis.Finding, bo
 // allowElsewhere adds a rule where one can be written: a policy knows no names of hosts, and no address of a Service.
 func allowElsewhere(f *diagnosis.Facts, policy diagnosis.Object, host string, to Elsewhere) diagnosis.Fix {
 	switch {
-	case to.Namespace != "" && !strings.HasPrefix(host, "kubernetes.default."): // the API server's addresses are no pods'
+	case to.Namespace != "" && !to.Outside && !strings.HasPrefix(host, "kubernetes.default."): // the API server's addresses are no pods'
 		rule := map[string]any{"to": []any{map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]string{corev1.LabelMetadataName: to.Namespace}}}}}
 		return diagnosis.FixBy(fmt.Sprintf("Allow the calls to namespace %s, if they are meant to be; a podSelector and the port of the pods there allow less.", to.Namespace),
 			[]diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, "egress", rule))})
@@ -206,6 +239,9 @@ func allowElsewhere(f *diagnosis.Facts, policy diagnosis.Object, host string, to
 	by := "an ipBlock of its addresses"
 	if to.Inside {
 		by = "the namespace where it is in the cluster, else " + by
+	}
+	if to.Own {
+		by = "the labels of its pods where it is in namespace " + f.NS() + ", " + by
 	}
 	return diagnosis.Fix{
 		Explanation: fmt.Sprintf("Allow the call to %s by an egress rule of its own, if it is meant to be: with %s.", host, by),

@@ -17,6 +17,7 @@ func TestCutElsewhere(t *testing.T) {
 	outside := Elsewhere{Outside: true, Address: net.ParseIP("203.0.113.7"), Port: tcp(443), Cluster: cluster}
 	byName := Elsewhere{Outside: true, Port: tcp(443), Cluster: cluster}
 	billing := Elsewhere{Inside: true, Namespace: "billing", Port: tcp(80), Cluster: cluster}
+	stale := Elsewhere{Inside: true, Outside: true, Own: true, Address: net.ParseIP("10.0.7.7"), Port: tcp(7946), Cluster: cluster}
 	resolver := Elsewhere{Inside: true, Outside: true, Address: net.ParseIP("10.96.0.10"), Port: Port{53, corev1.ProtocolUDP}, Cluster: cluster}
 	const internet = `[{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 172.16.0.0/12]}}]}]`
 	for name, c := range map[string]struct {
@@ -37,6 +38,10 @@ func TestCutElsewhere(t *testing.T) {
 		"another namespace by name":                      {`[{to: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: stock}}}]}]`, billing, true},
 		"a namespace may have any other label":           {`[{to: [{namespaceSelector: {matchLabels: {team: pay}}}]}]`, billing, false},
 		"the own namespace":                              {`[{to: [{podSelector: {}}]}]`, billing, true},
+		"a former pod of the own namespace":              {`[{to: [{podSelector: {matchLabels: {app: db}}}]}]`, stale, false},
+		"a former pod of another namespace":              {`[{to: [{namespaceSelector: {}}]}]`, stale, false},
+		"a former pod, and no rule for pods":             {`[{to: [{podSelector: {}}], ports: [{port: 53}]}]`, stale, true},
+		"the cluster's DNS is not in the own namespace":  {`[{to: [{podSelector: {}}]}]`, resolver, true},
 		"the internet is not in the cluster":             {internet, billing, true},
 		"a block that leaves out the pods, not the node": {`[{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]`, billing, false},
 		"the cluster's DNS is not in the internet":       {internet, resolver, true},
