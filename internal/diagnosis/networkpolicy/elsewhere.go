@@ -26,6 +26,9 @@ type Elsewhere struct {
 	Namespace string
 	// Own is set where it may be in the policies' own namespace after all: a former pod, or one by a name of its own.
 	Own bool
+	// Anywhere is set where it may be a Service in the cluster whose endpoints are no pods, as those of the API server:
+	// policies see their addresses, which may be outside.
+	Anywhere bool
 	// Address is nil where it is unknown. In the cluster it may be that of a Service, which policies do not see.
 	Address net.IP
 	// Port has number 0 where it is unknown. In the cluster it may be that of a Service, too.
@@ -79,11 +82,11 @@ func (e Elsewhere) peerOutside(peers []networkingv1.NetworkPolicyPeer) bool {
 }
 
 // peerInside leaves out what certainly is not meant: the policy's own namespace unless it may be there, others by name,
-// and addresses outside.
+// and addresses outside unless a Service may lead there.
 func (e Elsewhere) peerInside(peers []networkingv1.NetworkPolicyPeer) bool {
 	return len(peers) == 0 || slices.ContainsFunc(peers, func(p networkingv1.NetworkPolicyPeer) bool {
 		if p.IPBlock != nil {
-			return e.holdsCluster(p.IPBlock)
+			return e.Anywhere || e.holdsCluster(p.IPBlock)
 		}
 		if p.NamespaceSelector == nil {
 			return e.Own
@@ -138,15 +141,16 @@ func elsewhereOf(f *diagnosis.Facts, from *corev1.Pod, c call) (Elsewhere, bool)
 	}
 	parts := strings.Split(host, ".")
 	if i := slices.Index(parts, "svc"); i > 1 {
-		to.Inside, to.Outside, to.Namespace = true, false, parts[i-1]
+		to.Inside, to.Outside, to.Anywhere, to.Namespace = true, false, true, parts[i-1]
 		return to, to.Namespace != f.NS()
 	}
 	switch {
 	case to.Address != nil:
 		to.Inside = mayBePod(from, to.Address)
 		to.Own = to.Inside
+		to.Anywhere = to.Inside && !slices.ContainsFunc(to.Cluster, to.Address.Equal)
 	case len(parts) == 2: // cart.billing is a Service there, a pod behind a Service here, or a host of the internet
-		to.Inside, to.Own = true, true
+		to.Inside, to.Own, to.Anywhere = true, true, true
 	case len(parts) == 3: // db-0.db.billing is a pod there, or a host of the internet
 		to.Inside, to.Own, to.Namespace = true, parts[2] == f.NS(), parts[2]
 	}

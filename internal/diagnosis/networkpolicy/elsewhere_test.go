@@ -16,8 +16,9 @@ func TestCutElsewhere(t *testing.T) {
 	cluster := []net.IP{net.ParseIP("10.0.0.5"), net.ParseIP("172.20.1.1")}
 	outside := Elsewhere{Outside: true, Address: net.ParseIP("203.0.113.7"), Port: tcp(443), Cluster: cluster}
 	byName := Elsewhere{Outside: true, Port: tcp(443), Cluster: cluster}
-	billing := Elsewhere{Inside: true, Namespace: "billing", Port: tcp(80), Cluster: cluster}
-	stale := Elsewhere{Inside: true, Outside: true, Own: true, Address: net.ParseIP("10.0.7.7"), Port: tcp(7946), Cluster: cluster}
+	billing := Elsewhere{Inside: true, Anywhere: true, Namespace: "billing", Port: tcp(80), Cluster: cluster}
+	pod := Elsewhere{Inside: true, Namespace: "billing", Port: tcp(80), Cluster: cluster}
+	stale := Elsewhere{Inside: true, Outside: true, Own: true, Anywhere: true, Address: net.ParseIP("10.0.7.7"), Port: tcp(7946), Cluster: cluster}
 	resolver := Elsewhere{Inside: true, Outside: true, Address: net.ParseIP("10.96.0.10"), Port: Port{53, corev1.ProtocolUDP}, Cluster: cluster}
 	const internet = `[{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8, 172.16.0.0/12]}}]}]`
 	for name, c := range map[string]struct {
@@ -42,8 +43,10 @@ func TestCutElsewhere(t *testing.T) {
 		"a former pod of another namespace":              {`[{to: [{namespaceSelector: {}}]}]`, stale, false},
 		"a former pod, and no rule for pods":             {`[{to: [{podSelector: {}}], ports: [{port: 53}]}]`, stale, true},
 		"the cluster's DNS is not in the own namespace":  {`[{to: [{podSelector: {}}]}]`, resolver, true},
-		"the internet is not in the cluster":             {internet, billing, true},
-		"a block that leaves out the pods, not the node": {`[{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]`, billing, false},
+		"the internet is not in the cluster":             {internet, pod, true},
+		"a Service may lead to the internet":             {internet, billing, false},
+		"an address may be a Service's of the internet":  {internet, stale, false},
+		"a block that leaves out the pods, not the node": {`[{to: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/8]}}]}]`, pod, false},
 		"the cluster's DNS is not in the internet":       {internet, resolver, true},
 		"TCP alone does not ask the DNS":                 {`[{ports: [{port: 53}]}]`, resolver, true},
 		"the DNS's pods may listen on another port":      {`[{to: [{namespaceSelector: {}}], ports: [{port: 5353, protocol: UDP}]}]`, resolver, false},
