@@ -154,7 +154,7 @@ func elsewhereOf(f *diagnosis.Facts, from *corev1.Pod, c call) (Elsewhere, bool)
 	case len(parts) == 3: // db-0.db.billing is a pod there, or a host of the internet
 		to.Inside, to.Own, to.Namespace = true, parts[2] == f.NS(), parts[2]
 	}
-	return to, to.Address == nil || !to.Address.IsLoopback() && !to.Address.IsLinkLocalUnicast() && !ofNamespace(f, to.Address)
+	return to, to.Address == nil || !to.Address.IsLoopback() && !to.Address.IsLinkLocalUnicast() && !ofNamespace(f, to.Address) && !ofNode(f, to.Address)
 }
 
 // mayBePod tells whether an address may be one of the cluster's pods or Services. Where pods have public addresses, each
@@ -202,6 +202,17 @@ func addresses(f *diagnosis.Facts, from *corev1.Pod) []net.IP {
 func ofNamespace(f *diagnosis.Facts, ip net.IP) bool {
 	is := func(p corev1.Pod) bool { return slices.ContainsFunc(podIPs(&p), ip.Equal) }
 	return slices.ContainsFunc(f.Pods, is) || slices.ContainsFunc(f.Neighbours, is)
+}
+
+// ofNode tells whether an address is that of a node on which a pod of the workload runs, to which policies allow all.
+func ofNode(f *diagnosis.Facts, ip net.IP) bool {
+	return slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
+		texts := []string{p.Status.HostIP}
+		for _, host := range p.Status.HostIPs {
+			texts = append(texts, host.IP)
+		}
+		return slices.ContainsFunc(parse(texts), ip.Equal)
+	})
 }
 
 // leaves finds policies that cut a call to another namespace or out of the cluster, which then falls silent.
