@@ -18,8 +18,9 @@ import (
 type Call struct {
 	Class    logline.Class
 	Endpoint logline.Endpoint
-	// Count of lines, the last of them, its time and its pod.
+	// Count of lines, all of them, the last of them, its time and its pod.
 	Count int
+	Lines []string
 	Line  string
 	Last  time.Time
 	Pod   string
@@ -51,6 +52,7 @@ func Of(f *diagnosis.Facts, classes ...logline.Class) []Call {
 			}
 			call := found[key]
 			call.Count++
+			call.Lines = append(call.Lines, line.Text)
 			call.Failing = call.Failing || failing
 			if !line.Time.Before(call.Last) {
 				call.Line, call.Last, call.Pod = line.Text, line.Time, c.Pod.Name

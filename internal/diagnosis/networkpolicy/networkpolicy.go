@@ -200,23 +200,26 @@ func adds(f *diagnosis.Facts, policy diagnosis.Object, side string, rule map[str
 }
 
 var (
-	// unanswered is a look-up without an answer. That a name does not exist is an answer: the DNS was reached.
+	// unanswered is a look-up without an answer.
 	unanswered = regexp.MustCompile(`(?i)i/o timeout|deadline exceeded|timed out|EAI_AGAIN|temporary failure in name resolution`)
 	// rejected is what some network plugins make of a cut, but also a DNS without pods.
 	rejected = regexp.MustCompile(`(?i)connection refused`)
+	// mute is what curl and Java say of a look-up that failed, with an answer or without one.
+	mute = regexp.MustCompile(`(?i)could not resolve host|UnknownHostException`)
+	// answered is a look-up with an answer, if only that the name does not exist: the DNS was reached.
+	answered = regexp.MustCompile(`(?i)no such host|NXDOMAIN|ENOTFOUND|not known|name does not resolve|no address associated|domain name not found|non-recoverable failure|server misbehaving|zero addresses`)
 	asked    = regexp.MustCompile(`lookup \S+ on (\S+):53: `)
 )
 
 // names finds policies that cut the look-up of names: no egress rule leads to the DNS, and the log shows look-ups without
 // an answer.
 func names(f *diagnosis.Facts, from *corev1.Pod) []diagnosis.Finding {
-	failed := calls.Of(f, logline.ClassDNS)
-	i := slices.IndexFunc(failed, func(c calls.Call) bool { return unanswered.MatchString(c.Line) || rejected.MatchString(c.Line) })
-	if i < 0 || slices.ContainsFunc(f.Services, isDNS) {
+	failed, score := unresolved(f)
+	if score == 0 || slices.ContainsFunc(f.Services, isDNS) {
 		return nil // no silence, or the DNS is in the namespace itself
 	}
 	to := Elsewhere{Inside: true, Outside: true, Port: Port{dns, corev1.ProtocolUDP}, Cluster: addresses(f, from)}
-	if m := asked.FindStringSubmatch(failed[i].Line); m != nil {
+	if m := asked.FindStringSubmatch(failed.Line); m != nil {
 		to.Address = net.ParseIP(m[1])
 	}
 	cut := CutElsewhere(f.Policies, from, to)
@@ -224,16 +227,31 @@ func names(f *diagnosis.Facts, from *corev1.Pod) []diagnosis.Finding {
 		return nil
 	}
 	x := diagnosis.Finding{
-		Kind: diagnosis.KindNetwork, Object: object(f, cut[0]), Field: "spec.egress", Value: "port 53", Score: diagnosis.ScoreStrong,
+		Kind: diagnosis.KindNetwork, Object: object(f, cut[0]), Field: "spec.egress", Value: "port 53", Score: score,
 		Sentence: fmt.Sprintf("NetworkPolicy %s does not allow %s to ask the DNS: no egress rule leads to its port 53", strings.Join(cut, " and "), f.Workload.Object),
-		Evidence: []string{failed[i].Evidence()},
-	}
-	if !unanswered.MatchString(failed[i].Line) {
-		x.Score = diagnosis.ScoreLikely
+		Evidence: []string{failed.Evidence()},
 	}
 	rule := map[string]any{"ports": []any{map[string]any{"protocol": "UDP", "port": dns}, map[string]any{"protocol": "TCP", "port": dns}}}
 	x.Fix = diagnosis.FixBy("Allow port 53 out.", []diagnosis.Patch{diagnosis.JSONPatch(x.Object, adds(f, x.Object, "egress", rule))})
 	return []diagnosis.Finding{x}
+}
+
+// unresolved is the look-up that shows best that the DNS does not answer, and how well it shows that; 0 where none does.
+// What does not say whether there was an answer counts only where the log shows no answer at all.
+func unresolved(f *diagnosis.Facts) (calls.Call, float64) {
+	failed := calls.Of(f, logline.ClassDNS)
+	reached := slices.ContainsFunc(failed, func(c calls.Call) bool { return slices.ContainsFunc(c.Lines, answered.MatchString) })
+	for _, c := range failed {
+		if unanswered.MatchString(c.Line) {
+			return c, diagnosis.ScoreStrong
+		}
+	}
+	for _, c := range failed {
+		if rejected.MatchString(c.Line) || mute.MatchString(c.Line) && !reached {
+			return c, diagnosis.ScoreLikely
+		}
+	}
+	return calls.Call{}, 0
 }
 
 // isDNS tells whether a Service has the port of the DNS.
