@@ -195,7 +195,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 		f, err := a.facts(ctx, next, limit, q.Troubled)
 		if err != nil {
 			if !apierrors.IsNotFound(err) { // which the finding that blames it says already
-				inPart(&report, next.String()+": "+unreadable(err, limit))
+				inPart(&report, next.String()+": "+gather.Reason(err, limit))
 			}
 			break
 		}
@@ -249,17 +249,7 @@ func missingObject(err error, limit time.Duration) string {
 	if apierrors.IsNotFound(err) {
 		return "the subject does not exist any more"
 	}
-	if apierrors.IsForbidden(err) {
-		return "the subject may not be read"
-	}
-	return Explain(err, limit)
-}
-
-func unreadable(err error, limit time.Duration) string {
-	if apierrors.IsForbidden(err) {
-		return "forbidden"
-	}
-	return Explain(err, limit)
+	return "the subject: " + gather.Reason(err, limit)
 }
 
 // unread notes what could not be read for a diagnosis.

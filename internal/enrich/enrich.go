@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/gather"
 )
 
 // Question is what is to be explained.
@@ -120,7 +120,7 @@ func read(ctx context.Context, s Source, q Question, limit time.Duration) readin
 		}
 	case <-ctx.Done():
 		r.Telemetry = NewTelemetry()
-		r.report.State, r.report.Message = v1alpha1.SourceMissing, noAnswer(limit)
+		r.report.State, r.report.Message = v1alpha1.SourceMissing, Explain(ctx.Err(), limit)
 	}
 	return r
 }
@@ -133,24 +133,14 @@ func Recover(err *error) {
 	}
 }
 
-func noAnswer(limit time.Duration) string { return fmt.Sprintf("no answer within %s", limit) }
-
 // Explain says why a source was not read, without addresses or what the source itself wrote.
 func Explain(err error, limit time.Duration) string {
 	var status *StatusError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return noAnswer(limit)
 	case errors.As(err, &status):
 		return status.Error()
 	case errors.Is(err, errTooLarge):
 		return errTooLarge.Error()
 	}
-	text := err.Error()
-	for _, known := range []string{"connection refused", "no such host", "connection reset", "certificate", "no route to host"} {
-		if strings.Contains(text, known) {
-			return "it can't be reached: " + known
-		}
-	}
-	return diagnosis.Shorten(text, 200)
+	return gather.Reason(err, limit)
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/diagnosis"
+	"github.com/kubebot/kubebot/internal/diagnosis/gather"
 	"github.com/kubebot/kubebot/internal/rca"
 	"github.com/kubebot/kubebot/internal/rca/detectors"
 	"github.com/kubebot/kubebot/internal/rca/weights"
@@ -474,9 +475,9 @@ func TestTheKubernetesAPIIsReadWithinTheTimeOfASource(t *testing.T) {
 
 func TestABlamedServiceThatCanNotBeReadIsNamed(t *testing.T) {
 	report := v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourceRead}
-	inPart(&report, "Service cart: "+unreadable(apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "cart", nil), time.Second))
+	inPart(&report, "Service cart: "+gather.Reason(apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, "cart", nil), time.Second))
 	inPart(&report, "Service cart: forbidden")
-	inPart(&report, "Service pay: "+unreadable(context.DeadlineExceeded, time.Second))
+	inPart(&report, "Service pay: "+gather.Reason(context.DeadlineExceeded, time.Second))
 	assert.Equal(t, v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourcePartial, Message: "Service cart: forbidden; Service pay: no answer within 1s"}, report)
 }
 

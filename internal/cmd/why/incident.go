@@ -2,7 +2,6 @@ package why
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -70,12 +69,8 @@ func openIncident(ctx context.Context, o Options, reader client.Reader, kube kub
 	switch {
 	case err == nil, meta.IsNoMatchError(err), apierrors.IsNotFound(err): // without a KubeBot in the cluster objects answer
 		return inc, nil
-	case apierrors.IsForbidden(err):
-		return nil, []diagnosis.Unread{{Kind: kindIncident, Reason: "forbidden"}}
-	case errors.Is(err, context.DeadlineExceeded):
-		return nil, []diagnosis.Unread{{Kind: kindIncident, Reason: fmt.Sprintf("no answer within %s", limit)}}
 	}
-	return nil, []diagnosis.Unread{{Kind: kindIncident, Reason: diagnosis.Shorten(err.Error(), 200)}}
+	return nil, []diagnosis.Unread{{Kind: kindIncident, Reason: gather.Reason(err, limit)}}
 }
 
 // openAbout returns the first open Incident about one of the objects, nil where there is none.

@@ -77,6 +77,7 @@ func TestTheOpenIncidentOfTheWorkloadIsFound(t *testing.T) {
 		"no rights":                      {kind: "Pod", name: "web-1-a", incidents: web, err: map[string]error{"": forbidden, "kubebot": forbidden}, unread: "forbidden"},
 		"no KubeBot":                     {kind: "Pod", name: "web-1-a", err: map[string]error{"": &meta.NoKindMatchError{}}},
 		"no answer":                      {kind: "Pod", name: "web-1-a", err: map[string]error{"": fmt.Errorf("list: %w", context.DeadlineExceeded)}, unread: "no answer within 1s"},
+		"an answer that comes too late":  {kind: "Pod", name: "web-1-a", err: map[string]error{"": fmt.Errorf("list: %w", apierrors.NewTimeoutError("etcd", 1))}, unread: "no answer within 1s"},
 	} {
 		o := Options{Object: diagnosis.Object{Kind: c.kind, Namespace: "shop", Name: c.name}, Home: "kubebot", Timeout: 4 * time.Second}
 		inc, unread := openIncident(t.Context(), o, server{incidents: c.incidents, err: c.err}, kube)

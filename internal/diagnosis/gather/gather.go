@@ -14,6 +14,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
@@ -131,7 +132,7 @@ func (r *reader) all(ctx context.Context, sources []source) {
 }
 
 func (r *reader) unread(kind, name string, err error) {
-	u := diagnosis.Unread{Kind: kind, Namespace: r.facts.Subject.Namespace, Name: name, Reason: reason(err, r.timeout)}
+	u := diagnosis.Unread{Kind: kind, Namespace: r.facts.Subject.Namespace, Name: name, Reason: Reason(err, r.timeout)}
 	if clusterScoped[kind] {
 		u.Namespace = ""
 	}
@@ -144,14 +145,27 @@ func (r *reader) unread(kind, name string, err error) {
 
 var clusterScoped = map[string]bool{"Namespace": true, "Node": true, "PersistentVolume": true, "StorageClass": true, "IngressClass": true}
 
-func reason(err error, timeout time.Duration) string {
+// unreachable are the parts of an error's text by which a server can't be reached, without its address.
+var unreachable = []string{"connection refused", "no such host", "connection reset", "certificate", "no route to host"}
+
+// Reason says in a line why something was not read within a time.
+func Reason(err error, limit time.Duration) string {
+	text := err.Error()
 	switch {
 	case apierrors.IsForbidden(err):
 		return "forbidden"
-	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err), strings.Contains(err.Error(), "would exceed context deadline"):
-		return fmt.Sprintf("no answer within %s", timeout)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), apierrors.IsTimeout(err),
+		strings.Contains(text, "would exceed context deadline"): // as the client's own limit of requests says it
+		return fmt.Sprintf("no answer within %s", limit)
+	case apierrors.ReasonForError(err) != metav1.StatusReasonUnknown: // the server answered
+		return diagnosis.Shorten(text, 200)
 	}
-	return diagnosis.Shorten(err.Error(), 200)
+	for _, known := range unreachable {
+		if strings.Contains(text, known) {
+			return "it can't be reached: " + known
+		}
+	}
+	return diagnosis.Shorten(text, 200)
 }
 
 // sort puts everything into an order that does not depend on the order of answers.

@@ -3,6 +3,7 @@ package gather
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -15,8 +16,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
@@ -265,6 +268,26 @@ func TestAServiceLeadsToADaemonSetWithoutPods(t *testing.T) {
 	must(t, err)
 	if f.Workload.String() != "DaemonSet agent" {
 		t.Errorf("the workload is %q", f.Workload.String())
+	}
+}
+
+func TestWhyWhatIsNotReadIsSaid(t *testing.T) {
+	services := schema.GroupResource{Resource: "services"}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"no rights":                {fmt.Errorf("read: %w", apierrors.NewForbidden(services, "web", nil)), "forbidden"},
+		"no answer":                {fmt.Errorf("read: %w", context.DeadlineExceeded), "no answer within 1s"},
+		"an answer that is late":   {apierrors.NewTimeoutError("etcd", 1), "no answer within 1s"},
+		"the client's own limit":   {errors.New("client rate limiter Wait returned an error: rate: Wait(n=1) would exceed context deadline"), "no answer within 1s"},
+		"no server":                {errors.New("Get \"https://10.0.0.1:6443/api\": dial tcp 10.0.0.1:6443: connect: connection refused"), "it can't be reached: connection refused"},
+		"a server that says no":    {apierrors.NewBadRequest("a certificate is no service"), "a certificate is no service"},
+		"anything else, in a line": {errors.New("etcdserver:\nleader changed"), "etcdserver: leader changed"},
+	} {
+		if got := Reason(c.err, time.Second); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }
 
