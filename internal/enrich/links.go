@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// shownBefore and shownAfter the alarm are what links show.
-	shownBefore, shownAfter = 30 * time.Minute, time.Hour
+	// shownAfter the alarm is what links show besides the time before it.
+	shownAfter = time.Hour
 	// maxURL is how long the address of a link may be.
 	maxURL = 2048
 )
@@ -18,7 +18,7 @@ const (
 // links lead to where a person sees the evidence of a cause: the dashboard of its workload, service or node, and the traces
 // where telemetry knows it.
 func (a *Analyst) links(q Question, c candidate, t telemetry) []v1alpha1.CauseLink {
-	w := links.Window{From: q.Alarm.Add(-shownBefore), To: q.Alarm.Add(shownAfter)}
+	w := links.Window{From: q.Alarm.Add(-links.Before), To: q.Alarm.Add(shownAfter)}
 	var out []v1alpha1.CauseLink
 	add := func(title, address string) {
 		if address != "" && len(address) <= maxURL {

@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// Before is how much of the time before an incident links show.
+const Before = 30 * time.Minute
+
 // Grafana is where people open KubeBot's dashboards.
 type Grafana struct {
 	// URL is the address under which people open Grafana; empty for no links.

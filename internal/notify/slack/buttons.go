@@ -3,7 +3,6 @@ package slack
 import (
 	"slices"
 	"strings"
-	"time"
 
 	slackgo "github.com/slack-go/slack"
 
@@ -103,7 +102,7 @@ func silenced(msg notify.Message) bool {
 func linkButtons(inc *v1alpha1.Incident, grafana links.Grafana) []slackgo.BlockElement {
 	var w links.Window
 	if t := started(inc); !t.IsZero() {
-		w.From = t.Add(-linkBefore)
+		w.From = t.Add(-links.Before)
 	}
 	subject := inc.Spec.Subject
 	switch {
@@ -115,9 +114,6 @@ func linkButtons(inc *v1alpha1.Incident, grafana links.Grafana) []slackgo.BlockE
 	}
 	return linkTo("link_dashboard", "Open dashboard", grafana.Home(w))
 }
-
-// linkBefore is how much of the time before an incident a link shows.
-const linkBefore = 30 * time.Minute
 
 // linkTo is a button that leads to an address; none where there is no address, or one that Slack does not take.
 func linkTo(id, label, address string) []slackgo.BlockElement {
