@@ -29,6 +29,14 @@ func APIVersion(kind string) string {
 	return ""
 }
 
+// workloadOnly is an object that runs pods, or is one; none for any other.
+func workloadOnly(o diagnosis.Object) diagnosis.Object {
+	if o.Kind == "Node" || o.Kind == "Service" || APIVersion(o.Kind) == "" {
+		return diagnosis.Object{}
+	}
+	return o
+}
+
 // Home notes the Kubernetes workload that a resource says its service is.
 func Home(resource pcommon.Map, homes map[string]diagnosis.Object) {
 	service := rca.WorkloadOf(resource)

@@ -53,9 +53,10 @@ func (t telemetry) present(q Question, d Diagnosis, f diagnosis.Finding, c candi
 	return t.began(d, c, server)
 }
 
-// began moves a candidate to the workload in which the trouble began, one that the workload of the diagnosis calls.
+// began moves a candidate to the workload in which the trouble began, one that the workload of the diagnosis calls, or to the
+// Service of one that is not known.
 func (t telemetry) began(d Diagnosis, c candidate, workload diagnosis.Object) candidate {
-	c.namespace, c.workload, c.service = workload.Namespace, workload.Name, t.serviceOf(workload)
+	c.home, c.workload, c.service = workloadOnly(workload), workload.Name, t.serviceOf(workload)
 	c.path = append(slices.Clone(d.Path), workload.Name)
 	return c
 }

@@ -63,8 +63,8 @@ type candidate struct {
 	// near is a rollout near the alarm; stale one that is not, that went back to what ran before, or that is outside the
 	// program: what the program says can't come of it. Stale is a refusal by RBAC too that the program lives with.
 	near, stale, outside bool
-	// namespace of the workload; the object may be in another one.
-	namespace string
+	// home is the workload whose dashboard shows the trouble, none where none is known; the object may be another one.
+	home diagnosis.Object
 }
 
 // rank combines what the state of objects and telemetry say into one list.
@@ -106,7 +106,7 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 			continue
 		}
 		c := candidate{
-			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, namespace: workload.Namespace, kind: f.Kind, detector: f.Detector, score: f.Score,
+			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, home: d.Facts.Workload.Object, kind: f.Kind, detector: f.Detector, score: f.Score,
 			sentence: f.Sentence, field: f.Field, fix: f.Fix, symptom: f.Symptom, path: d.Path,
 		}
 		for _, e := range f.Evidence {
@@ -318,7 +318,7 @@ func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
 		fix.Commands = []string{"kubectl kubebot why -n " + diagnosis.Quote(o.Namespace) + " " + diagnosis.Quote(o.Arg())}
 	}
 	return candidate{
-		service: c.Workload, object: o, workload: c.Workload, namespace: o.Namespace, kind: diagnosis.Kind(c.Kind), detector: fromTelemetryAlone, score: min(telemetryMost, c.Score), sentence: sentence,
+		service: c.Workload, object: o, workload: c.Workload, home: workloadOnly(o), kind: diagnosis.Kind(c.Kind), detector: fromTelemetryAlone, score: min(telemetryMost, c.Score), sentence: sentence,
 		evidence: evidenceOf(c.Evidence), path: c.Path, region: c.Region, fix: fix,
 	}
 }
