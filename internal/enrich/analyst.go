@@ -1,7 +1,6 @@
 package enrich
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -115,13 +114,13 @@ func (a *Analyst) Analyse(ctx context.Context, q Question) Answer {
 		t.know(out.Snapshot)
 		if r, err := a.Engine.Analyse(out.Snapshot); err == nil {
 			result = r
-			more, broken := a.suspects(ctx, q, t, r, diagnoses, limit)
+			more, failed := a.suspects(ctx, q, t, r, diagnoses, limit)
 			diagnoses = append(diagnoses, more...)
 			for _, d := range more {
 				unread(&out.Sources[0], d.Facts)
 			}
-			if broken != nil {
-				inPart(&out.Sources[0], broken.Error())
+			for _, said := range failed {
+				inPart(&out.Sources[0], said)
 			}
 		}
 	}
@@ -180,7 +179,7 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 	}
 	first, err := a.facts(ctx, subject, limit, q.Troubled)
 	if err != nil {
-		report.State, report.Message = v1alpha1.SourceMissing, missingObject(err, limit)
+		report.State, report.Message = v1alpha1.SourceMissing, missingObject(subject, err, limit)
 		return nil, report, err
 	}
 	out := []Diagnosis{{Facts: first, Findings: a.findings(ctx, first), Path: []string{subject.Name}}}
@@ -245,11 +244,11 @@ func blames(d Diagnosis) (diagnosis.Object, bool) {
 	return diagnosis.Object{}, false
 }
 
-func missingObject(err error, limit time.Duration) string {
+func missingObject(subject diagnosis.Object, err error, limit time.Duration) string {
 	if apierrors.IsNotFound(err) {
 		return "the subject does not exist any more"
 	}
-	return "the subject: " + gather.Reason(err, limit)
+	return subject.String() + ": " + gather.Reason(err, limit)
 }
 
 // unread notes what could not be read for a diagnosis.
@@ -264,13 +263,15 @@ func inPart(report *v1alpha1.AnalysisSource, said string) {
 	if strings.Contains(report.Message, said) || len(report.Message) > 300 {
 		return
 	}
-	report.State = v1alpha1.SourcePartial
+	if report.State == v1alpha1.SourceRead {
+		report.State = v1alpha1.SourcePartial
+	}
 	report.Message = strings.TrimPrefix(report.Message+"; "+said, "; ")
 }
 
-// suspects diagnoses the workloads that telemetry blames and that were not looked at yet, within the limit. The error tells
-// of one that could not be looked at by an error of ours.
-func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration) ([]Diagnosis, error) {
+// suspects diagnoses the workloads that telemetry blames and that were not looked at yet, within the limit, and says which
+// could not be looked at and why. One that does not exist any more is none of these.
+func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration) (out []Diagnosis, failed []string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var objects []diagnosis.Object
@@ -283,25 +284,31 @@ func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.
 		objects, paths = append(objects, o), append(paths, c.Path)
 	}
 	found := make([]*Diagnosis, len(objects))
-	broken := make([]error, len(objects))
+	said := make([]string, len(objects))
 	var wg sync.WaitGroup
 	for i, o := range objects {
 		wg.Go(func() {
-			broken[i] = guard(func() {
-				if f, err := a.facts(ctx, o, limit, q.Troubled); err == nil {
+			broken := guard(func() {
+				f, err := a.facts(ctx, o, limit, q.Troubled)
+				switch {
+				case err == nil:
 					found[i] = &Diagnosis{Facts: f, Findings: a.findings(ctx, f), Path: paths[i]}
+				case !apierrors.IsNotFound(err):
+					said[i] = o.String() + ": " + gather.Reason(err, limit)
 				}
 			})
+			if broken != nil {
+				said[i] = broken.Error()
+			}
 		})
 	}
 	wg.Wait()
-	var out []Diagnosis
 	for _, d := range found {
 		if d != nil {
 			out = append(out, *d)
 		}
 	}
-	return out, cmp.Or(broken...)
+	return out, slices.DeleteFunc(said, func(s string) bool { return s == "" })
 }
 
 func looked(known []Diagnosis, o diagnosis.Object) bool {

@@ -481,6 +481,41 @@ func TestABlamedServiceThatCanNotBeReadIsNamed(t *testing.T) {
 	assert.Equal(t, v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourcePartial, Message: "Service cart: forbidden; Service pay: no answer within 1s"}, report)
 }
 
+func TestABlamedWorkloadThatCanNotBeReadIsNamed(t *testing.T) {
+	deployments := schema.GroupResource{Group: "apps", Resource: "deployments"}
+	client := fake.NewClientset(&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "front"}})
+	client.PrependReactor("get", "deployments", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		switch action.(clienttesting.GetAction).GetName() {
+		case "catalog":
+			return true, nil, apierrors.NewForbidden(deployments, "catalog", nil)
+		case "cart":
+			return true, nil, context.DeadlineExceeded
+		}
+		return false, nil, nil
+	})
+	home := func(name string) diagnosis.Object {
+		return diagnosis.Object{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: name}
+	}
+	known := collect(nil)
+	known.homes = map[string]diagnosis.Object{"cart": home("cart"), "product-catalog": catalog, "gone": home("gone")}
+	blame := func(service string) rca.Cause { return rca.Cause{Workload: service, Score: 0.9} }
+	a := &Analyst{Kube: client}
+	found, failed := a.suspects(t.Context(), asked, known, &rca.Result{Causes: []rca.Cause{blame("product-catalog"), blame("cart")}}, nil, time.Second)
+	assert.Empty(t, found)
+	assert.Equal(t, []string{"Deployment catalog: forbidden", "Deployment cart: no answer within 1s"}, failed)
+	_, failed = a.suspects(t.Context(), asked, known, &rca.Result{Causes: []rca.Cause{blame("gone")}}, nil, time.Second)
+	assert.Empty(t, failed, "what does not exist has no state to read")
+
+	metrics := store{SourcePrometheus, func(context.Context) (Telemetry, error) { return busy(), nil }}
+	a = &Analyst{Kube: client, Sources: []Source{metrics}, Engine: engine(t)}
+	q := asked
+	q.Subject = home("front")
+	read := a.Analyse(t.Context(), q).Sources[0]
+	assert.Equal(t, v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourcePartial, Message: "Deployment catalog: forbidden"}, read)
+	read = a.Analyse(t.Context(), asked).Sources[0]
+	assert.Equal(t, v1alpha1.AnalysisSource{Name: SourceKubernetes, State: v1alpha1.SourceMissing, Message: "Deployment catalog: forbidden"}, read)
+}
+
 func TestAPanicOverObjectsLeavesTheRestOfTheAnswer(t *testing.T) {
 	client := fake.NewClientset()
 	client.PrependReactor("get", "deployments", func(clienttesting.Action) (bool, runtime.Object, error) { panic("bad object") })
@@ -493,6 +528,6 @@ func TestAPanicOverObjectsLeavesTheRestOfTheAnswer(t *testing.T) {
 		{Name: "loki", State: v1alpha1.SourceRead},
 	}, answer.Sources)
 	result := &rca.Result{Causes: []rca.Cause{{Workload: catalog.Name, Score: 0.9}}}
-	_, err := a.suspects(t.Context(), asked, collect(nil), result, nil, time.Second)
-	assert.EqualError(t, err, "the state of objects could not be looked at (string)")
+	_, failed := a.suspects(t.Context(), asked, collect(nil), result, nil, time.Second)
+	assert.Equal(t, []string{"the state of objects could not be looked at (string)"}, failed)
 }
