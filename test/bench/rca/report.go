@@ -36,7 +36,7 @@ type Measured struct {
 }
 
 // Share is a mean of values in 0..1 with its 95 % interval, for as many as there are incidents, however often their
-// alarm was moved.
+// alarm was moved and in however many strengths or snapshots a fault is.
 type Share struct {
 	Value float64 `json:"value"`
 	Low   float64 `json:"low"`
@@ -123,11 +123,12 @@ func rows(by map[string][]training.Outcome) []Row {
 	for _, level := range levels {
 		for _, g := range groups(by[runService]) {
 			for _, run := range runs {
-				f := training.Measure(ranks(by[run], g, level))
+				list := counted(by[run], g, level)
+				f := training.Measure(ranks(list, level))
 				if f.N == 0 {
 					continue
 				}
-				incidents := distinct(by[run], g)
+				incidents := distinct(list)
 				of := func(x float64) Share {
 					low, high := training.Wilson(x, float64(incidents))
 					return Share{round3(x), round3(low), round3(high)}
@@ -255,12 +256,17 @@ func groups(outcomes []training.Outcome) []string {
 	return out
 }
 
-// distinct counts the cases of a group, however often their alarm was shifted.
-func distinct(outcomes []training.Outcome, group string) int {
-	return distinctIDs(slices.DeleteFunc(slices.Clone(outcomes), func(o training.Outcome) bool { return !slices.Contains(o.Example.Groups, group) }))
+// counted are the outcomes of a group that have figures at a level: the cause of an example is known where its kind is, its
+// region in recordings alone.
+func counted(outcomes []training.Outcome, group, level string) []training.Outcome {
+	return slices.DeleteFunc(slices.Clone(outcomes), func(o training.Outcome) bool {
+		known := level == "service" || o.Example.Kind != "" && (level == "cause" || slices.ContainsFunc(o.Example.Groups, ofRecordings))
+		return !known || !slices.Contains(o.Example.Groups, group)
+	})
 }
 
-func distinctIDs(outcomes []training.Outcome) int {
+// distinct counts the incidents of outcomes.
+func distinct(outcomes []training.Outcome) int {
 	seen := map[string]bool{}
 	for _, o := range outcomes {
 		seen[incidentOf(o)] = true
@@ -268,19 +274,17 @@ func distinctIDs(outcomes []training.Outcome) int {
 	return len(seen)
 }
 
-// ranks of the outcomes of a group, or of all without one.
-func ranks(outcomes []training.Outcome, group, level string) []int {
+// ranks of the outcomes at a level.
+func ranks(outcomes []training.Outcome, level string) []int {
 	var out []int
 	for _, o := range outcomes {
-		if group == "" || slices.Contains(o.Example.Groups, group) {
-			switch {
-			case level == "service":
-				out = append(out, o.ServiceRank)
-			case level == "cause" && o.Example.Kind != "":
-				out = append(out, o.CauseRank)
-			case level == "inner" && o.Example.Kind != "" && slices.ContainsFunc(o.Example.Groups, ofRecordings): // regions are known of those alone
-				out = append(out, o.RegionRank)
-			}
+		switch level {
+		case "service":
+			out = append(out, o.ServiceRank)
+		case "cause":
+			out = append(out, o.CauseRank)
+		case "inner":
+			out = append(out, o.RegionRank)
 		}
 	}
 	return out

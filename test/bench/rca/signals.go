@@ -63,7 +63,7 @@ func calibrateSets(center rca.Calibration, by map[string]*outcomes) map[string]r
 	for signals, o := range by {
 		all := slices.Concat(o.faults, o.calm)
 		own := func(of []training.Outcome) rca.Calibration { return training.CalibrateOn(of, center, setPull) }
-		if distinctIDs(o.faults) >= minOfSet && leftOut(all, serviceGroup, own).Brier < training.Check(all, center).Brier {
+		if distinct(o.faults) >= minOfSet && leftOut(all, serviceGroup, own).Brier < training.Check(all, center).Brier {
 			out[signals] = own(all)
 		}
 	}
@@ -95,7 +95,7 @@ func signals(f *fitting) []Signals {
 		all := slices.Concat(o.faults, o.calm)
 		before, after := training.Check(all, center), training.Check(all, own)
 		out = append(out, Signals{
-			Signals: signals, Incidents: distinctIDs(o.faults), N: len(o.faults), AC1: round3(training.Measure(ranks(o.faults, "", "service")).AC1),
+			Signals: signals, Incidents: distinct(o.faults), N: len(o.faults), AC1: round3(training.Measure(ranks(o.faults, "service")).AC1),
 			ErrorOfAll: round3(before.Error), Error: round3(after.Error), BrierOfAll: round3(before.Brier), Brier: round3(after.Brier),
 			Windows: len(o.calm), FalseAlarmsOfAll: said(o.calm, center), FalseAlarms: said(o.calm, own),
 			SilentOfAll: len(o.faults) - said(o.faults, center), Silent: len(o.faults) - said(o.faults, own),
@@ -116,8 +116,16 @@ func leftOut(all []training.Outcome, group func(training.Outcome) string, calibr
 	return training.CheckEach(all, func(o *training.Outcome) rca.Calibration { return by[group(*o)] })
 }
 
-// incidentOf is what an incident with its moved alarms, or a fault-free window, is left out by.
+// incidentOf is what an incident with its moved alarms, or a fault-free window, is counted and left out by. The strengths of a
+// simulated fault, and the snapshots of a live one, are one incident, as they weigh in training.
 func incidentOf(o training.Outcome) string {
+	if slices.Contains(o.Example.Groups, simulatedSet) || slices.Contains(o.Example.Groups, liveSet) {
+		for _, g := range o.Example.Groups {
+			if strings.HasPrefix(g, "fault:") {
+				return g
+			}
+		}
+	}
 	id := o.Example.ID
 	return id[:strings.LastIndexAny(id, "+-")]
 }

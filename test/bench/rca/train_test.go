@@ -185,6 +185,34 @@ func TestWhatLowersAFigureOfTheRecordingsIsNotTaken(t *testing.T) {
 	}
 }
 
+func TestFiguresAreForIncidentsWithAKnownCause(t *testing.T) {
+	var list []training.Outcome
+	for _, x := range []struct {
+		id   string
+		kind rca.Kind
+		set  string
+	}{{"a-60s", rca.KindCPU, "set:x"}, {"a+0s", rca.KindCPU, "set:x"}, {"b+0s", "", "set:x"},
+		{"leak 0+0s", rca.KindMemory, simulatedSet}, {"leak 1+0s", rca.KindMemory, simulatedSet}, {"slow 0+0s", "", simulatedSet},
+		{"probe.inc-1.json+0s", rca.KindConfig, liveSet}, {"probe.inc-2.json+0s", rca.KindConfig, liveSet}, {"down.inc-1.json+0s", "", liveSet}} {
+		fault, _, _ := strings.Cut(strings.ReplaceAll(x.id, ".", " "), " ")
+		e := &training.Example{ID: x.id, Kind: x.kind, Groups: []string{"fault:" + fault, x.set}}
+		list = append(list, training.Outcome{Example: e, ServiceRank: 1, CauseRank: 1, RegionRank: 1})
+	}
+	got := map[string]string{}
+	for _, r := range rows(map[string][]training.Outcome{runService: list}) {
+		got[r.Level+" "+r.Group] = fmt.Sprintf("%d in %d, from %.3f", r.Incidents, r.N, r.AC1.Low)
+	}
+	for row, want := range map[string]string{
+		"service set:x": "2 in 3, from 0.342", "cause set:x": "1 in 2, from 0.207", "inner set:x": "1 in 2, from 0.207",
+		"service " + simulatedSet: "2 in 3, from 0.342", "cause " + simulatedSet: "1 in 2, from 0.207", "cause fault:leak": "1 in 2, from 0.207",
+		"service " + liveSet: "2 in 3, from 0.342", "cause " + liveSet: "1 in 2, from 0.207", "inner " + liveSet: "",
+	} {
+		if got[row] != want {
+			t.Errorf("%s: %q, want %q", row, got[row], want)
+		}
+	}
+}
+
 func TestFiguresCountIncidentsAndNotTheirShifts(t *testing.T) {
 	e := []training.Example{}
 	for _, id := range []string{"a-60s", "a+0s", "b+0s"} {
