@@ -47,7 +47,7 @@ func train(o trainOptions) error {
 	} else {
 		f = with
 		if o.live != "" {
-			f.model.Command += " LIVE_DATA=" + o.live
+			f.model.Command += " LIVE_DATA=<folder>"
 		}
 		out = Report{Used: other, Other: used, Choice: "Simulated and live faults are learned from: no left-out figure of the recordings gets worse"}
 	}

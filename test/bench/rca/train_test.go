@@ -128,6 +128,9 @@ func TestTrainReportsEveryFigure(t *testing.T) {
 	if err != nil || m.Figures["service AC@1 petshop, leave one fault out"] != 1 {
 		t.Errorf("figures %v, error %v", m.Figures, err)
 	}
+	if made := "make train LIVE_DATA=<folder>"; m.Command != made {
+		t.Errorf("made by %q, want %q without the path", m.Command, made)
+	}
 	b, err := os.ReadFile(o.report)
 	if err != nil {
 		t.Fatal(err)
