@@ -25,7 +25,8 @@ type Report struct {
 type Measured struct {
 	Figures     []Row       `json:"figures"`
 	Calibration Calibration `json:"calibration"`
-	// FalseAlarms are by data set: fault-free windows in which a cause was said.
+	// FalseAlarms are by data set: fault-free windows in which a cause was said. These and Silent are no
+	// left-out figures: the score below which nothing is said was chosen on the same windows and incidents.
 	FalseAlarms []FalseAlarms `json:"falseAlarms"`
 	// Silent is how many of so many incidents of the recordings, alarms moved, had no cause said by weights that saw none of
 	// the service.
@@ -221,7 +222,8 @@ func (m Measured) print(w io.Writer) {
 	for _, b := range c.Bins {
 		fmt.Fprintf(w, "  score %.2f: right in %.2f of %.0f\n", b.Score, b.Right, b.N)
 	}
-	fmt.Fprintf(w, "\nNothing is said below %.2f: silent in %d of %d incidents\n", c.Abstain, m.Silent, m.Incidents)
+	fmt.Fprintf(w, "\nNothing is said below %.2f, which was chosen on these incidents and windows (not left out): silent in %d of %d incidents\n",
+		c.Abstain, m.Silent, m.Incidents)
 	for _, a := range m.FalseAlarms {
 		fmt.Fprintf(w, "  false alarms in %d of %d fault-free windows of %s, %s\n", a.Alarms, a.Windows, a.Set, a.Share)
 		for _, s := range a.Said {
