@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -57,10 +58,7 @@ func (l login) explain(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.
 	out.Sentence = fmt.Sprintf("Image pull secret %s does not exist in namespace %s, and without it registry %s refuses image %s; %s of %s uses the image",
 		names, f.NS(), registry, c.Spec.Image, c.Noun(), out.Object)
 	out.Evidence = append(out.Evidence, l.evidence)
-	undo := f.Undo(func(old *corev1.PodSpec) bool {
-		return !slices.ContainsFunc(old.ImagePullSecrets, func(r corev1.LocalObjectReference) bool { return slices.Contains(l.secrets, r.Name) })
-	})
-	if len(undo) > 0 {
+	if undo := l.undo(f); len(undo) > 0 {
 		out.Fix = diagnosis.Fix{Explanation: "Make the Secret with a login for the registry, or go back to the revision before, which did not need it.", Commands: undo}
 		return out
 	}
@@ -73,4 +71,24 @@ func (l login) explain(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.
 		out.Fix.Commands = append(out.Fix.Commands, diagnosis.Kubectl(f.NS(), args...))
 	}
 	return out
+}
+
+// undo goes back to the revision before where it was the present one's template that brought the secret in. A template that
+// names none gets those of its ServiceAccount, in either revision.
+func (l login) undo(f *diagnosis.Facts) []string {
+	if !l.in(f.Workload.Template.Spec.ImagePullSecrets) {
+		return nil
+	}
+	return f.Undo(func(old *corev1.PodSpec) bool {
+		refs := old.ImagePullSecrets
+		if account := f.ServiceAccount(cmp.Or(old.ServiceAccountName, "default")); len(refs) == 0 && account != nil {
+			refs = account.ImagePullSecrets
+		}
+		return !l.in(refs)
+	})
+}
+
+// in tells whether one of the secrets is among those that a pod or a ServiceAccount names.
+func (l login) in(refs []corev1.LocalObjectReference) bool {
+	return slices.ContainsFunc(refs, func(r corev1.LocalObjectReference) bool { return slices.Contains(l.secrets, r.Name) })
 }
