@@ -13,18 +13,61 @@ import (
 // startup probe, or nil. An event of an earlier end counts only where the last one looks the same: the kubelet drops most
 // events of a pod that is restarted again and again.
 func (f *Facts) KilledByProbe(c Container) *corev1.Event {
-	events := f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID))
-	i := slices.IndexFunc(events, func(e corev1.Event) bool {
-		return e.Reason == "Killing" && strings.HasPrefix(e.Message, "Container "+c.Spec.Name+" failed ")
+	events := slices.DeleteFunc(f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID)), func(e corev1.Event) bool {
+		return e.Reason != "Killing" || !strings.HasPrefix(e.Message, "Container "+c.Spec.Name+" failed ")
 	})
-	if i < 0 {
+	if len(events) == 0 {
 		return nil
 	}
-	ended := c.Ended()
-	if ended == nil || likeKilled(ended) || !EventTime(&events[i]).Before(ended.FinishedAt.Add(-c.grace()-late)) {
-		return &events[i]
+	last, ended := &events[0], c.Ended()
+	if ended == nil || !EventTime(last).Before(ended.FinishedAt.Add(-c.grace()-late)) || likeKilled(ended) {
+		return last
+	}
+	if times(events) > 1 && c.livedForProbe(last, ended) {
+		return last
 	}
 	return nil
+}
+
+// times is how often events happened.
+func times(events []corev1.Event) int {
+	n := 0
+	for _, e := range events {
+		count := max(e.Count, 1)
+		if e.Series != nil {
+			count = max(count, e.Series.Count)
+		}
+		n += int(count)
+	}
+	return n
+}
+
+// livedForProbe tells whether a container ended with a code of its own, as it may when it is told to, and just when a
+// probe that fails from its start on makes the kubelet end it: the one that an event is about. One that ran for longer may
+// have ended for any reason.
+func (c Container) livedForProbe(killing *corev1.Event, t *corev1.ContainerStateTerminated) bool {
+	p, start := c.Spec.LivenessProbe, c.Spec.StartupProbe
+	if strings.HasPrefix(killing.Message, "Container "+c.Spec.Name+" failed startup ") {
+		p, start = start, nil
+	}
+	if p == nil || t.StartedAt.Unix() <= 0 || t.Reason == "OOMKilled" || t.ExitCode > 128 { // above it: ended by a signal
+		return false
+	}
+	shortest, longest := untilFailed(p)
+	if start != nil { // the liveness probe waits for it
+		_, more := untilFailed(start)
+		longest += more
+	}
+	lived := t.FinishedAt.Sub(t.StartedAt.Time)
+	return lived >= shortest && lived <= longest+c.grace()+late
+}
+
+// untilFailed is how long after a container's start a probe that always fails has done so often enough, at least and at
+// most.
+func untilFailed(p *corev1.Probe) (shortest, longest time.Duration) {
+	threshold, period := max(p.FailureThreshold, 1), max(p.PeriodSeconds, 1)
+	shortest = time.Duration(p.InitialDelaySeconds+(threshold-1)*period) * time.Second
+	return shortest, time.Duration(p.InitialDelaySeconds+threshold*max(period, p.TimeoutSeconds)+p.TimeoutSeconds) * time.Second
 }
 
 // late is how much longer than its grace period a container may take to end once the kubelet said that it kills it.
