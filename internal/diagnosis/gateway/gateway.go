@@ -237,12 +237,15 @@ func message(c metav1.Condition) string {
 // conditions finds what controllers say against a route.
 func conditions(f *diagnosis.Facts, r *diagnosis.Route) []diagnosis.Finding {
 	var out []diagnosis.Finding
-	for _, status := range r.Status.Parents {
+	for at, status := range r.Status.Parents {
 		i := slices.IndexFunc(r.Spec.ParentRefs, func(p diagnosis.ParentRef) bool { return p.Same(status.ParentRef, r.Namespace) })
 		if i < 0 {
 			continue // it attaches to something else by now
 		}
 		for _, c := range refused(f, r.ObjectMeta, status.Conditions) {
+			if overruled(r, at, c) {
+				continue
+			}
 			if x, ok := condition(f, r, i, c); ok {
 				x.Kind, x.Score, x.Evidence = diagnosis.KindConfig, diagnosis.ScoreCertain, append(x.Evidence, says(object(r).String(), c))
 				out = append(out, x)
@@ -250,6 +253,22 @@ func conditions(f *diagnosis.Facts, r *diagnosis.Route) []diagnosis.Finding {
 		}
 	}
 	return out
+}
+
+// overruled tells whether a condition of a parent's status is of a former controller: what that wrote stays when another
+// takes up the parent, and the later word counts.
+func overruled(r *diagnosis.Route, at int, c metav1.Condition) bool {
+	return slices.ContainsFunc(slices.Delete(slices.Clone(r.Status.Parents), at, at+1), func(o diagnosis.RouteParent) bool {
+		return o.ParentRef.Same(r.Status.Parents[at].ParentRef, r.Namespace) && holds(r, o, "Accepted", time.Time{}) && holds(r, o, c.Type, c.LastTransitionTime.Time)
+	})
+}
+
+// holds tells whether a controller says a condition of the route as it is, and has said so only since the given time.
+func holds(r *diagnosis.Route, p diagnosis.RouteParent, kind string, since time.Time) bool {
+	return slices.ContainsFunc(p.Conditions, func(c metav1.Condition) bool {
+		current := c.ObservedGeneration == 0 || c.ObservedGeneration >= r.Generation
+		return c.Type == kind && c.Status == metav1.ConditionTrue && current && !c.LastTransitionTime.Time.Before(since)
+	})
 }
 
 // condition says what is refused of a route by the parent of the index.
