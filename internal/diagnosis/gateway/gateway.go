@@ -217,11 +217,16 @@ func refused(f *diagnosis.Facts, m metav1.ObjectMeta, list []metav1.Condition) [
 		bad := c.Status == metav1.ConditionFalse && (c.Type == "Accepted" || c.Type == "ResolvedRefs" || c.Type == "Programmed") ||
 			c.Status == metav1.ConditionTrue && c.Type == "Conflicted"
 		early := c.Reason == isPending && f.Now.Sub(c.LastTransitionTime.Time) < pending
-		if bad && !early && (c.ObservedGeneration == 0 || c.ObservedGeneration >= m.Generation) {
+		if bad && !early && present(m, c) {
 			out = append(out, c)
 		}
 	}
 	return out
+}
+
+// present tells whether a condition is about the present generation of an object.
+func present(m metav1.ObjectMeta, c metav1.Condition) bool {
+	return c.ObservedGeneration == 0 || c.ObservedGeneration >= m.Generation
 }
 
 // says is a condition as evidence.
@@ -259,15 +264,15 @@ func conditions(f *diagnosis.Facts, r *diagnosis.Route) []diagnosis.Finding {
 // takes up the parent, and the later word counts.
 func overruled(r *diagnosis.Route, at int, c metav1.Condition) bool {
 	return slices.ContainsFunc(slices.Delete(slices.Clone(r.Status.Parents), at, at+1), func(o diagnosis.RouteParent) bool {
-		return o.ParentRef.Same(r.Status.Parents[at].ParentRef, r.Namespace) && holds(r, o, "Accepted", time.Time{}) && holds(r, o, c.Type, c.LastTransitionTime.Time)
+		return o.ParentRef.Same(r.Status.Parents[at].ParentRef, r.Namespace) &&
+			holds(r.ObjectMeta, o.Conditions, "Accepted", time.Time{}) && holds(r.ObjectMeta, o.Conditions, c.Type, c.LastTransitionTime.Time)
 	})
 }
 
-// holds tells whether a controller says a condition of the route as it is, and has said so only since the given time.
-func holds(r *diagnosis.Route, p diagnosis.RouteParent, kind string, since time.Time) bool {
-	return slices.ContainsFunc(p.Conditions, func(c metav1.Condition) bool {
-		current := c.ObservedGeneration == 0 || c.ObservedGeneration >= r.Generation
-		return c.Type == kind && c.Status == metav1.ConditionTrue && current && !c.LastTransitionTime.Time.Before(since)
+// holds tells whether a condition is true of the present generation of an object, and became so at a time or later.
+func holds(m metav1.ObjectMeta, list []metav1.Condition, kind string, since time.Time) bool {
+	return slices.ContainsFunc(list, func(c metav1.Condition) bool {
+		return c.Type == kind && c.Status == metav1.ConditionTrue && present(m, c) && !c.LastTransitionTime.Time.Before(since)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -26,13 +27,14 @@ func gateway(f *diagnosis.Facts, g *diagnosis.Gateway, routes []*diagnosis.Route
 		if at < 0 {
 			continue
 		}
-		out = append(out, listener(f, g, i, refused(f, g.ObjectMeta, g.Status.Listeners[at].Conditions))...)
+		out = append(out, listener(f, g, i, g.Status.Listeners[at].Conditions)...)
 	}
 	if x, ok := unclaimed(f, g); ok {
 		return append(out, x)
 	}
 	for _, c := range refused(f, g.ObjectMeta, g.Status.Conditions) {
-		if len(out) > 0 || c.Reason == notValid && f.Subject.Kind != "Gateway" {
+		shut := slices.ContainsFunc(out, func(x diagnosis.Finding) bool { return x.Score == diagnosis.ScoreCertain })
+		if shut || c.Reason == notValid && (len(out) > 0 || f.Subject.Kind != "Gateway") {
 			break // that of a listener says more, and what follows from it is no news
 		}
 		x := finding(g, "status.conditions", c.Reason, says(objectOf(g).String(), c),
@@ -91,29 +93,53 @@ func meet(a, b string) bool {
 	return a == b
 }
 
-// listener says what is refused of one listener. That it is not programmed follows from what else is refused.
-func listener(f *diagnosis.Facts, g *diagnosis.Gateway, i int, list []metav1.Condition) []diagnosis.Finding {
+// listener says what is refused of one listener. That it is not programmed follows from what else is refused; one that is
+// programmed serves calls all the same, but for what is refused.
+func listener(f *diagnosis.Facts, g *diagnosis.Gateway, i int, conditions []metav1.Condition) []diagnosis.Finding {
+	list := refused(f, g.ObjectMeta, conditions)
 	if slices.ContainsFunc(list, func(c metav1.Condition) bool { return c.Type != "Programmed" }) {
 		list = slices.DeleteFunc(list, func(c metav1.Condition) bool { return c.Type == "Programmed" })
 	}
-	l, field := g.Spec.Listeners[i], fmt.Sprintf("spec.listeners[%d]", i)
-	subject := fmt.Sprintf("Listener %s of %s", l.Name, in(g.Namespace, g.Name, f.NS()))
+	serves := holds(g.ObjectMeta, conditions, "Programmed", time.Time{})
 	var out []diagnosis.Finding
 	for _, c := range list {
-		x := finding(g, field, l.Name, says("listener "+l.Name, c), fmt.Sprintf("%s can't be served (%s; condition %s is %s): %s", subject, field, c.Type, c.Status, message(c)))
-		switch certs := certificates(g, l); {
-		case len(certs) == 0:
-		case c.Reason == invalidCert:
-			x.Kind, x.Field, x.Value = diagnosis.KindCertificate, field+".tls.certificateRefs", strings.Join(certs, ", ")
-			x.Sentence = fmt.Sprintf("%s has no certificate, because Secret %s does not exist or holds none (%s): %s", subject, x.Value, x.Field, message(c))
-			x.Fix = certificate(g, l)
-		case c.Reason == notPermitted:
-			x.Field, x.Value = field+".tls.certificateRefs", strings.Join(certs, ", ")
-			x.Sentence = fmt.Sprintf("%s may not use Secret %s of another namespace (%s), because no ReferenceGrant there allows it", subject, x.Value, x.Field)
-			x.Fix.Explanation = "Make a ReferenceGrant in the Secret's namespace that allows it, or a Secret in the Gateway's."
+		x := unserved(f, g, i, c, serves)
+		if serves {
+			x.Score = diagnosis.ScoreLikely
 		}
 		out = append(out, x)
 	}
+	return out
+}
+
+// unserved says what a condition refuses of a listener that serves calls in part, or none.
+func unserved(f *diagnosis.Facts, g *diagnosis.Gateway, i int, c metav1.Condition, serves bool) diagnosis.Finding {
+	l, field := g.Spec.Listeners[i], fmt.Sprintf("spec.listeners[%d]", i)
+	subject, effect := fmt.Sprintf("Listener %s of %s", l.Name, in(g.Namespace, g.Name, f.NS())), "can't be served"
+	if serves {
+		effect = "is served only in part"
+	}
+	out := finding(g, field, l.Name, says("listener "+l.Name, c), fmt.Sprintf("%s %s (%s; condition %s is %s): %s", subject, effect, field, c.Type, c.Status, message(c)))
+	certs := certificates(g, l)
+	if len(certs) == 0 || c.Reason != invalidCert && c.Reason != notPermitted {
+		return out
+	}
+	which := "Secret " + certs[0]
+	if len(certs) > 1 {
+		which = "one of the Secrets " + strings.Join(certs, ", ")
+	}
+	out.Field, out.Value = field+".tls.certificateRefs", strings.Join(certs, ", ")
+	if c.Reason == notPermitted {
+		out.Sentence = fmt.Sprintf("%s may not use %s, as no ReferenceGrant in its namespace allows it, and %s (%s): %s", subject, which, effect, out.Field, message(c))
+		out.Fix.Explanation = "Make a ReferenceGrant in the Secret's namespace that allows it, or a Secret in the Gateway's."
+		return out
+	}
+	if len(l.TLS.CertificateRefs) == 1 && !serves {
+		effect = "has no certificate"
+	}
+	out.Kind = diagnosis.KindCertificate
+	out.Sentence = fmt.Sprintf("%s %s, because %s does not exist or holds no certificate (%s): %s", subject, effect, which, out.Field, message(c))
+	out.Fix = certificate(g, l)
 	return out
 }
 
@@ -143,8 +169,9 @@ func certificate(g *diagnosis.Gateway, l diagnosis.Listener) diagnosis.Fix {
 		if refs[0].Namespace != nil {
 			namespace = *refs[0].Namespace
 		}
-		out.Explanation = "Make the Secret, or name one that exists. CERT and KEY stand for the files of the certificate and its key."
-		out.Commands = []string{diagnosis.Kubectl(namespace, "create", "secret", "tls", refs[0].Name, "--cert=CERT", "--key=KEY")}
+		out.Explanation = "Make the Secret, or fill the one that is there, or name another. CERT and KEY stand for the files of the certificate and its key."
+		out.Commands = []string{diagnosis.Kubectl(namespace, "create", "secret", "tls", refs[0].Name, "--cert=CERT", "--key=KEY", "--dry-run=client", "-o", "yaml") +
+			" | " + diagnosis.Kubectl(namespace, "apply", "-f", "-")} // create alone refuses where the Secret is there and holds none
 	}
 	return out
 }
