@@ -124,7 +124,7 @@ func parents(f *diagnosis.Facts, r *diagnosis.Route) []diagnosis.Finding {
 		}
 		if near := diagnosis.Near(name, gatewaysOf(f, ns)); near != "" {
 			x.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Gateway, or name the like-named %s, which exists.", near),
-				[]diagnosis.Patch{diagnosis.JSONPatch(object(r), diagnosis.Operation{Op: "replace", Path: fmt.Sprintf("/spec/parentRefs/%d/name", i), Value: near})})
+				[]diagnosis.Patch{diagnosis.JSONPatch(object(r), diagnosis.Replace(fmt.Sprintf("/spec/parentRefs/%d/name", i), name, near)...)})
 		}
 		out = append(out, x)
 	}
@@ -192,7 +192,7 @@ func noService(f *diagnosis.Facts, r *diagnosis.Route, b backend) diagnosis.Find
 	}
 	if near := diagnosis.Near(b.name, service.Names(f)); near != "" {
 		out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Service, or name the like-named %s, which exists.", near),
-			[]diagnosis.Patch{diagnosis.JSONPatch(object(r), diagnosis.Operation{Op: "replace", Path: b.pointer + "/name", Value: near})})
+			[]diagnosis.Patch{diagnosis.JSONPatch(object(r), diagnosis.Replace(b.pointer+"/name", b.name, near)...)})
 	}
 	return out
 }
@@ -202,11 +202,12 @@ func noPort(r *diagnosis.Route, b backend, s *corev1.Service) diagnosis.Finding 
 	for _, p := range s.Spec.Ports {
 		has = append(has, fmt.Sprint(p.Port))
 	}
+	same := diagnosis.Operation{Op: "test", Path: b.pointer + "/name", Value: b.name}
 	return diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: object(r), Field: b.field + ".port", Value: fmt.Sprint(*b.port), Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("Service %s has no port %d, it has %s; %s sends calls to it (%s)", s.Name, *b.port, strings.Join(has, ", "), object(r), b.field),
 		Fix: diagnosis.FixBy("Name a port that the Service has.", []diagnosis.Patch{diagnosis.JSONPatch(object(r),
-			diagnosis.Operation{Op: "replace", Path: b.pointer + "/port", Value: s.Spec.Ports[0].Port})}),
+			append([]diagnosis.Operation{same}, diagnosis.Replace(b.pointer+"/port", *b.port, s.Spec.Ports[0].Port)...)...)}),
 	}
 }
 
