@@ -1,6 +1,8 @@
 package diagnosis
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -29,11 +31,20 @@ type Log struct {
 
 // Unread is something that could not be read.
 type Unread struct {
-	// Kind of the objects, or Log.
+	// Kind of the objects, or Log. Without a Name it is the list of them.
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name,omitempty"`
 	Reason    string `json:"reason"`
+}
+
+// Words name what is unread as seen from a namespace.
+func (u Unread) Words(from string) string {
+	words := strings.TrimSpace(u.Kind + " " + u.Name)
+	if u.Name != "" && u.Namespace != "" && u.Namespace != from {
+		words += " of namespace " + u.Namespace
+	}
+	return words
 }
 
 // Facts is everything that detectors look at. Lists hold what was read; Knows tells whether the absence of an object
@@ -108,6 +119,13 @@ func (f *Facts) Knows(kind string) bool {
 		}
 	}
 	return true
+}
+
+// KnowsObject tells whether an object was asked for with success, so that it does not exist if it is not there.
+func (f *Facts) KnowsObject(o Object) bool {
+	return !slices.ContainsFunc(f.Unread, func(u Unread) bool {
+		return u.Kind == o.Kind && (u.Name == "" || u.Name == o.Name && u.Namespace == o.Namespace)
+	})
 }
 
 // ConfigMap finds a ConfigMap of the namespace.

@@ -254,7 +254,7 @@ func missingObject(subject diagnosis.Object, err error, limit time.Duration) str
 // unread notes what could not be read for a diagnosis.
 func unread(report *v1alpha1.AnalysisSource, f *diagnosis.Facts) {
 	for _, u := range f.Unread {
-		inPart(report, strings.TrimSpace(u.Kind+" "+u.Name)+": "+u.Reason)
+		inPart(report, u.Words(f.NS())+": "+u.Reason)
 	}
 }
 

@@ -86,7 +86,7 @@ func TestTheOpenIncidentOfTheWorkloadIsFound(t *testing.T) {
 			got = inc.Name
 		}
 		for _, u := range unread {
-			assert.Equal(t, "Incidents", what(u), name)
+			assert.Equal(t, "Incidents", what(u, "shop"), name)
 			reason += u.Reason
 		}
 		assert.Equal(t, c.want, got, name)

@@ -39,7 +39,7 @@ func print(out io.Writer, a Answer, all bool) error {
 	if len(a.Unread) > 0 {
 		b.WriteString("\nCould not be read (a cause may hide there):\n")
 		for _, u := range a.Unread {
-			fmt.Fprintf(&b, "  %s: %s\n", what(u), u.Reason)
+			fmt.Fprintf(&b, "  %s: %s\n", what(u, a.Object.Namespace), u.Reason)
 		}
 	}
 	if _, err := io.WriteString(out, b.String()); err != nil {
@@ -203,17 +203,16 @@ func wrap(text string, indent int) string {
 	return b.String()
 }
 
-func what(u diagnosis.Unread) string {
-	text := u.Kind
+// what names what is unread as seen from a namespace.
+func what(u diagnosis.Unread, from string) string {
 	if u.Name != "" {
-		text += " " + u.Name
-	} else {
-		text += "s"
+		return u.Words(from)
 	}
+	text := u.Kind + "s"
 	if u.Kind == "NetworkPolicy" || u.Kind == "StorageClass" || u.Kind == "IngressClass" || u.Kind == "Ingress" {
 		text = strings.NewReplacer("Policys", "Policies", "Classs", "Classes", "Ingresss", "Ingresses").Replace(text)
 	}
-	if u.Namespace != "" && u.Name == "" {
+	if u.Namespace != "" {
 		text += " of namespace " + u.Namespace
 	}
 	return text

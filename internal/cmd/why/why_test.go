@@ -75,7 +75,7 @@ func sample() Answer {
 			{Detector: "a", Kind: diagnosis.KindConfig, Object: web, Sentence: "Cause one", Evidence: []string{strings.Repeat("word ", 30)}, Score: 0.97, Fix: fix},
 			{Detector: "b", Kind: diagnosis.KindUnknown, Object: web, Sentence: "Symptom one", Score: 0.25, Symptom: true},
 		},
-		Unread: []diagnosis.Unread{{Kind: "NetworkPolicy", Namespace: "shop", Reason: "forbidden"}, {Kind: "Node", Reason: "forbidden"}},
+		Unread: []diagnosis.Unread{{Kind: "NetworkPolicy", Namespace: "shop", Reason: "forbidden"}, {Kind: "Node", Reason: "forbidden"}, {Kind: "Gateway", Namespace: "infra", Name: "public", Reason: "forbidden"}, {Kind: "ConfigMap", Namespace: "shop", Name: "web", Reason: "forbidden"}},
 		Checks: []Check{{Command: fix.Commands[0], Result: Refused, Says: "denied"}},
 	}
 }
@@ -99,6 +99,8 @@ func TestTextIsForATerminal(t *testing.T) {
 Could not be read (a cause may hide there):
   NetworkPolicies of namespace shop: forbidden
   Nodes: forbidden
+  Gateway public of namespace infra: forbidden
+  ConfigMap web: forbidden
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
@@ -132,7 +134,7 @@ func TestJSONHoldsEverything(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if len(back.Findings) != 2 || back.Findings[0].Fix.Patches[0].Object != web || len(back.Unread) != 2 || back.Checks[0].Result != Refused {
+	if len(back.Findings) != 2 || back.Findings[0].Fix.Patches[0].Object != web || len(back.Unread) != 4 || back.Checks[0].Result != Refused {
 		t.Errorf("got %+v", back)
 	}
 	if strings.Contains(out.String(), `\u003c`) {

@@ -113,7 +113,7 @@ func parents(f *diagnosis.Facts, r *diagnosis.Route) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for i, p := range r.Spec.ParentRefs {
 		ns, name, ok := p.Gateway(r.Namespace)
-		if !ok || !f.Knows("Gateway") || f.Gateway(ns, name) != nil {
+		if !ok || !missing(f, ns, name) {
 			continue
 		}
 		x := diagnosis.Finding{
@@ -129,6 +129,11 @@ func parents(f *diagnosis.Facts, r *diagnosis.Route) []diagnosis.Finding {
 		out = append(out, x)
 	}
 	return out
+}
+
+// missing tells whether a Gateway is known not to exist.
+func missing(f *diagnosis.Facts, namespace, name string) bool {
+	return f.Gateway(namespace, name) == nil && f.KnowsObject(diagnosis.Object{Kind: "Gateway", Namespace: namespace, Name: name})
 }
 
 func gatewaysOf(f *diagnosis.Facts, namespace string) []string {
@@ -296,7 +301,7 @@ func condition(f *diagnosis.Facts, r *diagnosis.Route, i int, c metav1.Condition
 		out.Evidence = hostnames(f.Gateway(ns, name))
 		out.Fix = diagnosis.Fix{Explanation: "Give the route a hostname that a listener takes, or the Gateway a listener for it.", Commands: []string{show(ns, name)}}
 	case noParent:
-		if !ok || f.Knows("Gateway") && f.Gateway(ns, name) == nil {
+		if !ok || missing(f, ns, name) {
 			return out, false // that it does not exist is said already
 		}
 		out.Sentence = fmt.Sprintf("%s has no listener that %s names (%s)", parent, object(r), section(p, i))

@@ -121,7 +121,7 @@ func (r *reader) otherGateways() []source {
 				continue
 			}
 			seen = append(seen, ns+"/"+name)
-			s := source{kind: "Gateway", name: name + " of namespace " + ns, read: func(ctx context.Context) error {
+			s := source{kind: "Gateway", namespace: ns, name: name, read: func(ctx context.Context) error {
 				u, err := r.gateway(ctx, "Gateway", ns, name)
 				if err != nil {
 					return err
@@ -129,7 +129,7 @@ func (r *reader) otherGateways() []source {
 				return r.addGateway(u)
 			}}
 			if len(out) == maxGateways {
-				r.unread(s.kind, s.name, fmt.Errorf("more than %d: the rest was not read", maxGateways))
+				r.missed(s, fmt.Errorf("more than %d: the rest was not read", maxGateways))
 				continue
 			}
 			out = append(out, s)

@@ -94,8 +94,9 @@ func TestGatewaysThatMayNotBeReadAreNamed(t *testing.T) {
 	other.PrependReactor("get", "gateways", forbid)
 	f, err := Facts(t.Context(), client, diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}, Options{Dynamic: other})
 	must(t, err)
-	want := []diagnosis.Unread{{Kind: "GRPCRoute", Namespace: "shop", Reason: "forbidden"}, {Kind: "Gateway", Namespace: "shop", Name: "public of namespace infra", Reason: "forbidden"}}
-	if !slices.Equal(f.Unread, want) || len(f.Routes) != 1 || f.Knows("Gateway") {
+	want := []diagnosis.Unread{{Kind: "GRPCRoute", Namespace: "shop", Reason: "forbidden"}, {Kind: "Gateway", Namespace: "infra", Name: "public", Reason: "forbidden"}}
+	public, own := diagnosis.Object{Kind: "Gateway", Namespace: "infra", Name: "public"}, diagnosis.Object{Kind: "Gateway", Namespace: "shop", Name: "public"}
+	if !slices.Equal(f.Unread, want) || len(f.Routes) != 1 || f.KnowsObject(public) || !f.KnowsObject(own) {
 		t.Errorf("unread %+v, want %+v; %d routes", f.Unread, want, len(f.Routes))
 	}
 }

@@ -4,6 +4,7 @@
 package gather
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,6 +101,7 @@ type reader struct {
 // source is one read. It may write to the fields of facts that no other source writes.
 type source struct {
 	kind, name string
+	namespace  string // that of the subject when empty
 	read       func(context.Context) error
 }
 
@@ -116,7 +118,7 @@ func (r *reader) all(ctx context.Context, sources []source) {
 		go func() {
 			defer func() {
 				if v := recover(); v != nil {
-					r.unread(s.kind, s.name, fmt.Errorf("it could not be read (%T)", v))
+					r.missed(s, fmt.Errorf("it could not be read (%T)", v))
 				}
 				<-slots
 				wg.Done()
@@ -124,16 +126,19 @@ func (r *reader) all(ctx context.Context, sources []source) {
 			ctx, cancel := context.WithTimeout(ctx, r.timeout)
 			defer cancel()
 			if err := s.read(ctx); err != nil && !apierrors.IsNotFound(err) {
-				r.unread(s.kind, s.name, err)
+				r.missed(s, err)
 			}
 		}()
 	}
 	wg.Wait()
 }
 
-func (r *reader) unread(kind, name string, err error) {
-	u := diagnosis.Unread{Kind: kind, Namespace: r.facts.Subject.Namespace, Name: name, Reason: Reason(err, r.timeout)}
-	if clusterScoped[kind] {
+func (r *reader) unread(kind, name string, err error) { r.missed(source{kind: kind, name: name}, err) }
+
+// missed records that a source could not be read.
+func (r *reader) missed(s source, err error) {
+	u := diagnosis.Unread{Kind: s.kind, Namespace: cmp.Or(s.namespace, r.facts.Subject.Namespace), Name: s.name, Reason: Reason(err, r.timeout)}
+	if clusterScoped[s.kind] {
 		u.Namespace = ""
 	}
 	r.mu.Lock()
@@ -172,7 +177,7 @@ func Reason(err error, limit time.Duration) string {
 func (r *reader) sort() {
 	f := r.facts
 	slices.SortFunc(f.Unread, func(a, b diagnosis.Unread) int {
-		return strings.Compare(a.Kind+"/"+a.Name, b.Kind+"/"+b.Name)
+		return cmp.Or(strings.Compare(a.Kind+"/"+a.Name, b.Kind+"/"+b.Name), strings.Compare(a.Namespace, b.Namespace))
 	})
 	slices.SortFunc(f.Logs, func(a, b diagnosis.Log) int {
 		return strings.Compare(logKey(a), logKey(b))

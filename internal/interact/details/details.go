@@ -61,7 +61,7 @@ func Text(f *diagnosis.Facts) string {
 	events(&b, f)
 	logs(&b, f.Logs)
 	for _, u := range f.Unread {
-		fmt.Fprintf(&b, "Not read: %s %s (%s)\n", u.Kind, u.Name, u.Reason)
+		fmt.Fprintf(&b, "Not read: %s (%s)\n", u.Words(f.NS()), u.Reason)
 	}
 	return strings.TrimSpace(b.String())
 }
