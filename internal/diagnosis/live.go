@@ -36,6 +36,14 @@ func (f *Facts) Live(o Object) runtime.Object {
 		return named(f.Budgets, o)
 	case "PersistentVolumeClaim":
 		return named(f.Claims, o)
+	case "PersistentVolume":
+		return named(f.Volumes, o)
+	case "HTTPRoute", "GRPCRoute":
+		for i := range f.Routes {
+			if r := &f.Routes[i]; r.Kind == o.Kind && r.Name == o.Name && r.Namespace == o.Namespace {
+				return r.Live
+			}
+		}
 	case "Node":
 		return named(f.Nodes, o)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // The kinds of the Gateway API, with what detectors look at. A cluster need not have them.
@@ -13,6 +14,8 @@ const GatewayGroup = "gateway.networking.k8s.io"
 
 // Route is an HTTPRoute or GRPCRoute.
 type Route struct {
+	// Live is the object as it was read, with what this type leaves out; secrets in it are not masked.
+	Live              runtime.Object `json:"-"`
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
 	Spec              RouteSpec   `json:"spec"`

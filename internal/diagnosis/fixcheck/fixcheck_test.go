@@ -13,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/openapi"
 	"k8s.io/client-go/openapi/openapitest"
@@ -23,6 +24,7 @@ import (
 var (
 	web   = diagnosis.Object{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "web"}
 	front = diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: "shop", Name: "front"}
+	disk  = diagnosis.Object{APIVersion: "v1", Kind: "PersistentVolume", Name: "disk-7"}
 )
 
 func facts(t *testing.T) *diagnosis.Facts {
@@ -41,7 +43,7 @@ func facts(t *testing.T) *diagnosis.Facts {
 	return &diagnosis.Facts{Workload: w, Services: []corev1.Service{{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "front"},
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, TargetPort: intstr.FromInt32(8080)}}},
-	}}}
+	}}, Volumes: []corev1.PersistentVolume{{ObjectMeta: metav1.ObjectMeta{Name: "disk-7"}}}}
 }
 
 // published are the documents of a real API server, as client-go holds them.
@@ -78,6 +80,8 @@ func TestPatchesAreCheckedAgainstTheLiveObjectAndTheSchema(t *testing.T) {
 		"no JSON":                    {patch: diagnosis.Patch{Object: web, Type: "merge", Body: `{"spec":`}, leftOut: "does not apply"},
 		"a port by number":           {patch: diagnosis.JSONPatch(front, diagnosis.Operation{Op: "replace", Path: "/spec/ports/0/targetPort", Value: 9090})},
 		"a port by name":             {patch: diagnosis.JSONPatch(front, diagnosis.Operation{Op: "replace", Path: "/spec/ports/0/targetPort", Value: "http"})},
+		"a volume":                   {patch: diagnosis.Patch{Object: disk, Type: "merge", Body: `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`}},
+		"a number for a policy":      {patch: diagnosis.Patch{Object: disk, Type: "merge", Body: `{"spec":{"persistentVolumeReclaimPolicy":7}}`}, leftOut: "persistentVolumeReclaimPolicy"},
 		"a selector is a map":        {patch: diagnosis.Patch{Object: front, Type: "merge", Body: `{"spec":{"selector":"app=web"}}`}, leftOut: "spec.selector"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,6 +167,34 @@ func TestASlowAPIServerDelaysOneDiagnosisByASecondAndAnswersTheNext(t *testing.T
 	})
 }
 
+func TestPatchesOfRoutesAreChecked(t *testing.T) {
+	o := diagnosis.Object{APIVersion: "gateway.networking.k8s.io/v1", Kind: "HTTPRoute", Namespace: "shop", Name: "front"}
+	f := facts(t)
+	f.Routes = []diagnosis.Route{{
+		TypeMeta: metav1.TypeMeta{APIVersion: o.APIVersion, Kind: o.Kind}, ObjectMeta: metav1.ObjectMeta{Namespace: o.Namespace, Name: o.Name},
+		Live: &unstructured.Unstructured{Object: map[string]any{"apiVersion": o.APIVersion, "kind": o.Kind, "metadata": map[string]any{"namespace": o.Namespace, "name": o.Name},
+			"spec": map[string]any{"parentRefs": []any{map[string]any{"name": "publik"}}}}},
+	}}
+	c := New(openapi.ToClientWithContext(custom{}), funcr.New(func(_, _ string) {}, funcr.Options{}))
+	const path = "/spec/parentRefs/0/"
+	for name, test := range map[string]struct {
+		patch   diagnosis.Patch
+		leftOut string
+	}{
+		"fits":                  {patch: diagnosis.JSONPatch(o, diagnosis.Replace(path+"name", "publik", "public")...)},
+		"it is another by then": {patch: diagnosis.JSONPatch(o, diagnosis.Replace(path+"name", "pablik", "public")...), leftOut: "does not apply"},
+		"a misspelt field":      {patch: diagnosis.JSONPatch(o, diagnosis.Operation{Op: "add", Path: path + "nane", Value: "public"}), leftOut: "nane"},
+	} {
+		fix := check(c, f, test.patch)
+		for left := time.Now().Add(20 * time.Second); len(fix.Unchecked) > 0 && time.Now().Before(left); { // a slow machine
+			fix = check(c, f, test.patch)
+		}
+		if len(fix.Unchecked) > 0 || (len(fix.LeftOut) > 0) != (test.leftOut != "") || test.leftOut != "" && !strings.Contains(fix.LeftOut[0].Reason, test.leftOut) {
+			t.Errorf("%s: got %+v", name, fix)
+		}
+	}
+}
+
 // server is an API server in some state.
 type server struct {
 	err    error
@@ -194,3 +226,19 @@ func (empty) Paths() (map[string]openapi.GroupVersion, error) {
 }
 func (empty) ServerRelativeURL() string     { return "x" }
 func (empty) Schema(string) ([]byte, error) { return []byte(`{"components":{"schemas":{}}}`), nil }
+
+// custom has a document of the Gateway API, which no client of Kubernetes holds.
+type custom struct{}
+
+func (custom) Paths() (map[string]openapi.GroupVersion, error) {
+	return map[string]openapi.GroupVersion{"apis/gateway.networking.k8s.io/v1": custom{}}, nil
+}
+func (custom) ServerRelativeURL() string { return "x" }
+func (custom) Schema(string) ([]byte, error) {
+	return []byte(`{"components":{"schemas":{"io.k8s.networking.gateway.v1.HTTPRoute":{"type":"object",
+		"x-kubernetes-group-version-kind":[{"group":"gateway.networking.k8s.io","kind":"HTTPRoute","version":"v1"}],
+		"properties":{"apiVersion":{"type":"string"},"kind":{"type":"string"},
+			"metadata":{"type":"object","properties":{"name":{"type":"string"},"namespace":{"type":"string"}}},
+			"spec":{"type":"object","properties":{"parentRefs":{"type":"array","x-kubernetes-list-type":"atomic",
+				"items":{"type":"object","properties":{"name":{"type":"string"}}}}}}}}}}}`), nil
+}

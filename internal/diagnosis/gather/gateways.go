@@ -74,7 +74,8 @@ func (r *reader) listGateways(ctx context.Context, ns, kind string) error {
 		for j := range route.Status.Parents {
 			maskConditions(route.Status.Parents[j].Conditions)
 		}
-		route.ManagedFields = nil
+		list[i].SetManagedFields(nil)
+		route.ManagedFields, route.Live = nil, &list[i]
 		r.facts.Routes = append(r.facts.Routes, route)
 	}
 	return err

@@ -70,6 +70,10 @@ func TestRoutesAndTheirGatewaysAreRead(t *testing.T) {
 		if port := front.Spec.Rules[0].BackendRefs[0].Port; *port != 80 || front.Status.Parents[0].Conditions[0].Message != "password=***" || f.Gateways[0].Spec.GatewayClassName != "example" {
 			t.Errorf("got %+v", front)
 		}
+		live, ok := f.Live(diagnosis.Object{APIVersion: gatewayVersion.String(), Kind: "HTTPRoute", Namespace: "shop", Name: "front"}).(*unstructured.Unstructured)
+		if !ok || live.GetName() != "front" || live.GetGeneration() != 2 {
+			t.Errorf("the route as it was read: %+v", live)
+		}
 		if len(f.Unread) > 0 {
 			t.Errorf("unread: %+v", f.Unread)
 		}
