@@ -2,6 +2,7 @@ package grafana
 
 import (
 	"fmt"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -106,16 +107,20 @@ func keeperImage(in component.Input) (string, error) {
 
 // grafana is the container of Grafana. Its settings are its environment: another setting makes another pod.
 func grafana(kb *v1alpha1.KubeBot, img string) corev1.Container {
+	resources, env := pods.Resources(kb.Spec.Dashboards.Grafana.PodSettings, cpuRequest, memoryRequest, memoryLimit), environment(settings(kb))
+	if limit, ok := resources.Limits[corev1.ResourceMemory]; ok {
+		env = append(env, corev1.EnvVar{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/100*goShare, 10)})
+	}
 	return corev1.Container{
 		Name:  name,
 		Image: img,
-		Env:   environment(settings(kb)),
+		Env:   env,
 		Ports: []corev1.ContainerPort{{Name: portHTTP, ContainerPort: endpoints.GrafanaPort, Protocol: corev1.ProtocolTCP}},
 		// The first start makes the database, which takes some ten seconds on a busy node.
 		StartupProbe:    probe(publicPath(kb)+"/api/health", portHTTP, 2, 90),
 		LivenessProbe:   probe(publicPath(kb)+"/api/health", portHTTP, 20, 5),
 		ReadinessProbe:  probe(publicPath(kb)+"/api/health", portHTTP, 5, 2),
-		Resources:       pods.Resources(kb.Spec.Dashboards.Grafana.PodSettings, cpuRequest, memoryRequest, memoryLimit),
+		Resources:       resources,
 		SecurityContext: pods.ContainerSecurity(),
 		VolumeMounts: []corev1.VolumeMount{
 			{Name: pods.DataVolume, MountPath: dataDir},

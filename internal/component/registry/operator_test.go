@@ -142,7 +142,7 @@ func refusesTheBadRule(t *testing.T, c client.Client, namespace string) {
 		}
 		return message != ""
 	})
-	for _, part := range []string{"PrometheusRule " + namespace + "/orders: invalid rule", "kubectl describe"} {
+	for _, part := range []string{"PrometheusRule " + namespace + "/orders: invalid rule", "the log of the Prometheus Operator"} {
 		if !strings.Contains(message, part) {
 			t.Errorf("the condition has no %q: %s", part, message)
 		}
