@@ -98,27 +98,47 @@ func silenced(msg notify.Message) bool {
 	return s != nil && s.Until.After(msg.At)
 }
 
-// linkButtons lead to the dashboard of the workload or node, else the first one, and to a workload's traces.
-func linkButtons(inc *v1alpha1.Incident, grafana links.Grafana) []slackgo.BlockElement {
+// shownLink is an address of Grafana that belongs to a message.
+type shownLink struct{ id, label, address string }
+
+// shownLinks lead to the dashboard of the workload or node, else the first one, and to a workload's traces. An address that
+// Slack does not take is left out.
+func shownLinks(inc *v1alpha1.Incident, grafana links.Grafana) []shownLink {
 	var w links.Window
 	if t := started(inc); !t.IsZero() {
 		w.From = t.Add(-links.Before)
 	}
+	board := shownLink{"link_dashboard", "Open dashboard", grafana.Home(w)}
+	traces := shownLink{"link_traces", "Open traces", ""}
 	subject := inc.Spec.Subject
 	switch {
 	case subject.Namespace != "" && subject.Kind != "Alert":
-		return slices.Concat(linkTo("link_dashboard", "Open dashboard", grafana.Workload(subject.Namespace, subject.Name, w)),
-			linkTo("link_traces", "Open traces", grafana.Traces(subject.Name, w)))
+		board.address, traces.address = grafana.Workload(subject.Namespace, subject.Name, w), grafana.Traces(subject.Name, w)
 	case subject.Namespace == "" && subject.Kind == "Node":
-		return linkTo("link_dashboard", "Open dashboard", grafana.Node(subject.Name, w))
+		board.address = grafana.Node(subject.Name, w)
 	}
-	return linkTo("link_dashboard", "Open dashboard", grafana.Home(w))
+	return slices.DeleteFunc([]shownLink{board, traces}, func(l shownLink) bool { return l.address == "" || len(l.address) > limitURL })
 }
 
-// linkTo is a button that leads to an address; none where there is no address, or one that Slack does not take.
-func linkTo(id, label, address string) []slackgo.BlockElement {
-	if address == "" || len(address) > limitURL {
+func linkButtons(inc *v1alpha1.Incident, grafana links.Grafana) []slackgo.BlockElement {
+	var all []slackgo.BlockElement
+	for _, l := range shownLinks(inc, grafana) {
+		all = append(all, slackgo.NewButtonBlockElement(actionPrefix+l.id, "", plain(l.label)).WithURL(l.address))
+	}
+	return all
+}
+
+// linkLine has the links where nobody answers to buttons: Slack expects an answer to a button that leads elsewhere too.
+func linkLine(inc *v1alpha1.Incident, grafana links.Grafana) []slackgo.Block {
+	line := ""
+	for _, l := range shownLinks(inc, grafana) {
+		link := "<" + strings.NewReplacer("&", "&amp;", "<", "%3C", ">", "%3E", "|", "%7C").Replace(l.address) + "|" + l.label + ">  "
+		if len(line)+len(link) <= limitText {
+			line += link
+		}
+	}
+	if line == "" {
 		return nil
 	}
-	return []slackgo.BlockElement{slackgo.NewButtonBlockElement(actionPrefix+id, "", plain(label)).WithURL(address)}
+	return []slackgo.Block{slackgo.NewContextBlock("", slackgo.NewTextBlockObject(slackgo.MarkdownType, line, false, false))}
 }

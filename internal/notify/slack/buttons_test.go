@@ -114,6 +114,44 @@ func TestLinksLeadToTheWorkloadInGrafana(t *testing.T) {
 	}
 }
 
+func TestLinksAreTextWhereNobodyAnswersToButtons(t *testing.T) {
+	line := func(grafana links.Grafana, name string) string {
+		t.Helper()
+		w := newWorkspace(t, nil)
+		msg := message()
+		msg.Incident.Spec.Subject.Name = name
+		delivered(t, newSink(t, slack.Options{Channel: channel, Token: secret(t, token), APIURL: w.url, Links: grafana}), msg)
+		var blocks []struct {
+			Elements []struct{ Type, Text string } `json:"elements"`
+		}
+		if err := json.Unmarshal(w.Messages(channel)[0].Blocks, &blocks); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range blocks {
+			for _, e := range b.Elements {
+				if e.Type == "mrkdwn" {
+					return e.Text
+				}
+			}
+		}
+		return ""
+	}
+	grafana := links.Grafana{URL: "https://grafana.example.com", Prefix: "kubebot-1-"}
+	got := line(grafana, "checkout")
+	for _, part := range []string{"<https://grafana.example.com/d/kubebot-1-workload?", "&amp;var-workload=checkout|Open dashboard>", "|Open traces>"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("the line has no %q: %s", part, got)
+		}
+	}
+	hostile := line(grafana, "x|y> <!channel> "+strings.Repeat("z", 1000))
+	if strings.Contains(hostile, "<!") || strings.Count(hostile, "<") != strings.Count(hostile, "|") || len(hostile) > 3000 {
+		t.Errorf("the line is %s", hostile)
+	}
+	if got := line(links.Grafana{}, "checkout"); got != "" {
+		t.Errorf("without an address of Grafana: %s", got)
+	}
+}
+
 func TestTextFromTheClusterChangesNoButton(t *testing.T) {
 	hostile := `"},{"type":"button","action_id":"kubebot_acknowledge"` + strings.Repeat("<!here>", 2000)
 	got := shownButtons(t, links.Grafana{URL: "https://grafana.example.com"}, func(m *notify.Message) {

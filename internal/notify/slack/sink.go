@@ -29,7 +29,7 @@ type Options struct {
 	APIURL string
 	// ClusterName stands in messages of incidents that name no cluster.
 	ClusterName string
-	// Buttons puts what people can do into the head; Links are among it.
+	// Buttons puts what people can do into the head, the links to Grafana among it; without them these are text.
 	Buttons bool
 	Links   links.Grafana
 	// Picture draws what is put into the thread of a new incident; nil for none.
@@ -133,6 +133,8 @@ func (s *Sink) head(msg notify.Message) content {
 	c := head(msg, s.options.ClusterName)
 	if s.options.Buttons {
 		c.blocks = append(c.blocks, buttons(msg, s.options.Links)...)
+	} else {
+		c.blocks = append(c.blocks, linkLine(msg.Incident, s.options.Links)...)
 	}
 	return c
 }
