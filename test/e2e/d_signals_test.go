@@ -3,10 +3,14 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,6 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/component/archive"
+	"github.com/kubebot/kubebot/internal/component/otelcol"
 	"github.com/kubebot/kubebot/test/stack"
 )
 
@@ -49,12 +55,56 @@ func flowing(t *testing.T, ctx context.Context) {
 
 // testOneRequest follows one request of the shop: an exemplar in Prometheus names its trace, which is whole in Jaeger, and
 // the lines that its services wrote to their pods' output are in Loki under the same ID. An event that names it is in Loki
-// once.
+// once. The archive has all of it.
 func testOneRequest(t *testing.T) {
 	ctx := contextOf(t, 20*time.Minute)
-	event := fmt.Sprintf("the test saw trace %s at %d", requestInThreeStores(t, ctx), time.Now().UnixNano())
+	id := requestInThreeStores(t, ctx)
+	event := fmt.Sprintf("the test saw trace %s at %d", id, time.Now().UnixNano())
 	must(t, tell(ctx, event))
 	must(t, stack.Eventually(ctx, 4*time.Minute, time.Second, func(ctx context.Context) error { return toldOnce(ctx, event) }))
+	if !stack.Existing() {
+		must(t, stack.Eventually(ctx, 2*time.Minute, time.Second, func(ctx context.Context) error { return archived(ctx, id, event) }))
+	}
+}
+
+// archived checks that the archive's files hold the spans and lines of a trace, an event, and what Prometheus scraped. The
+// writer's image has no shell, so they are read through its process.
+func archived(ctx context.Context, id, event string) error {
+	var pod corev1.Pod
+	if err := cluster.Client.Get(ctx, key(stack.Namespace, "main-archive-0"), &pod); err != nil {
+		return fmt.Errorf("get the archive's pod: %w", err)
+	}
+	processes, err := cluster.Processes("/otelcol-contrib")
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(processes, func(p stack.Process) bool { return p.PodUID == string(pod.UID) })
+	if i < 0 {
+		return errors.New("the archive's process was not found")
+	}
+	dir := filepath.Join("/proc", strconv.Itoa(processes[i].PID), "root", otelcol.DataDir, archive.Folder)
+	for signal, texts := range map[string][]string{
+		"traces": {`"traceId":"` + id + `"`}, "logs": {`"traceId":"` + id + `"`, event}, "metrics": {"kube_pod_status_phase", "traces.span.metrics"},
+	} {
+		files, err := filepath.Glob(filepath.Join(dir, signal+"*"))
+		if err != nil {
+			return err
+		}
+		var all []byte
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("read the archive: %w", err)
+			}
+			all = append(all, data...)
+		}
+		for _, text := range texts {
+			if !bytes.Contains(all, []byte(text)) {
+				return fmt.Errorf("the archive's %d files of %s, %d bytes, have no %s", len(files), signal, len(all), text)
+			}
+		}
+	}
+	return nil
 }
 
 // requestInThreeStores returns the ID of a trace. The shop also sends its lines by OTLP; those that were read from the
