@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -90,9 +91,9 @@ type refusal struct {
 
 // toldRefusals reads the operator's events about rules: what they say, by the rule's UID and the version of it that they are
 // about.
-func (g *Gatherer) toldRefusals(ctx context.Context) (map[types.UID]map[string]string, error) {
+func (g *Gatherer) toldRefusals(ctx context.Context) map[types.UID]map[string]string {
 	if g.Now().Before(g.toldUntil) {
-		return nil, nil
+		return nil
 	}
 	told := map[types.UID]map[string]string{}
 	list := &eventsv1.EventList{}
@@ -103,8 +104,9 @@ func (g *Gatherer) toldRefusals(ctx context.Context) (map[types.UID]map[string]s
 		if apierrors.IsForbidden(err) {
 			break
 		}
-		if err != nil {
-			return nil, fmt.Errorf("list events about PrometheusRules: %w", err)
+		if err != nil { // what is known of users' rules keeps nothing else from going on
+			ctrl.LoggerFrom(ctx).Error(err, "Failed to list events about PrometheusRules")
+			break
 		}
 		for _, e := range list.Items {
 			if told[e.Regarding.UID] == nil {
@@ -118,7 +120,7 @@ func (g *Gatherer) toldRefusals(ctx context.Context) (map[types.UID]map[string]s
 		}
 	}
 	g.toldUntil = g.Now().Add(eventsFor)
-	return told, nil
+	return told
 }
 
 // remember keeps what an event says of a rule until the rule's content changes: the operator tells of it once, the event is
@@ -151,10 +153,7 @@ func (g *Gatherer) allRules(ctx context.Context) ([]markedRule, error) {
 	if g.Now().Before(g.rulesUntil) {
 		return g.rules, nil
 	}
-	told, err := g.toldRefusals(ctx)
-	if err != nil {
-		return nil, err
-	}
+	told := g.toldRefusals(ctx)
 	var rules []markedRule
 	pages, next, refused := 0, "", map[types.UID]refusal{}
 	for more := true; more; more = next != "" {
