@@ -2,11 +2,7 @@ package archive
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component/otelcol"
@@ -17,7 +13,6 @@ import (
 // Of each case are the minutes since which the writer and the samplers run, and the records that the writer takes in each
 // minute.
 func TestAWriterThatNothingReachesIsToldFromOneThatJustBegan(t *testing.T) {
-	promtool := golden.Program(t, "promtool")
 	for name, c := range map[string]struct {
 		started, samplers, lines, spans, samples int
 		silent                                   []string
@@ -31,38 +26,20 @@ func TestAWriterThatNothingReachesIsToldFromOneThatJustBegan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			job := fmt.Sprintf(`job=%q, pod="a"`, endpoints.JobArchive)
-			series := func(name, labels string, since, first, each int) map[string]any {
-				return map[string]any{"series": name + "{" + labels + "}", "values": fmt.Sprintf("_x%d %d+%dx60", since, first, each)}
-			}
-			input := []any{series("up", job, c.started, 1, 0)}
+			series := map[string]string{"up{" + job + "}": fmt.Sprintf("_x%d 1x60", c.started)}
 			for n, since := range []int{0, c.samplers} {
-				labels := fmt.Sprintf(`job=%q, pod="main-collector-sampler-%d"`, endpoints.JobCollector, n)
-				input = append(input, series("otelcol_process_uptime_total", labels, since, 0, 60))
+				series[fmt.Sprintf(`otelcol_process_uptime_total{job=%q, pod="main-collector-sampler-%d"}`, endpoints.JobCollector, n)] = fmt.Sprintf("_x%d 0+60x60", since)
 			}
 			for item, each := range map[string]int{otelcol.LogRecords: c.lines, otelcol.Spans: c.spans, otelcol.MetricPoints: c.samples} {
 				if each >= 0 { // what never came has no counter
-					input = append(input, series("otelcol_receiver_accepted_"+item+"_total", job, c.started, 0, each))
+					series["otelcol_receiver_accepted_"+item+"_total{"+job+"}"] = fmt.Sprintf("_x%d 0+%dx60", c.started, each)
 				}
 			}
-			wanted := []any{}
+			var want []string
 			for _, item := range c.silent {
-				wanted = append(wanted, map[string]any{"labels": fmt.Sprintf(`{item=%q}`, item), "value": 1})
+				want = append(want, fmt.Sprintf(`{item=%q}`, item))
 			}
-			test, err := yaml.Marshal(map[string]any{"evaluation_interval": "1m", "tests": []any{map[string]any{
-				"interval": "1m", "input_series": input,
-				"promql_expr_test": []any{map[string]any{
-					"expr":      "group by (item) (" + silent(&v1alpha1.KubeBot{}) + ")",
-					"eval_time": "40m", "exp_samples": wanted,
-				}},
-			}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "test.yaml"), test, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			golden.Run(t, dir, promtool, "test", "rules", "test.yaml")
+			golden.Query(t, series, "group by (item) ("+silent(&v1alpha1.KubeBot{})+")", want...)
 		})
 	}
 }

@@ -9,9 +9,6 @@ const (
 	cpuRequest    = "45m"
 	memoryRequest = "224Mi"
 	memoryLimit   = "1Gi"
-	// goShare is the part of the memory limit in percent that Go's collector aims at: data source plugins are processes of
-	// their own.
-	goShare = 75
 
 	// keeperCPU and others of the container that keeps data sources and dashboards.
 	keeperCPU         = "5m"

@@ -2,7 +2,6 @@ package grafana
 
 import (
 	"fmt"
-	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -107,14 +106,11 @@ func keeperImage(in component.Input) (string, error) {
 
 // grafana is the container of Grafana. Its settings are its environment: another setting makes another pod.
 func grafana(kb *v1alpha1.KubeBot, img string) corev1.Container {
-	resources, env := pods.Resources(kb.Spec.Dashboards.Grafana.PodSettings, cpuRequest, memoryRequest, memoryLimit), environment(settings(kb))
-	if limit, ok := resources.Limits[corev1.ResourceMemory]; ok {
-		env = append(env, corev1.EnvVar{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/100*goShare, 10)})
-	}
+	resources := pods.Resources(kb.Spec.Dashboards.Grafana.PodSettings, cpuRequest, memoryRequest, memoryLimit)
 	return corev1.Container{
 		Name:  name,
 		Image: img,
-		Env:   env,
+		Env:   append(environment(settings(kb)), pods.GoMemory(resources)...),
 		Ports: []corev1.ContainerPort{{Name: portHTTP, ContainerPort: endpoints.GrafanaPort, Protocol: corev1.ProtocolTCP}},
 		// The first start makes the database, which takes some ten seconds on a busy node.
 		StartupProbe:    probe(publicPath(kb)+"/api/health", portHTTP, 2, 90),

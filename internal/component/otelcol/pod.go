@@ -36,8 +36,6 @@ const (
 	configFile = "config.yaml"
 	// DataDir is where the volume pods.DataVolume is mounted, if there is one.
 	DataDir = "/var/lib/otelcol"
-	// goShare is the part of the memory limit in percent that Go's collector aims at, below the memory limiter's hard limit.
-	goShare = 75
 	// startPeriod in seconds of a startup probe is short, because nobody is let in before it succeeds.
 	startPeriod = 2
 )
@@ -125,11 +123,7 @@ func environment(r corev1.ResourceRequirements) []corev1.EnvVar {
 			FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path},
 		}}
 	}
-	env := []corev1.EnvVar{field(VariablePodIP, "status.podIP"), field(VariablePodName, "metadata.name")}
-	if limit, ok := r.Limits[corev1.ResourceMemory]; ok {
-		env = append(env, corev1.EnvVar{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/100*goShare, 10)})
-	}
-	return env
+	return append([]corev1.EnvVar{field(VariablePodIP, "status.podIP"), field(VariablePodName, "metadata.name")}, pods.GoMemory(r)...)
 }
 
 func probe(period, failures int32) *corev1.Probe {

@@ -5,6 +5,7 @@ package pods
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -87,6 +88,19 @@ func Resources(s v1alpha1.PodSettings, cpu, memory, memoryLimit string) corev1.R
 		r.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse(memoryLimit)}
 	}
 	return r
+}
+
+// goShare is the part of the memory limit in percent that Go's collector aims at: below the hard limit of the collector's
+// memory limiter, and with room for what is not Go's own, such as Grafana's plugins.
+const goShare = 75
+
+// GoMemory keeps the memory of a Go program below the limit, where there is one.
+func GoMemory(r corev1.ResourceRequirements) []corev1.EnvVar {
+	limit, ok := r.Limits[corev1.ResourceMemory]
+	if !ok {
+		return nil
+	}
+	return []corev1.EnvVar{{Name: "GOMEMLIMIT", Value: strconv.FormatInt(limit.Value()/100*goShare, 10)}}
 }
 
 // SecretVariable is an environment variable that holds a key of a Secret. A pod that needs it starts once the Secret is
