@@ -5,6 +5,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/ptr"
 )
 
 // The kinds of the Gateway API, with what detectors look at. A cluster need not have them.
@@ -42,22 +43,14 @@ type ParentRef struct {
 // Gateway is the namespace and name of the Gateway that a route of a namespace attaches to, if it is one.
 func (p ParentRef) Gateway(namespace string) (ns, name string, ok bool) {
 	ok = (p.Group == nil || *p.Group == GatewayGroup) && (p.Kind == nil || *p.Kind == "Gateway")
-	return cmp.Or(deref(p.Namespace), namespace), p.Name, ok
+	return cmp.Or(ptr.Deref(p.Namespace, ""), namespace), p.Name, ok
 }
 
 // Same tells whether two references of routes of a namespace name the same.
 func (p ParentRef) Same(o ParentRef, namespace string) bool {
 	ns, name, ok := p.Gateway(namespace)
 	otherNS, otherName, otherOK := o.Gateway(namespace)
-	return ns == otherNS && name == otherName && ok == otherOK && deref(p.SectionName) == deref(o.SectionName) && deref(p.Port) == deref(o.Port)
-}
-
-func deref[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
+	return ns == otherNS && name == otherName && ok == otherOK && ptr.Deref(p.SectionName, "") == ptr.Deref(o.SectionName, "") && ptr.Equal(p.Port, o.Port)
 }
 
 // RouteRule is one rule of a route.
@@ -77,8 +70,8 @@ type BackendRef struct {
 
 // Service is the namespace and name of the Service that gets calls from a route of a namespace, if it is one.
 func (b BackendRef) Service(namespace string) (ns, name string, ok bool) {
-	ok = deref(b.Group) == "" && (b.Kind == nil || *b.Kind == "Service") && (b.Weight == nil || *b.Weight > 0)
-	return cmp.Or(deref(b.Namespace), namespace), b.Name, ok
+	ok = ptr.Deref(b.Group, "") == "" && (b.Kind == nil || *b.Kind == "Service") && (b.Weight == nil || *b.Weight > 0)
+	return cmp.Or(ptr.Deref(b.Namespace, ""), namespace), b.Name, ok
 }
 
 // RouteStatus is what the controllers of the parents say.

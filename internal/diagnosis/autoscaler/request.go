@@ -1,7 +1,6 @@
 package autoscaler
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -24,10 +23,9 @@ func withoutRequest(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler
 	target := h.Spec.ScaleTargetRef
 	out.Object = diagnosis.Object{APIVersion: target.APIVersion, Kind: target.Kind, Namespace: h.Namespace, Name: target.Name}
 	var names []string
-	var patch map[string][]any
 	if f.Workload.Kind == target.Kind && f.Workload.Name == target.Name {
 		out.Object = f.Workload.Object
-		names, patch = lacking(&f.Workload.Template.Spec, h, resource)
+		names = lacking(&f.Workload.Template.Spec, h, resource)
 	}
 	injected := said != "" && !slices.Contains(names, said)
 	if injected {
@@ -52,37 +50,34 @@ func withoutRequest(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler
 		out.Fix = diagnosis.Fix{Explanation: "Give the container a request where it is defined: in the pod template, or in what adds it to the pods.", Commands: look}
 		return out
 	}
-	body, err := json.Marshal(map[string]any{"spec": map[string]any{"template": map[string]any{"spec": patch}}})
-	if err != nil {
-		panic("marshal patch: " + err.Error()) // only plain values are put into it
+	var patches []diagnosis.Patch
+	for _, name := range names {
+		patches = append(patches, f.Workload.SetResource(name, "requests", resource, start))
 	}
 	out.Fix = diagnosis.FixBy(fmt.Sprintf("Request what the container uses (kubectl top pod --containers); the command asks for %s=%s to begin with.", resource, start),
-		[]diagnosis.Patch{{Object: out.Object, Type: "strategic", Body: string(body)}}, look...)
+		patches, look...)
 	return out
 }
 
-// lacking are the containers without the request that the autoscaler needs, and the lists of a patch that gives them one.
-func lacking(spec *corev1.PodSpec, h *autoscalingv2.HorizontalPodAutoscaler, resource string) ([]string, map[string][]any) {
-	var names []string
-	patch := map[string][]any{}
-	add := func(list string, c corev1.Container) {
+// lacking are the containers without the request that the autoscaler needs.
+func lacking(spec *corev1.PodSpec, h *autoscalingv2.HorizontalPodAutoscaler, resource string) (names []string) {
+	add := func(c corev1.Container) {
 		_, requested := c.Resources.Requests[corev1.ResourceName(resource)]
 		_, limited := c.Resources.Limits[corev1.ResourceName(resource)] // is the request, too, where there is none
 		if requested || limited || !counted(h, c.Name, resource) {
 			return
 		}
 		names = append(names, c.Name)
-		patch[list] = append(patch[list], map[string]any{"name": c.Name, "resources": map[string]any{"requests": map[string]string{resource: starts[resource]}}})
 	}
 	for _, c := range spec.Containers {
-		add("containers", c)
+		add(c)
 	}
 	for _, c := range spec.InitContainers {
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			add("initContainers", c)
+			add(c)
 		}
 	}
-	return names, patch
+	return names
 }
 
 // counted tells whether a metric of the autoscaler is a share of the container's request.

@@ -4,6 +4,7 @@ package service
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -439,13 +440,9 @@ func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64, m
 
 // fix sets the target port to a number, where the Service's port is still at its place of the list.
 func (u undeclared) fix(s *corev1.Service, number string) diagnosis.Fix {
-	value, err := strconv.Atoi(number)
-	if err != nil {
-		panic("a port that is no number: " + number) // undeclaredPorts writes numbers alone
-	}
 	path := fmt.Sprintf("/spec/ports/%d", u.index)
 	return diagnosis.FixBy("Set targetPort to the port where the pods listen.", []diagnosis.Patch{diagnosis.JSONPatch(Object(s),
-		diagnosis.Operation{Op: "test", Path: path + "/port", Value: u.port}, diagnosis.Operation{Op: "replace", Path: path + "/targetPort", Value: value})})
+		diagnosis.Operation{Op: "test", Path: path + "/port", Value: u.port}, diagnosis.Operation{Op: "replace", Path: path + "/targetPort", Value: json.Number(number)})})
 }
 
 var (
