@@ -136,16 +136,13 @@ func object(f *diagnosis.Facts, name string) diagnosis.Object {
 	return diagnosis.Object{APIVersion: "networking.k8s.io/v1", Kind: "NetworkPolicy", Namespace: f.NS(), Name: name}
 }
 
-// behind is a pod that the Service selects.
+// behind is a pod that gets what is sent to the Service, another workload's where there is one.
 func behind(f *diagnosis.Facts, s *corev1.Service) *corev1.Pod {
-	for _, list := range [][]corev1.Pod{f.Neighbours, f.Pods} {
-		for i := range list {
-			if service.Matches(s, list[i].Labels) {
-				return &list[i]
-			}
-		}
+	pods := service.Pods(f, s)
+	if len(pods) == 0 {
+		return nil
 	}
-	return nil
+	return pods[len(pods)-1]
 }
 
 // target is the pod's port behind a port of a Service.

@@ -178,14 +178,6 @@ func Object(s *corev1.Service) diagnosis.Object {
 	return diagnosis.Object{APIVersion: "v1", Kind: "Service", Namespace: s.Namespace, Name: s.Name}
 }
 
-func selectorText(set map[string]string) string {
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(set)) {
-		out = append(out, k+"="+set[k])
-	}
-	return strings.Join(out, ",")
-}
-
 // noAddress is for a Service whose addresses somebody else has to give.
 func noAddress(s *corev1.Service, why string) diagnosis.Finding {
 	return diagnosis.Finding{
@@ -206,7 +198,7 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) (diagnosis.Finding, bo
 	if !(w.Exists() && w.Desired > 0 || f.Subject.Kind == "Service") || slices.ContainsFunc(f.Others, func(o diagnosis.Workload) bool { return Matches(s, o.Template.Labels) }) {
 		return diagnosis.Finding{}, false
 	}
-	text := selectorText(s.Spec.Selector)
+	text := labels.Set(s.Spec.Selector).String()
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: Object(s), Field: "spec.selector", Value: text, Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("Service %s selects pods with %s, and no pod of namespace %s has these labels", s.Name, text, s.Namespace),
@@ -220,7 +212,7 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) (diagnosis.Finding, bo
 	if !w.Exists() || w.Selector == nil || len(w.Selector.MatchLabels) == 0 {
 		return out, true
 	}
-	out.Sentence += fmt.Sprintf("; those of %s have %s", w.Object, selectorText(w.Selector.MatchLabels))
+	out.Sentence += fmt.Sprintf("; those of %s have %s", w.Object, labels.Set(w.Selector.MatchLabels).String())
 	var changes []string
 	for _, k := range slices.Sorted(maps.Keys(s.Spec.Selector)) {
 		if _, wanted := w.Selector.MatchLabels[k]; !wanted {
@@ -244,7 +236,7 @@ func scaledDown(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: w.Object, Field: "spec.replicas", Value: "0", Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("%s is scaled to 0 (spec.replicas), so Service %s has no pod", w.Object, s.Name),
-		Evidence: []string{fmt.Sprintf("%s wants 0 replicas, and no pod of namespace %s has the labels %s", w.Object, s.Namespace, selectorText(s.Spec.Selector))},
+		Evidence: []string{fmt.Sprintf("%s wants 0 replicas, and no pod of namespace %s has the labels %s", w.Object, s.Namespace, labels.Set(s.Spec.Selector).String())},
 	}
 	before := 1
 	var last time.Time

@@ -36,7 +36,7 @@ func selector(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out d
 	}
 	out.Field = "affinity.nodeAffinity"
 	if affinity == nil && len(wanted) > 0 {
-		out.Field, out.Value = "nodeSelector", pairs(wanted)
+		out.Field, out.Value = "nodeSelector", labels.Set(wanted).String()
 	}
 	asks, all := affinity != nil || len(wanted) > 0, f.Knows("Node")
 	if asks && len(fitting) > 0 {
@@ -102,14 +102,6 @@ func has(n *corev1.Node, key, value string) bool {
 	return ok && v == value
 }
 
-func pairs(set map[string]string) string {
-	var out []string
-	for _, key := range slices.Sorted(maps.Keys(set)) {
-		out = append(out, key+"="+set[key])
-	}
-	return strings.Join(out, ", ")
-}
-
 // few joins up to three names.
 func few(names []string) string {
 	if len(names) > 3 {
@@ -141,7 +133,7 @@ func apart(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Finding, 
 		}
 		where = append(where, fmt.Sprintf("%s=%s is on %s", key, wanted[key], few(nodes)))
 	}
-	out.Field, out.Value = "nodeSelector", pairs(wanted)
+	out.Field, out.Value = "nodeSelector", labels.Set(wanted).String()
 	out.Sentence = fmt.Sprintf("No node has all the labels that %s asks for (nodeSelector): %s", owner.Object, strings.Join(where, "; "))
 	out.Fix = diagnosis.Fix{Explanation: "Correct the selector, or add a node with all of them.", Commands: append(show(wanted), editCommand(f, owner)...)}
 	return out
