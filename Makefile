@@ -22,13 +22,14 @@ help: ## Print the targets
 
 ##@ Set-up
 .PHONY: setup-tools setup-cluster
-setup-tools: ## Build the real programs that need no root: checkers, API server, etcd, helm, linters
+setup-tools: ## Build the real programs of the tests that need no root: checkers, API server, etcd, operators, helm, linters
 	@test/components/apt
 	@test/components/build controller-gen helm golangci-lint kubernetes etcd \
-	  prometheus alertmanager prometheus-operator node-exporter collector loki jaeger >/dev/null
+	  prometheus alertmanager prometheus-operator node-exporter collector loki jaeger opentelemetry-operator >/dev/null
 
-setup-cluster: setup-tools ## Build all that the local cluster runs
-	@test/components/build all >/dev/null
+setup-cluster: ## Build all that the local cluster runs, and helm
+	@test/components/apt
+	@test/components/build cluster stack helm >/dev/null
 
 ##@ Build
 .PHONY: build image test-binaries
