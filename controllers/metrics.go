@@ -24,7 +24,7 @@ type Metrics struct {
 	components []component.Component
 }
 
-// NewMetrics registers the metrics, each known label set at zero.
+// NewMetrics registers the metrics, each known label set of a counter at zero.
 func NewMetrics(registry prometheus.Registerer, components []component.Component) *Metrics {
 	m := &Metrics{
 		applies: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -37,7 +37,7 @@ func NewMetrics(registry prometheus.Registerer, components []component.Component
 			Name: "kubebot_credential_steps_total", Help: "Renewals of the generated credentials, by step.",
 		}, []string{"step"}),
 		ready: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "kubebot_component_ready", Help: "Whether a component of the active KubeBot answers (1) or not (0).",
+			Name: "kubebot_component_ready", Help: "Whether a component of the active KubeBot answers (1) or not (0); none for one that is switched off.",
 		}, []string{"component"}),
 		incidents: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kubebot_incidents_removed_total", Help: "Closed Incidents that were removed, by why.",
@@ -55,9 +55,6 @@ func NewMetrics(registry prometheus.Registerer, components []component.Component
 	}
 	for _, reason := range []string{removedByAge, removedByCount} {
 		m.incidents.WithLabelValues(reason)
-	}
-	for _, c := range components {
-		m.ready.WithLabelValues(c.Name())
 	}
 	m.components = components
 	return m
@@ -85,11 +82,7 @@ func (m *Metrics) credentials(step credentials.Step) {
 }
 
 // reset is called when a KubeBot is gone; if another is active, its next pass sets the gauges again.
-func (m *Metrics) reset() {
-	for _, c := range m.components {
-		m.ready.WithLabelValues(c.Name()).Set(0)
-	}
-}
+func (m *Metrics) reset() { m.ready.Reset() }
 
 // observe sets the gauges of the components from the status of the active KubeBot.
 func (m *Metrics) observe(kb *v1alpha1.KubeBot) {
@@ -99,7 +92,12 @@ func (m *Metrics) observe(kb *v1alpha1.KubeBot) {
 	}
 	for _, c := range m.components {
 		value := 0.0
-		if found := status.Find(kb.Status.Conditions, c.ConditionType()); found != nil && found.Status == metav1.ConditionTrue {
+		switch found := status.Find(kb.Status.Conditions, c.ConditionType()); {
+		case found == nil:
+		case found.Reason == v1alpha1.ReasonDisabled:
+			m.ready.DeleteLabelValues(c.Name())
+			continue
+		case found.Status == metav1.ConditionTrue || onlySaid[found.Reason]:
 			value = 1
 		}
 		m.ready.WithLabelValues(c.Name()).Set(value)

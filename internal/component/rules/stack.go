@@ -55,6 +55,14 @@ func stackGroup() Group {
 		Description:   "No replica of KubeBot's manager has answered for 5 minutes. What it deployed goes on; changes and drift are not acted upon.",
 		ThresholdFrom: "5 minutes are a restart on another node, image pull included",
 	}, {
+		Alert:         "ComponentNotReady",
+		Expr:          `max by (component) (kubebot_component_ready{job="` + endpoints.JobManager + `"}) == 0`,
+		For:           "15m",
+		Severity:      string(v1alpha1.SeverityWarning),
+		Summary:       "The {{ $labels.component }} of KubeBot is not ready",
+		Description:   "The condition of {{ $labels.component }} in the status of the KubeBot has not been true for 15 minutes; its message says why.",
+		ThresholdFrom: "15 minutes are a slow pull of an image and a restart on another node; what is urgent has an alert of its own",
+	}, {
 		Alert:         "PrometheusRuleFailures",
 		Expr:          `sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{job="` + endpoints.JobPrometheus + `"}[5m])) > 0`,
 		For:           "5m",

@@ -74,8 +74,8 @@ func kubebotBoard() board {
 		panels: []panel{
 			{title: "Parts", about: "Whether each target of the stack can be scraped.", kind: kindStat, store: Prometheus, states: upDown, limits: below(1), width: 24, height: 4,
 				queries: []query{{expr: `min by (job) (up{job=~"` + stackJobs + `"})`, legend: "{{job}}"}}},
-			{title: "Components", about: "Whether the manager finds each component ready; one that is switched off counts as not. `kubectl get kubebot -o wide` says why.", kind: kindStat, store: Prometheus,
-				states: map[string]state{"0": {"no", blue}, "1": {"yes", green}}, width: 24, height: 4,
+			{title: "Components", about: "Whether the manager finds each component ready; those that are switched off are not listed. `kubectl get kubebot -o yaml` says why.", kind: kindStat, store: Prometheus,
+				states: map[string]state{"0": {"no", orange}, "1": {"yes", green}}, width: 24, height: 4,
 				queries: []query{{expr: `max by (component) (kubebot_component_ready)`, legend: "{{component}}"}}},
 			graph("CPU", "Cores in use by the stack's pods.", "none", query{expr: ofStack(`sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{container!=""}[$__rate_interval]))`), legend: "{{pod}}"}),
 			graph("Memory", "Working sets of the stack's pods.", "bytes", query{expr: ofStack(`sum by (namespace, pod) (container_memory_working_set_bytes{container!=""})`), legend: "{{pod}}"}),
