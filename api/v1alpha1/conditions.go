@@ -135,6 +135,4 @@ const (
 	ReasonExpanding = "Expanding"
 	// ReasonNotExpandable: the API server refuses to enlarge the volume claim, mostly because of its storage class.
 	ReasonNotExpandable = "NotExpandable"
-	// ReasonDeleting: the KubeBot is being deleted.
-	ReasonDeleting = "Deleting"
 )
