@@ -2,7 +2,14 @@ package controllers
 
 import (
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -184,6 +191,60 @@ func equalStatus(a, b v1alpha1.KubeBotStatus) bool {
 		}
 	}
 	return true
+}
+
+// unready are the reasons of a KubeBot that make Ready false: all but these, which only conditions that do not count, events or
+// AlertRoutes have, or which leave a KubeBot ready.
+func unready(t *testing.T) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", "api", "v1alpha1", "conditions.go"), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatalf("read the reasons: %v", err)
+	}
+	other := []string{
+		v1alpha1.ReasonReady, v1alpha1.ReasonDisabled, v1alpha1.ReasonSuspended, v1alpha1.ReasonFlowing, v1alpha1.ReasonRestarted,
+		v1alpha1.ReasonNoHeartbeat, v1alpha1.ReasonEmptyDir, v1alpha1.ReasonExpanding, v1alpha1.ReasonNotExpandable,
+		v1alpha1.ReasonSecretForbidden, v1alpha1.ReasonTooManyRoutes,
+	}
+	var out []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || !strings.HasPrefix(spec.Names[0].Name, "Reason") {
+			return true
+		}
+		reason, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatalf("read the reason %s: %v", spec.Names[0], err)
+		}
+		if !onlySaid[reason] && !slices.Contains(other, reason) {
+			out = append(out, reason)
+		}
+		return true
+	})
+	return out
+}
+
+func TestTheREADMEExplainsWhatMakesAKubeBotUnready(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatalf("read the README: %v", err)
+	}
+	_, table, _ := strings.Cut(string(readme), "**When it is not Ready**")
+	table, _, _ = strings.Cut(table, "\n\nThese leave it Ready")
+	var got []string
+	for line := range strings.Lines(table) {
+		if cells := strings.Split(line, "|"); len(cells) > 1 {
+			for _, m := range regexp.MustCompile("`([A-Za-z]+)`").FindAllStringSubmatch(cells[1], -1) {
+				got = append(got, m[1])
+			}
+		}
+	}
+	want := unready(t)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("README.md explains the reasons %v; want %v", got, want)
+	}
 }
 
 func TestTransitionTimeChangesWithTheStatusAlone(t *testing.T) {
