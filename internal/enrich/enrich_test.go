@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -94,8 +96,7 @@ func TestStatusIsBoundedAndMasked(t *testing.T) {
 	long := strings.Repeat("wörds ", 400)
 	var causes []v1alpha1.Cause
 	for range 9 {
-		c := v1alpha1.Cause{Sentence: "password=hunter2hunter2 " + long, Fix: &v1alpha1.CauseFix{Explanation: long, Commands: []string{
-			"kubectl create secret generic x --from-literal=password=VALUE", long + long, "curl -H 'Authorization: Bearer hunter2hunter2'"}}}
+		c := v1alpha1.Cause{Sentence: "password=hunter2hunter2 " + long, Fix: &v1alpha1.CauseFix{Explanation: "token: hunter2hunter2 " + long}}
 		for range 20 {
 			c.Evidence = append(c.Evidence, v1alpha1.CauseEvidence{From: v1alpha1.EvidenceLogs, Text: "token: hunter2hunter2 " + long})
 			c.Path = append(c.Path, long)
@@ -107,10 +108,55 @@ func TestStatusIsBoundedAndMasked(t *testing.T) {
 	assert.LessOrEqual(t, len(got.Causes), maxCauses)
 	first := got.Causes[0]
 	assert.LessOrEqual(t, len(first.Sentence), maxText)
-	assert.Equal(t, "kubectl create secret generic x --from-literal=password=VALUE", first.Fix.Commands[0], "VALUE is the user's to fill in")
-	assert.Len(t, first.Fix.Commands, 2, "half a command is none")
+	assert.LessOrEqual(t, len(first.Fix.Explanation), maxText)
 	assert.NotContains(t, fmt.Sprintf("%+v", got.Causes), "hunter2")
 	assert.LessOrEqual(t, len(got.Analysis.Sources[0].Message), maxText)
+}
+
+func TestAFixIsKeptWithAllOfItsCommandsAsTheyAreOrWithNone(t *testing.T) {
+	undo := "kubectl -n shop rollout undo deployment/web --to-revision=1"
+	for name, c := range map[string]struct {
+		commands []string
+		kept     bool
+	}{
+		"what only the user knows": {[]string{"kubectl create secret docker-registry x --docker-username=USER --docker-password=PASSWORD --docker-server=r.example.com",
+			"kubectl create secret generic x --from-literal=password=VALUE", `kubectl patch secret x --type=merge -p '{"stringData":{"password":"VALUE"}}'`}, true},
+		"what a detector hid, as it quoted it":     {[]string{"kubectl -n shop exec web-1 -c app -- redis-cli -a '***' ping"}, true},
+		"half a command is none":                   {[]string{undo, strings.Repeat("x", maxCommand+1)}, false},
+		"a deletion without what is made anew":     {[]string{undo, undo, undo, undo, undo}, false},
+		"a secret":                                 {[]string{undo, "curl -H 'Authorization: Bearer hunter2hunter2'"}, false},
+		"a secret beside what the user fills in":   {[]string{"kubectl create secret generic x --from-literal=password=VALUE --from-literal=token=hunter2"}, false},
+		"a secret that begins like a word of ours": {[]string{"kubectl create secret generic x --from-literal=password=VALUEhunter2"}, false},
+		"one that goes on behind it":               {[]string{`app --password "VALUE hunter2"`}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Bound([]v1alpha1.Cause{{Fix: &v1alpha1.CauseFix{Explanation: strings.Repeat("Mend it. ", 60), Commands: c.commands}}})[0].Fix
+			assert.LessOrEqual(t, len(got.Explanation), maxText)
+			if c.kept {
+				assert.Equal(t, c.commands, got.Commands)
+				return
+			}
+			assert.Empty(t, got.Commands)
+			assert.True(t, strings.HasSuffix(got.Explanation, leftOut), got.Explanation)
+		})
+	}
+}
+
+func TestTheCommandsOfDetectorsAreKeptAsTheyAre(t *testing.T) {
+	files, err := filepath.Glob("../diagnosis/*/testdata/*.want")
+	require.NoError(t, err)
+	seen := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(data)) {
+			if command, ok := strings.CutPrefix(strings.TrimSpace(line), "$ "); ok {
+				seen++
+				assert.True(t, fits([]string{command}), "%s: %s", file, command)
+			}
+		}
+	}
+	assert.Greater(t, seen, 100)
 }
 
 func TestQuestionOfAnIncident(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,7 +24,11 @@ const (
 	maxText        = 512
 	maxName        = 253
 	maxCommand     = 1024
+	maxCommands    = 4
 )
+
+// leftOut ends the explanation of a fix whose commands an Incident can't hold.
+const leftOut = " Its commands are too long to be kept, or hold what looks like a secret; kubebot why prints them."
 
 var (
 	slow  = regexp.MustCompile(`(?i)latency|slow|duration|timeout`)
@@ -165,19 +170,25 @@ func bound(in v1alpha1.Cause) v1alpha1.Cause {
 		}
 	}
 	if c.Fix != nil {
-		c.Fix.Explanation = text(c.Fix.Explanation, maxText)
-		kept := c.Fix.Commands[:0]
-		for _, command := range c.Fix.Commands[:min(len(c.Fix.Commands), 4)] {
-			if !strings.Contains(command, "VALUE") { // which stands where only the user knows the secret
-				command = mask.Text(command)
-			}
-			if len(command) <= maxCommand { // half a command is none
-				kept = append(kept, command)
-			}
+		if fits(c.Fix.Commands) {
+			c.Fix.Explanation = text(c.Fix.Explanation, maxText)
+		} else {
+			c.Fix.Explanation, c.Fix.Commands = text(c.Fix.Explanation, maxText-len(leftOut))+leftOut, nil
 		}
-		c.Fix.Commands = kept
 	}
 	return c
+}
+
+// standIn is a word that stands in a command where only the user knows the secret, with what is around it.
+var standIn = regexp.MustCompile(`([=:"' ])(?:PASSWORD|VALUE)(["'\s]|$)`)
+
+// fits tells whether an Incident can hold all commands as they are: one that is cut or masked does something else, and
+// some of them without the others may delete what those make anew.
+func fits(commands []string) bool {
+	return len(commands) <= maxCommands && !slices.ContainsFunc(commands, func(command string) bool {
+		filled := standIn.ReplaceAllString(command, "${1}"+mask.Hidden+"${2}")
+		return len(command) > maxCommand || mask.Text(filled) != filled
+	})
 }
 
 // text masks, puts on one line and cuts.

@@ -50,6 +50,7 @@ func TestWordsHideSecretsThatAreWordsOfTheirOwn(t *testing.T) {
 		{[]string{"redis-cli", "-a", "hunter2x", "ping"}, []string{"redis-cli", "-a", "***", "ping"}},
 		{[]string{"/usr/bin/mysqladmin", "ping", "-uroot", "-phunter2x"}, []string{"/usr/bin/mysqladmin", "ping", "-uroot", "-p***"}},
 		{[]string{"mongosh", "-u", "root", "-p", "hunter2x"}, []string{"mongosh", "-u", "root", "-p", "***"}},
+		{[]string{"redis-cli", "-a", "'***'", "ping"}, []string{"redis-cli", "-a", "'***'", "ping"}},
 		{[]string{"curl", "-u", "app:hunter2x", "http://cart:8080/"}, []string{"curl", "-u", "app:***", "http://cart:8080/"}},
 		{[]string{"etcdctl", "--user", "root:hunter2x"}, []string{"etcdctl", "--user", "root:***"}},
 		{[]string{"sh", "-c", `redis-cli -a 'hunter 2x' ping | grep -a PONG`}, []string{"sh", "-c", `redis-cli -a *** ping | grep -a PONG`}},

@@ -140,7 +140,7 @@ func conceal(what taken, word string) string {
 	bare := strings.Trim(word, `"'`)
 	user, secret, both := strings.Cut(bare, ":")
 	switch {
-	case bare == "" || variable.MatchString(bare):
+	case bare == "" || bare == Hidden || variable.MatchString(bare): // the quotes of what is hidden already stay
 		return word
 	case what == aKey && strings.ContainsAny(bare[:1], "/.~"):
 		return word

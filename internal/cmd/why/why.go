@@ -223,12 +223,22 @@ func answer(q enrich.Question, found enrich.Answer, inc *v1alpha1.Incident) Answ
 	if q.Troubled {
 		status := found.Status()
 		a.Causes, a.Sources = status.Causes, status.Analysis.Sources
+		whole(a.Causes, found.Causes)
 	}
 	if inc != nil {
 		a.Incident, a.Judged = inc.Name, saidOf(inc)
 		linked(a.Causes, inc.Status.Causes)
 	}
 	return a
+}
+
+// whole gives causes the fixes whose commands an Incident can't hold: a terminal has room for them.
+func whole(causes, found []v1alpha1.Cause) {
+	for i := range causes {
+		if fix := found[i].Fix; fix != nil && len(causes[i].Fix.Commands) < len(fix.Commands) {
+			causes[i].Fix = fix
+		}
+	}
 }
 
 // linked gives causes the links that the Incident holds: only the responder knows where people open Grafana.
