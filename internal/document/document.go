@@ -205,6 +205,11 @@ func Stated(inc *v1alpha1.Incident) *v1alpha1.Cause {
 	return nil
 }
 
+// Why is the command that asks the question of an incident again, and prints the fix with all of its commands.
+func Why(inc *v1alpha1.Incident) string {
+	return fmt.Sprintf("kubectl kubebot why incident/%s -n %s", inc.Name, inc.Namespace)
+}
+
 // causes are those of the incident.
 func causes(inc *v1alpha1.Incident) []Cause {
 	var out []Cause

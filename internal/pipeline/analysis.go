@@ -11,6 +11,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
+	"github.com/kubebot/kubebot/internal/document"
 )
 
 const (
@@ -28,9 +29,11 @@ const (
 	rerunAfter = 30 * time.Second
 	// sure is the score in percent from which on a cause is not looked for again by itself.
 	sure = 75
-	// maxEvidence of a cause in a message, and maxTold the limit of a transition's text.
+	// maxEvidence of a cause in a message, maxTold the limit of a transition's text, and maxToldFix that of the commands in
+	// it, which are to leave room for the evidence.
 	maxEvidence = 6
 	maxTold     = 1024
+	maxToldFix  = 600
 )
 
 // again says how long after the first, second, ... analysis without a sure cause the next one is made: telemetry of the
@@ -225,11 +228,10 @@ func explain(inc *v1alpha1.Incident, holder string, f found, before int64, now t
 	if told || s.State != v1alpha1.IncidentOpen && s.State != v1alpha1.IncidentAcknowledged {
 		return
 	}
-	text := tell(s)
 	if t := s.Transition; t != nil && t.Sequence > before && t.Kind != v1alpha1.TransitionResolved {
-		t.Text = cut(t.Text+"\n"+text, maxTold)
+		t.Text = cut(t.Text+"\n"+tell(inc, max(maxTold-len(t.Text)-1, 0)), maxTold)
 	} else {
-		transit(inc, v1alpha1.TransitionUpdated, text, now)
+		transit(inc, v1alpha1.TransitionUpdated, tell(inc, maxTold), now)
 	}
 	next.Trigger = s.Transition.Sequence
 }
@@ -249,13 +251,14 @@ func alike(a, b v1alpha1.Cause) bool {
 }
 
 // tell says what an analysis found, for the thread: the cause, its evidence, the fix, what else may be, what was missing.
-func tell(s *v1alpha1.IncidentStatus) string {
+func tell(inc *v1alpha1.Incident, limit int) string {
+	s := &inc.Status
 	first := s.Causes[0]
 	lines := []string{fmt.Sprintf("Likely cause (%d %%): %s", first.ScorePercent, first.Sentence)}
 	if fix := first.Fix; fix != nil {
 		lines = append(lines, "Fix: "+fix.Explanation)
-		for _, c := range fix.Commands[:min(len(fix.Commands), 2)] {
-			lines = append(lines, "    "+c)
+		if len(fix.Commands) > 0 {
+			lines = append(lines, commands(inc, fix, min(maxToldFix, limit-len(lines[0])-len(lines[1])-2)))
 		}
 	}
 	for i, e := range first.Evidence[:min(len(first.Evidence), maxEvidence)] {
@@ -275,7 +278,16 @@ func tell(s *v1alpha1.IncidentStatus) string {
 			lines = append(lines, fmt.Sprintf("%s of %s: %s", map[bool]string{true: "Part", false: "Nothing"}[source.State == v1alpha1.SourcePartial], source.Name, source.Message))
 		}
 	}
-	return fitLines(lines, maxTold)
+	return fitLines(lines, limit)
+}
+
+// commands are those of a fix, all of them or where they are: the first of two may only delete what the next makes anew.
+func commands(inc *v1alpha1.Incident, fix *v1alpha1.CauseFix, limit int) string {
+	all := "    " + strings.Join(fix.Commands, "\n    ")
+	if len(all) > limit {
+		return "    " + document.Why(inc)
+	}
+	return all
 }
 
 // fitLines joins as many lines as fit; a line that is too long is left out, the first is cut.

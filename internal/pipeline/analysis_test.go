@@ -141,10 +141,41 @@ func TestWhatIsToldFitsAndHoldsNoHalfLine(t *testing.T) {
 	}
 	s := outcome(v1alpha1.AnalysisCauseFound, c, cause("b", 30, "B may be"))
 	s.Analysis.Sources = []v1alpha1.AnalysisSource{{Name: "loki", State: v1alpha1.SourceMissing, Message: "no answer within 4s"}}
-	text := tell(&s)
+	text := tell(&v1alpha1.Incident{Status: s}, maxTold)
 	assert.LessOrEqual(t, len(text), maxTold)
 	for _, want := range []string{"Likely cause (90 %): A is bad", "Fix: Go back.", "    kubectl rollout undo deployment/a", "2. (30 %) B may be", "Nothing of loki: no answer within 4s"} {
 		assert.Contains(t, strings.Split(text, "\n"), want)
+	}
+}
+
+func TestAFixIsToldWithAllOfItsCommandsOrWhereTheyAre(t *testing.T) {
+	remove, create := "kubectl -n shop delete job/report", "kubectl -n shop apply -f FILE"
+	for name, c := range map[string]struct {
+		commands []string
+		before   string
+		want     []string
+	}{
+		"all":                      {commands: []string{remove, remove, create}, want: []string{remove, remove, create}},
+		"more than there is room":  {commands: []string{remove, create + strings.Repeat("x", maxToldFix)}, want: []string{"kubectl kubebot why incident/main-1 -n kubebot"}},
+		"beside what was to tell":  {commands: []string{remove, create}, before: strings.Repeat("x", 915), want: []string{"kubectl kubebot why incident/main-1 -n kubebot"}},
+		"no room for what is told": {commands: []string{remove, create}, before: strings.Repeat("x", maxTold)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inc := changed(v1alpha1.TransitionUpdated, 3)
+			inc.Name, inc.Namespace, inc.Status.Transition.Text = "main-1", "kubebot", c.before
+			inc.Status.Analysis = &v1alpha1.Analysis{State: v1alpha1.AnalysisRunning, Holder: "me", Until: microStamp(noon)}
+			bad := cause("a", 90, "A is bad")
+			bad.Fix = &v1alpha1.CauseFix{Explanation: "Make it anew.", Commands: c.commands}
+			explain(inc, "me", foundBy(outcome(v1alpha1.AnalysisCauseFound, bad)), 2, noon)
+			var got []string
+			for line := range strings.SplitSeq(inc.Status.Transition.Text, "\n") {
+				if command, ok := strings.CutPrefix(line, "    "); ok {
+					got = append(got, command)
+				}
+			}
+			assert.Equal(t, c.want, got)
+			assert.LessOrEqual(t, len(inc.Status.Transition.Text), maxTold)
+		})
 	}
 }
 

@@ -169,7 +169,7 @@ func (s *Sink) call(msg notify.Message) (path string, content any) {
 	case msg.Transition == v1alpha1.TransitionUpdated && sum.Acknowledged && msg.Tells(v1alpha1.DetailAcknowledged):
 		return verb(msg.Incident, severity, "acknowledge"), action{"KubeBot", sum.State()}
 	case msg.Transition == v1alpha1.TransitionUpdated:
-		return verb(msg.Incident, severity, "notes"), action{"KubeBot", cmp.Or(sum.Text, sum.Title)}
+		return verb(msg.Incident, severity, "notes"), action{"KubeBot", cmp.Or(sum.Text, sum.Title) + "\nDetails: " + sum.Show}
 	}
 	out := create{
 		Message: summary.Line(sum.Title, maxMessage), Alias: Alias(msg.Incident, severity), Description: sum.Plain(), Details: map[string]string{},

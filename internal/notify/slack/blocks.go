@@ -21,7 +21,6 @@ const (
 
 	maxField    = 400
 	maxCause    = 600
-	maxCommand  = 1000
 	maxList     = 2800
 	maxSummary  = 300
 	maxContext  = 600
@@ -86,17 +85,22 @@ func cause(inc *v1alpha1.Incident) string {
 	return "Likely cause: " + text
 }
 
-// fix says what repairs the cause, and the first command to copy.
+// fix says what repairs the cause, with all of its commands to copy: one alone may delete what the next makes anew. Where
+// they do not fit, or are not shown as they are, it says where they are.
 func fix(inc *v1alpha1.Incident) string {
 	c := document.Stated(inc)
 	if c == nil || c.Fix == nil {
 		return ""
 	}
 	text := "Fix: " + line(c.Fix.Explanation, maxCause)
-	if len(c.Fix.Commands) > 0 && len(c.Fix.Commands[0]) <= maxCommand {
-		text += "\n" + line(c.Fix.Commands[0], maxCommand)
+	whole := text
+	for _, command := range c.Fix.Commands {
+		shown := line(command, limitText)
+		if whole += "\n" + shown; shown != literal(command, limitText) || units(whole) > limitText {
+			return text + "\nIts commands: " + line(document.Why(inc), maxContext)
+		}
 	}
-	return text
+	return whole
 }
 
 // reply renders the change for the thread.

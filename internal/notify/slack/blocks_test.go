@@ -54,6 +54,15 @@ func huge() notify.Message {
 	return msg
 }
 
+// mended is an incident with a cause that the commands mend.
+func mended(commands ...string) notify.Message {
+	msg := messageAt(fixed)
+	msg.Incident.Status.Causes = []v1alpha1.Cause{{
+		Kind: "config", ScorePercent: 90, Sentence: msg.Incident.Status.Cause, Fix: &v1alpha1.CauseFix{Explanation: "Make the Job anew.", Commands: commands},
+	}}
+	return msg
+}
+
 // cases are messages with the head and, for changes, the reply that they make.
 func cases() map[string]notify.Message {
 	bare := notify.Message{Key: "k", Transition: v1alpha1.TransitionOpened, Sequence: 1, At: fixed, Incident: &v1alpha1.Incident{
@@ -68,6 +77,9 @@ func cases() map[string]notify.Message {
 	return map[string]notify.Message{
 		"opened": messageAt(fixed), "resolved": resolvedAt(fixed, notify.Ref{}), "acknowledged": acknowledged,
 		"bare": bare, "hostile": hostile(), "huge": huge(),
+		"mended":               mended("kubectl -n shop delete job/report", "kubectl -n shop apply -f FILE"),
+		"mended-at-length":     mended("kubectl -n shop delete job/report", strings.Repeat("<", 1024)),
+		"mended-by-an-odd-one": mended("kubectl -n shop delete job/report", "kubectl -n shop exec web-1 -- sh -c 'echo  @here'"),
 	}
 }
 

@@ -5,6 +5,7 @@ package summary
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +21,8 @@ const (
 	maxAlerts = 10
 	// maxLine bounds each text, in characters.
 	maxLine = 400
+	// maxFix bounds what a fix says, which is more than an Incident holds, and maxCommands all of its commands together.
+	maxFix, maxCommands = 600, 2000
 )
 
 // Summary is an incident as of a change.
@@ -36,7 +39,7 @@ type Summary struct {
 	// Text is the change in a sentence.
 	Text string
 	// Cause is the most likely one; empty when not known. Where an analysis found it, ScorePercent says how likely it is,
-	// and Fix and Commands what repairs it.
+	// and Fix and Commands what repairs it: all commands, or the one that prints them.
 	Cause        string
 	ScorePercent int32
 	Fix          string
@@ -57,7 +60,7 @@ func Of(msg notify.Message, cluster string) Summary {
 	doc := whole.Incident
 	s := Summary{
 		Title: Line(doc.Title, maxLine), Subject: Line(doc.Subject.Display, maxLine), Severity: doc.Severity,
-		Over: doc.State == v1alpha1.IncidentResolved, Cluster: Line(doc.Cluster, maxLine), Text: Line(msg.Text, maxLine),
+		Over: doc.State == v1alpha1.IncidentResolved, Cluster: Line(doc.Cluster, maxLine), Text: Line(prose(msg.Text), maxLine),
 		Cause: Line(doc.Cause, maxLine),
 		Show:  fmt.Sprintf("kubectl describe incident %s -n %s", Line(inc.Name, maxLine), Line(inc.Namespace, maxLine)),
 	}
@@ -74,7 +77,7 @@ func Of(msg notify.Message, cluster string) Summary {
 		s.Ended = *doc.ResolvedAt
 	}
 	if c := document.Stated(inc); c != nil {
-		s.repair(c)
+		s.repair(c, document.Why(inc))
 	}
 	if len(msg.Digest) > 0 {
 		s.digest(whole.Incidents)
@@ -90,16 +93,29 @@ func Of(msg notify.Message, cluster string) Summary {
 	return s
 }
 
-// repair says how sure the stated cause is, and what repairs it.
-func (s *Summary) repair(c *v1alpha1.Cause) {
+// repair says how sure the stated cause is, and what repairs it. Half a command, or the first of two, may do harm: where
+// not all can be shown as they are, it is the command that prints them.
+func (s *Summary) repair(c *v1alpha1.Cause, why string) {
 	s.ScorePercent = c.ScorePercent
 	if c.Fix == nil {
 		return
 	}
-	s.Fix = Line(c.Fix.Explanation, maxLine)
+	s.Fix = Line(c.Fix.Explanation, maxFix)
+	left := maxCommands
 	for _, command := range c.Fix.Commands {
-		s.Commands = append(s.Commands, Line(command, maxLine))
+		if left -= utf8.RuneCountInString(command); left < 0 || Line(command, maxCommands) != command {
+			s.Fix = strings.TrimSpace(s.Fix + " The command below prints all of its commands.")
+			s.Commands = []string{Line(why, maxFix)}
+			return
+		}
+		s.Commands = append(s.Commands, command)
 	}
+}
+
+// prose is a change without the indented lines of it, which are commands: a line that is cut holds no half of one.
+func prose(text string) string {
+	lines := slices.DeleteFunc(strings.Split(text, "\n"), func(l string) bool { return strings.HasPrefix(l, "    ") })
+	return strings.Join(lines, "\n")
 }
 
 // digest lists incidents instead of alerts.

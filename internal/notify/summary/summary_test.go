@@ -57,6 +57,33 @@ func TestAFixIsToldOfTheStatedCauseAlone(t *testing.T) {
 	}
 }
 
+func TestCommandsAreShownAllAndAsTheyAreOrNot(t *testing.T) {
+	remove, create := "kubectl -n shop delete job/report", "kubectl -n shop apply -f FILE"
+	patch := "kubectl -n shop patch deployment web --type=json -p '" + strings.Repeat("x", 500) + "'"
+	why := []string{"kubectl kubebot why incident/main-7f3a-1 -n kubebot"}
+	for name, c := range map[string]struct{ commands, want []string }{
+		"a long one":             {[]string{patch, create}, []string{patch, create}},
+		"more than is shown":     {[]string{patch, patch, patch, patch}, why},
+		"one that is not a line": {[]string{remove, create + " -l 'a  b'"}, why},
+	} {
+		t.Run(name, func(t *testing.T) {
+			msg := notifytest.Message()
+			msg.Text = "Likely cause (90 %): x\nFix: y\n    " + strings.Join(c.commands, "\n    ") + "\nEvidence:"
+			msg.Incident.Status.Causes[0].Fix.Commands = c.commands
+			got := summary.Of(msg, "")
+			if !slices.Equal(got.Commands, c.want) {
+				t.Errorf("%q", got.Commands)
+			}
+			if got.Text != "Likely cause (90 %): x Fix: y Evidence:" {
+				t.Errorf("%q is cut, so it may hold no command", got.Text)
+			}
+			if told := strings.Contains(got.Fix, "The command below prints"); told != slices.Equal(c.want, why) {
+				t.Error(got.Fix)
+			}
+		})
+	}
+}
+
 func FuzzLine(f *testing.F) {
 	f.Add(notifytest.HostileText, 20)
 	f.Add("\xff\u2028a\u0085b", 3)

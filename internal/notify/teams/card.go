@@ -47,7 +47,7 @@ type (
 	}
 )
 
-// maxText bounds each text. Teams takes messages of some 28 KB
+// maxText bounds each text but facts and commands, which the summary bounds. Teams takes messages of some 28 KB
 // (https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages); a card has at most 28 texts.
 const maxText = 300
 
@@ -57,7 +57,10 @@ func block(spacing string, runs ...run) element {
 
 // text is a run of data. Teams turns {{DATE(...)}} and {{TIME(...)}} into other text even where no Markdown is, so braces
 // do not stay together.
-func text(data string) run { return run{Type: "TextRun", Text: apart(summary.Line(data, maxText))} }
+func text(data string) run { return whole(summary.Line(data, maxText)) }
+
+// whole is a run of what the summary made safe to show and bounded.
+func whole(data string) run { return run{Type: "TextRun", Text: apart(data)} }
 
 func apart(data string) string {
 	out := make([]rune, 0, len(data))
@@ -82,7 +85,7 @@ func message(s summary.Summary) envelope {
 		name := text(f.Name + ": ")
 		name.Text += " "
 		name.Weight = "Bolder"
-		body = append(body, block("Small", name, text(f.Value)))
+		body = append(body, block("Small", name, whole(f.Value)))
 	}
 	for _, c := range s.Commands {
 		body = append(body, block("Small", command(c)))
@@ -106,7 +109,7 @@ func message(s summary.Summary) envelope {
 }
 
 func command(line string) run {
-	r := text(line)
+	r := whole(line)
 	r.FontType, r.IsSubtle = "Monospace", true
 	return r
 }

@@ -76,6 +76,19 @@ func TestACardTellsTheIncident(t *testing.T) {
 	}
 }
 
+func TestNoCommandIsCut(t *testing.T) {
+	msg := notifytest.Message()
+	fix := msg.Incident.Status.Causes[0].Fix
+	fix.Explanation = strings.Repeat("Give it time. ", 36)
+	fix.Commands = []string{"kubectl -n shop patch deployment web --type=json -p '" + strings.Repeat("x", 400) + "'", "kubectl -n shop logs web-1"}
+	c, _ := sent(t, msg)
+	for _, want := range append(fix.Commands, strings.TrimSpace(fix.Explanation)) {
+		if !strings.Contains(texts(c), want) {
+			t.Errorf("the card has no %q:\n%s", want, texts(c))
+		}
+	}
+}
+
 func TestTextFromTheClusterIsOnlyText(t *testing.T) {
 	c, body := sent(t, notifytest.Hostile())
 	for _, e := range c.Attachments[0].Content.Body {
