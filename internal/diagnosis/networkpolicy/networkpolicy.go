@@ -3,6 +3,7 @@ package networkpolicy
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"regexp"
@@ -10,8 +11,11 @@ import (
 	"strconv"
 	"strings"
 
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -126,7 +130,11 @@ func check(f *diagnosis.Facts, from *corev1.Pod, c call) (diagnosis.Finding, boo
 			Sentence: fmt.Sprintf("NetworkPolicy %s cuts the call of %s to Service %s on port %d: it %s", strings.Join(policies, " and "), f.Workload.Object, s.Name, port.Number, w.says),
 			Evidence: []string{c.evidence},
 		}
-		x.Fix = allow(f, x.Object, w.direction, from, to, port)
+		other := callers(f.Workload, from)
+		if w.direction == networkingv1.PolicyTypeEgress {
+			other = metav1.LabelSelector{MatchLabels: s.Spec.Selector}
+		}
+		x.Fix = allow(f, x.Object, w.direction, other, port)
 		return x, true
 	}
 	return diagnosis.Finding{}, false
@@ -166,23 +174,46 @@ func target(s *corev1.Service, to *corev1.Pod, port int) (Port, bool) {
 	return Port{}, false
 }
 
-// allow adds a rule for the call to the policy: the labels are those that select the pods of the other end.
-func allow(f *diagnosis.Facts, policy diagnosis.Object, direction networkingv1.PolicyType, from, to *corev1.Pod, port Port) diagnosis.Fix {
-	peer, list, side := from.Labels, "from", "ingress"
-	if direction == networkingv1.PolicyTypeEgress {
-		peer, list, side = to.Labels, "to", "egress"
-	}
-	stable := map[string]string{}
-	for k, v := range peer {
-		if k != "pod-template-hash" && k != "controller-revision-hash" && k != "statefulset.kubernetes.io/pod-name" {
-			stable[k] = v
+// callers selects the pods of the workload that calls, also those that it makes later.
+func callers(w diagnosis.Workload, from *corev1.Pod) metav1.LabelSelector {
+	switch w.Kind {
+	case "Deployment", "StatefulSet", "DaemonSet": // of others the selector names the one object that made the pods
+		if w.Selects(from.Labels) {
+			return *w.Selector
 		}
 	}
+	return metav1.LabelSelector{MatchLabels: lasting(from.Labels)}
+}
+
+// passing are labels that controllers give to one pod, or to the pods of one revision or run.
+var passing = []string{
+	appsv1.DefaultDeploymentUniqueLabelKey, appsv1.ControllerRevisionHashLabelKey, appsv1.StatefulSetPodNameLabel, appsv1.PodIndexLabel,
+	batchv1.ControllerUidLabel, batchv1.JobNameLabel, batchv1.JobCompletionIndexAnnotation, "controller-uid", "job-name", "rollouts-pod-template-hash",
+}
+
+// lasting are the labels of a pod that the next one of its owner has too.
+func lasting(set map[string]string) map[string]string {
+	out := maps.Clone(set)
+	maps.DeleteFunc(out, func(label, _ string) bool { return slices.Contains(passing, label) })
+	return out
+}
+
+// allow adds a rule for the call to the policy; other selects the pods of the other end.
+func allow(f *diagnosis.Facts, policy diagnosis.Object, direction networkingv1.PolicyType, other metav1.LabelSelector, port Port) diagnosis.Fix {
+	const explanation = "Allow the call by a rule of its own, if it is meant to be."
+	if len(other.MatchLabels)+len(other.MatchExpressions) == 0 { // which selects all pods
+		return diagnosis.Fix{Explanation: explanation + " The pods of the other end have no label that stays, so give them one in their template first.",
+			Commands: []string{diagnosis.Kubectl(policy.Namespace, "get", policy.Arg(), "-o", "yaml")}}
+	}
+	list, side := "from", "ingress"
+	if direction == networkingv1.PolicyTypeEgress {
+		list, side = "to", "egress"
+	}
 	rule := map[string]any{
-		list:    []any{map[string]any{"podSelector": map[string]any{"matchLabels": stable}}},
+		list:    []any{map[string]any{"podSelector": other}},
 		"ports": []any{map[string]any{"protocol": port.Protocol, "port": port.Number}},
 	}
-	return diagnosis.FixBy("Allow the call by a rule of its own, if it is meant to be.", []diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, side, rule))})
+	return diagnosis.FixBy(explanation, []diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, side, rule))})
 }
 
 // adds is the operation that adds a rule to a side of a policy, which may have none yet.
