@@ -129,7 +129,7 @@ func Run(f *Facts, detectors []Detector) []Finding {
 	var all []Finding
 	for _, d := range detectors {
 		for _, finding := range d.Detect(f) {
-			finding.Detector = d.Name
+			finding.Detector, finding.Fix = d.Name, f.Workload.held(finding.Fix)
 			all = append(all, finding)
 		}
 	}

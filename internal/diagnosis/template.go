@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,36 @@ func (w Workload) remake() (string, []string) {
 	}
 	return "The template of a Job can't be changed: change the manifest that the Job was made from (FILE), delete the Job, which deletes its pods and their logs, and make it anew.",
 		[]string{Kubectl(w.Namespace, "delete", w.Arg()), Kubectl(w.Namespace, "apply", "-f", "FILE")}
+}
+
+// held takes the changes of a workload out of a fix where another object makes the workload, as an operator's Prometheus
+// makes a StatefulSet: the operator would take them back. The fix then says where to make them.
+func (w Workload) held(fix Fix) Fix {
+	owner := metav1.GetControllerOfNoCopy(&w.Meta)
+	if owner == nil || owner.Kind == "Node" || !slices.ContainsFunc(fix.Commands, w.changedBy) {
+		return fix
+	}
+	instead, commands := w.remake()
+	fix.Explanation = standing.ReplaceAllString(fix.Explanation, "") + " " + instead
+	fix.Commands = slices.Concat(commands, slices.DeleteFunc(slices.Clone(fix.Commands), w.changedBy))
+	fix.Patches = slices.DeleteFunc(slices.Clone(fix.Patches), func(p Patch) bool { return w.changedBy(p.Command()) })
+	return fix
+}
+
+// standing is what an explanation says of a word of a command that is left out.
+var standing = regexp.MustCompile(` (?:IMAGE|PATH) stands for [^.]+\.`)
+
+// changedBy tells whether a command changes the workload's specification.
+func (w Workload) changedBy(command string) bool {
+	for _, words := range [][]string{
+		{"patch", strings.ToLower(w.Kind), w.Name}, {"edit", w.Arg()}, {"scale", w.Arg()}, {"rollout", "undo", w.Arg()}, {"rollout", "resume", w.Arg()},
+		{"set", "image", w.Arg()}, {"set", "resources", w.Arg()}, {"set", "env", w.Arg()},
+	} {
+		if strings.HasPrefix(command+" ", Kubectl(w.Namespace, words...)+" ") {
+			return true
+		}
+	}
+	return false
 }
 
 // containerPath is the JSON pointer of a container in the workload, or empty if its template does not have it. A pod may
