@@ -17,6 +17,7 @@ var Detector = diagnosis.Detector{Name: "admission", Doc: "admission webhooks an
 var (
 	unreached = regexp.MustCompile(`(?s)failed calling webhook "([^"]+)": (.*)$`)
 	webhook   = regexp.MustCompile(`(?s)https?://([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.[a-z.]+)?:(\d+)[^"]*"?: (.*)$`)
+	untrusted = regexp.MustCompile(`x509: `)
 	denied    = regexp.MustCompile(`(?s)admission webhook "([^"]+)" denied the request(?: without explanation)?:?(.*)$`)
 	policy    = regexp.MustCompile(`(?s)ValidatingAdmissionPolicy '([^']+)'.*? denied request: (.*)$`)
 	// preamble is how Kyverno begins: it names the pod, which is another each time.
@@ -63,7 +64,31 @@ func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) di
 			diagnosis.Kubectl(m[2], "get", "endpointslices", "-l", "kubernetes.io/service-name="+m[1]),
 		}, out.Fix.Commands...)
 	}
+	if untrusted.MatchString(why) {
+		return refusedCertificate(f, out, name, where, why)
+	}
 	out.Sentence = fmt.Sprintf("Admission webhook %s can't be reached%s (%s), so %s can't make its pods", name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
+	return out
+}
+
+// refusedCertificate is a webhook that answers, but with a certificate that the API server does not take.
+func refusedCertificate(f *diagnosis.Facts, out diagnosis.Finding, name, where, why string) diagnosis.Finding {
+	out.Kind = diagnosis.KindCertificate
+	_, why, _ = strings.Cut(why, "x509: ")
+	out.Sentence = fmt.Sprintf("The API server does not accept the certificate of admission webhook %s%s (%s), so %s can't make its pods", name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
+	out.Fix.Commands = out.Fix.Commands[len(out.Fix.Commands)-1:] // the webhook configurations
+	switch {
+	case strings.Contains(why, "expired or is not yet valid"):
+		out.Fix.Explanation = "Renew the certificate of the webhook's service, and see why it was not renewed by itself."
+	case strings.Contains(why, "certificate is valid for"), strings.Contains(why, "not valid for any names"), strings.Contains(why, "legacy Common Name"):
+		out.Fix.Explanation = "Issue the webhook's service a certificate that has the name by which the API server calls it."
+		if out.Object.Kind == "Service" {
+			out.Fix.Explanation = strings.TrimSuffix(out.Fix.Explanation, ".") + fmt.Sprintf(": %s.%s.svc.", out.Object.Name, out.Object.Namespace)
+		}
+	default:
+		out.Field += ".caBundle"
+		out.Fix.Explanation = "Put the authority that issued the certificate of the webhook's service into caBundle of the webhook configuration. Where a controller does that, as cert-manager's CA injector, see what it logs."
+	}
 	return out
 }
 
