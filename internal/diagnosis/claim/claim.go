@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 )
@@ -112,17 +113,17 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 			standard = s.Name
 		}
 	}
-	name := ""
-	if c.Spec.StorageClassName != nil {
-		name = *c.Spec.StorageClassName
-	}
+	name := ptr.Deref(c.Spec.StorageClassName, standard) // no name is the default class, an empty one is none
 	class := f.StorageClass(name)
 	switch {
 	case !f.Knows("StorageClass"):
 		out.Score, out.Kind = diagnosis.ScoreLikely, diagnosis.KindDisk
 		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s gets no volume%s", c.Name, u.says)
 		out.Fix = diagnosis.Fix{Explanation: "See the claim's events.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
-	case name == "" && standard == "":
+	case name == "" && c.Spec.StorageClassName != nil:
+		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s asks for a volume without a storage class (storageClassName is empty), and none fits%s", c.Name, u.says)
+		out.Fix = classless(f, c, classes, standard)
+	case name == "":
 		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s names no storage class and the cluster has no default one%s", c.Name, u.says)
 		out.Fix = recreate(f, c, classes, standard)
 	case name != "" && class == nil:
@@ -146,6 +147,17 @@ func failed(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim) bool {
 		}
 	}
 	return false
+}
+
+// classless is the fix of a claim that asks for no class, which many write for the default one.
+func classless(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []string, standard string) diagnosis.Fix {
+	const explanation = "Make a PersistentVolume without a class that fits the claim"
+	if standard == "" || c.Spec.VolumeName != "" {
+		return diagnosis.Fix{Explanation: explanation + ".", Commands: []string{diagnosis.Kubectl("", "get", "persistentvolumes"), diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
+	}
+	out := recreate(f, c, classes, standard)
+	out.Explanation = explanation + ", if it is meant for one. Otherwise make" + strings.TrimPrefix(out.Explanation, "Make")
+	return out
 }
 
 // recreate makes the claim anew with a class that exists, or that of the volume which it names: the class of a claim can't be
