@@ -34,7 +34,8 @@ var answers = []struct {
 	{regexp.MustCompile(`(?i)invalid reference format|couldn't parse image|InvalidImageName`), "is not a valid image reference", "Write the reference as registry/path:tag; registry and path are lower case.", true},
 	{regexp.MustCompile(`(?i)toomanyrequests|too many requests|rate limit|\b429\b`), "can't be pulled: registry HOST limits the rate of requests", "Log in to the registry by an image pull secret, use a mirror, or wait.", false},
 	{regexp.MustCompile(`(?i)no such host|server misbehaving|name resolution|lookup \S+`), "can't be pulled: the name of registry HOST does not resolve on node NODE", "Correct the registry's name in the reference, or the DNS of the node.", true},
-	{regexp.MustCompile(`x509|certificate`), "can't be pulled: the certificate of registry HOST is not trusted", "Renew the registry's certificate, or let the nodes trust its issuer.", false},
+	// Also repositories are called x509-certificate-exporter, and error messages hold their paths.
+	{regexp.MustCompile(`x509: |failed to verify certificate|certificate (?:signed by|has expired|verify failed)|SSL certificate problem`), "can't be pulled: the certificate of registry HOST is not trusted", "Renew the registry's certificate, or let the nodes trust its issuer.", false},
 	{refusal, "can't be pulled: registry HOST refuses access, or the repository does not exist", "Correct the image's name, or give the pod an image pull secret for the registry.", true},
 	{regexp.MustCompile(`(?i)no match for platform|no matching manifest`), "has no variant for the processor architecture of node NODE", "Use an image that is built for the node's architecture.", true},
 	{regexp.MustCompile(`(?i)not found|manifest unknown|name unknown|404`), "does not exist in registry HOST", "Correct the image's name or tag, or push the image.", true},
