@@ -159,6 +159,8 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 		x.portFix(&out, pointer)
 	case strings.Contains(x.message, "refused"):
 		x.refused(&out, who, effect, port, pointer)
+	case x.badRequest(code):
+		x.askedWrongly(f, &out, who, effect)
 	case code != nil && code[1][0] == '4':
 		out.Value = mask.Text(path)
 		out.Sentence = fmt.Sprintf("%s asks %s and gets %s, so that path is wrong or needs a login; %s", who, out.Value, code[1], effect)
