@@ -4,6 +4,7 @@ package oom
 import (
 	"fmt"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -32,6 +33,9 @@ func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 		Evidence: []string{fmt.Sprintf("pod %s: container %s was OOMKilled %s ago, %s", c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time), diagnosis.Plural(int(c.Status.RestartCount), "restart"))},
 	}
 	limit, limited := c.Spec.Resources.Limits["memory"]
+	if whole := ofPod(&c.Pod.Spec); !limited && whole != nil {
+		return together(owner, c, out, *whole)
+	}
 	if !limited {
 		out.Sentence = fmt.Sprintf("%s of %s has no memory limit and was killed because node %s had no memory left", c.Noun(), owner.Object, c.Pod.Spec.NodeName)
 		out.Sentence = "C" + out.Sentence[1:]
@@ -49,6 +53,33 @@ func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 		return out
 	}
 	out.Fix = diagnosis.FixBy(out.Fix.Explanation, []diagnosis.Patch{owner.SetResource(c.Spec.Name, "limits", "memory", raised)})
+	return out
+}
+
+// ofPod is the memory limit of all containers of a pod together; nil without one.
+func ofPod(spec *corev1.PodSpec) *resource.Quantity {
+	if spec.Resources != nil {
+		if q, ok := spec.Resources.Limits[corev1.ResourceMemory]; ok {
+			return &q
+		}
+	}
+	return nil
+}
+
+// together explains the kill of a container by the limit of its pod.
+func together(owner diagnosis.Workload, c diagnosis.Container, out diagnosis.Finding, limit resource.Quantity) diagnosis.Finding {
+	out.Field, out.Value = "resources.limits.memory", limit.String()
+	out.Sentence = fmt.Sprintf("%s %s of %s was killed because its pod used more memory than the limit of all containers together, %s (spec.resources.limits.memory)", noun(c), c.Spec.Name, owner.Object, limit.String())
+	raised := double(limit)
+	out.Fix.Explanation = fmt.Sprintf("Raise the pod's limit if the work needs it, here to %s; if its memory grows without end, look for the leak first.", raised)
+	if instead, commands := diagnosis.Unchangeable(owner, c); instead != "" {
+		out.Fix.Explanation, out.Fix.Commands = out.Fix.Explanation+" "+instead, commands
+		return out
+	}
+	if set := ofPod(&owner.Template.Spec); set != nil {
+		change := diagnosis.Replace(owner.SpecPath("/resources/limits/memory"), set.String(), raised)
+		out.Fix = diagnosis.FixBy(out.Fix.Explanation, []diagnosis.Patch{diagnosis.JSONPatch(owner.Object, change...)})
+	}
 	return out
 }
 
