@@ -196,22 +196,33 @@ func insufficient(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, o
 	}
 	out.Fix.Explanation = fmt.Sprintf("Lower the request (resources.requests.%s) to what the program uses, or add a node with enough.", name)
 	out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "nodes")}
-	container := ""
-	for _, c := range p.Spec.Containers {
-		if q, ok := c.Resources.Requests[corev1.ResourceName(name)]; ok && (container == "" || q.Cmp(want) == 0) {
-			container = c.Name
-		}
-	}
-	if (name == "cpu" || name == "memory") && container != "" && owner.Kind != "Pod" && owner.Kind != "Job" && tooBig {
-		// A quarter of the largest node leaves room for the rest of the pods, and is far above most programs' need.
-		quarter := resource.NewMilliQuantity(largest.MilliValue()/4, largest.Format)
-		if name == "memory" {
-			quarter = resource.NewQuantity(largest.Value()/4>>20<<20, resource.BinarySI)
-		}
-		out.Fix = diagnosis.FixBy(out.Fix.Explanation+fmt.Sprintf(" The command asks for a quarter of the largest node, %s.", quarter),
-			[]diagnosis.Patch{owner.SetResource(container, "requests", name, quarter.String())})
+	if fix, ok := lower(p, owner, out.Fix.Explanation, corev1.ResourceName(name), largest); ok && tooBig {
+		out.Fix = fix
 	}
 	return out
+}
+
+// lower makes the fix that asks for less in the container that requests most of the resource, if the pod fits a node then.
+func lower(p *corev1.Pod, owner diagnosis.Workload, explanation string, name corev1.ResourceName, largest resource.Quantity) (diagnosis.Fix, bool) {
+	less := p.DeepCopy()
+	container := greatest(less, name)
+	if name != corev1.ResourceCPU && name != corev1.ResourceMemory || container == nil || owner.Kind == "Pod" || owner.Kind == "Job" {
+		return diagnosis.Fix{}, false
+	}
+	if diagnosis.ContainerNamed(&owner.Template.Spec, container.Name) == nil { // an admission webhook adds it to the pods
+		return diagnosis.Fix{}, false
+	}
+	// A quarter of the largest node leaves room for the rest of the pods, and is far above most programs' need.
+	quarter := resource.NewMilliQuantity(largest.MilliValue()/4, largest.Format)
+	if name == corev1.ResourceMemory {
+		quarter = resource.NewQuantity(largest.Value()/4>>20<<20, resource.BinarySI)
+	}
+	container.Resources.Requests[name] = *quarter
+	if q := request(less, name); q.Cmp(largest) > 0 {
+		return diagnosis.Fix{}, false
+	}
+	return diagnosis.FixBy(explanation+fmt.Sprintf(" The command asks for a quarter of the largest node, %s.", quarter),
+		[]diagnosis.Patch{owner.SetResource(container.Name, "requests", string(name), quarter.String())}), true
 }
 
 // readable writes large amounts of bytes in Mi: 24005Mi rather than 24581692Ki.
@@ -220,20 +231,6 @@ func readable(q resource.Quantity) string {
 		return resource.NewQuantity(q.Value()>>20<<20, resource.BinarySI).String()
 	}
 	return q.String()
-}
-
-// request is what a pod requests of a resource: its containers together, or its largest init container.
-func request(p *corev1.Pod, name corev1.ResourceName) resource.Quantity {
-	var sum resource.Quantity
-	for _, c := range p.Spec.Containers {
-		sum.Add(c.Resources.Requests[name])
-	}
-	for _, c := range p.Spec.InitContainers {
-		if q := c.Resources.Requests[name]; q.Cmp(sum) > 0 {
-			sum = q
-		}
-	}
-	return sum
 }
 
 const (
