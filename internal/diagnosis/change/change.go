@@ -112,32 +112,49 @@ func (c Change) ReachesProgram() bool { return !strings.HasSuffix(c.Field, "Prob
 
 // Diff compares two pod templates: images first, then environment, then the rest that decides how containers run.
 func Diff(old, now *corev1.PodSpec) []Change {
-	var images, rest []Change
-	for i := range now.Containers {
-		n := &now.Containers[i]
-		o := diagnosis.ContainerNamed(old, n.Name)
-		if o == nil {
-			rest = append(rest, Change{Field: "containers[" + n.Name + "]", New: n.Image})
-			continue
+	var images, rest, around []Change
+	for _, list := range []struct {
+		name     string
+		was, are []corev1.Container
+	}{{"containers", old.Containers, now.Containers}, {"initContainers", old.InitContainers, now.InitContainers}} {
+		for i := range list.are {
+			n := &list.are[i]
+			at := list.name + "[" + n.Name + "]"
+			o := diagnosis.ContainerNamed(old, n.Name)
+			if o == nil {
+				rest = append(rest, Change{Field: at, New: n.Image})
+				continue
+			}
+			if o.Image != n.Image {
+				images = append(images, Change{at + ".image", o.Image, n.Image})
+			}
+			rest = append(rest, container(at+".", o, n)...)
+			around = append(around, rights(at, o, n)...)
 		}
-		at := "containers[" + n.Name + "]."
-		if o.Image != n.Image {
-			images = append(images, Change{at + "image", o.Image, n.Image})
-		}
-		rest = append(rest, environment(at, o.Env, n.Env)...)
-		add := func(field string, a, b any, as, bs string) {
-			if !equality.Semantic.DeepEqual(a, b) {
-				rest = append(rest, Change{at + field, as, bs})
+		for i := range list.was {
+			if o := &list.was[i]; diagnosis.ContainerNamed(now, o.Name) == nil {
+				rest = append(rest, Change{Field: list.name + "[" + o.Name + "]", Old: o.Image})
 			}
 		}
-		add("command", o.Command, n.Command, words(o.Command), words(n.Command))
-		add("args", o.Args, n.Args, words(o.Args), words(n.Args))
-		add("resources", o.Resources, n.Resources, amounts(o), amounts(n))
-		add("readinessProbe", o.ReadinessProbe, n.ReadinessProbe, probe(o.ReadinessProbe), probe(n.ReadinessProbe))
-		add("livenessProbe", o.LivenessProbe, n.LivenessProbe, probe(o.LivenessProbe), probe(n.LivenessProbe))
-		add("startupProbe", o.StartupProbe, n.StartupProbe, probe(o.StartupProbe), probe(n.StartupProbe))
 	}
-	return append(append(images, rest...), references(old, now)...)
+	return slices.Concat(images, rest, references(old, now), around, surroundings(old, now))
+}
+
+// container compares what a container runs, and how it is probed.
+func container(at string, o, n *corev1.Container) []Change {
+	out := environment(at, o.Env, n.Env)
+	add := func(field string, a, b any, as, bs string) {
+		if !equality.Semantic.DeepEqual(a, b) {
+			out = append(out, Change{at + field, as, bs})
+		}
+	}
+	add("command", o.Command, n.Command, words(o.Command), words(n.Command))
+	add("args", o.Args, n.Args, words(o.Args), words(n.Args))
+	add("resources", o.Resources, n.Resources, amounts(o), amounts(n))
+	add("readinessProbe", o.ReadinessProbe, n.ReadinessProbe, probe(o.ReadinessProbe), probe(n.ReadinessProbe))
+	add("livenessProbe", o.LivenessProbe, n.LivenessProbe, probe(o.LivenessProbe), probe(n.LivenessProbe))
+	add("startupProbe", o.StartupProbe, n.StartupProbe, probe(o.StartupProbe), probe(n.StartupProbe))
+	return out
 }
 
 func environment(at string, old, now []corev1.EnvVar) []Change {
