@@ -15,6 +15,9 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || f.KilledByProbe(c) != nil || c.Pod.Status.Reason == "Evicted" {
 			continue // what ended these, other detectors say
 		}
+		if f.Rebooted(c) != nil {
+			continue
+		}
 		out = append(out, exit.Explain(f, c))
 	}
 	return out

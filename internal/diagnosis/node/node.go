@@ -55,6 +55,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			continue
 		}
 		out = append(out, conditions(f, n)...)
+		out = append(out, rebooted(f, n)...)
 		if f.Subject.Kind == "Node" && n.Spec.Unschedulable {
 			out = append(out, cordoned(f, n))
 		}
