@@ -57,11 +57,12 @@ type AlertingSpec struct {
 
 // DefaultRulesSpec configures KubeBot's own rules.
 type DefaultRulesSpec struct {
-	// Mode switches all of them. Default Enabled.
+	// Mode switches all of them; what the responder sees by itself it tells all the same. Default Enabled.
 	// +optional
 	// +kubebuilder:default=Enabled
 	Mode Switch `json:"mode,omitempty"`
-	// Disabled names alerts that are left out.
+	// Disabled names alerts that are left out: the rule of that name, and what the responder sees by itself and tells under
+	// it.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=128

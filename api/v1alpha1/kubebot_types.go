@@ -285,7 +285,7 @@ type KubeBotStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:MaxLength=63
 	InstrumentedLanguages []string `json:"instrumentedLanguages,omitempty"`
-	// OmittedRules are default rules that are left out, and why.
+	// OmittedRules are default rules and alerts of the responder's own watch that are left out, and why.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -311,7 +311,7 @@ type Endpoint struct {
 	URL string `json:"url"`
 }
 
-// OmittedRule is a default rule that is left out.
+// OmittedRule is a default rule, or an alert of the responder's own watch, that is left out.
 type OmittedRule struct {
 	// Name of the alert.
 	// +kubebuilder:validation:MaxLength=128

@@ -42,6 +42,12 @@ const (
 	AnnotationRunbook     = "runbook_url"
 )
 
+// runbooks is the page whose sections explain the alerts, one each.
+const runbooks = "https://github.com/kubebot/kubebot/blob/main/docs/runbooks.md"
+
+// Runbook returns the address of the section that explains an alert of the default rules or of the responder's own watch.
+func Runbook(name string) string { return runbooks + "#" + strings.ToLower(name) }
+
 // Alert is one alert, whatever its source.
 type Alert struct {
 	// Fingerprint of Labels, as Alertmanager computes it (16 hexadecimal digits).

@@ -82,8 +82,8 @@ func title(inc *v1alpha1.Incident) string {
 
 // tellingAlerts name alerts whose summary already says the cause, the clearest first.
 var tellingAlerts = []string{
-	"ImagePullFailed", "ContainerConfigError", "VolumeMountFailed", "PodCreateFailed", "PodUnschedulable", "OOMKilled",
-	"NodeNotReady",
+	alert.ImagePullFailed, alert.ContainerConfigError, alert.VolumeMountFailed, alert.PodCreateFailed, alert.PodUnschedulable,
+	alert.OOMKilled, alert.NodeNotReady,
 }
 
 // obviousCause returns the cause that an alert of the incident states by itself; empty when none does.

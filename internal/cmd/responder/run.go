@@ -162,7 +162,8 @@ func (p *process) sources(topology *watch.Topology) {
 		}
 	}
 	p.watcher = watch.New(watch.Options{
-		Reader: p.cache, Topology: topology, Store: watch.Store(store), Index: index, Severities: c.Severities, Now: time.Now, Log: p.Log.WithName("watch"),
+		Reader: p.cache, Topology: topology, Store: watch.Store(store), Index: index, Severities: c.Severities, Disabled: c.DisabledAlerts,
+		Now: time.Now, Log: p.Log.WithName("watch"),
 	})
 }
 

@@ -3,12 +3,14 @@ package responder
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 	_ "time/tzdata" // Mute times need time zones, and the image has none.
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/component/proof"
@@ -68,6 +70,7 @@ func newConfig(in component.Input) (config.Config, error) {
 		Receivers:        a.Receivers,
 		Routes:           a.Routes,
 		MuteTimes:        a.MuteTimes,
+		DisabledAlerts:   disabledAlerts(a),
 		DigestSeconds:    int64(every / time.Second),
 		StormAbove:       stormAbove(a),
 		PushAfterSeconds: int64(after / time.Second),
@@ -78,6 +81,11 @@ func newConfig(in component.Input) (config.Config, error) {
 		DashboardPrefix:  prefix,
 		Proof:            proof.Config(kb),
 	}, nil
+}
+
+// disabledAlerts are those of the watch alone, so that the name of a rule does not restart the responder.
+func disabledAlerts(a v1alpha1.AlertingSpec) []string {
+	return slices.DeleteFunc(alert.Watched(), func(name string) bool { return !slices.Contains(a.DefaultRules.Disabled, name) })
 }
 
 func lokiTenant(kb *v1alpha1.KubeBot) string {

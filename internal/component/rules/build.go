@@ -21,9 +21,8 @@ import (
 
 const (
 	name = "rules"
-	// Alerts that decide about expressions of other rules.
+	// alertWorkloadDown decides about expressions of other rules.
 	alertWorkloadDown = "WorkloadDown"
-	alertNodeNotReady = "NodeNotReady"
 	// scrapeInterval that Prometheus has by default.
 	scrapeInterval = "15s"
 	// shortestWindow of a rate, and the number of scrapes that must fit into it.

@@ -149,11 +149,11 @@ func TestRulesFollowWhatTheClusterHas(t *testing.T) {
 		gone: map[string]string{"APIServerDown": "external", "TargetDown": "external", "CPUThrottling": "cadvisor"},
 		kept: []string{alert.Watchdog, "WorkloadDown", "ServiceErrorRateHigh", "PrometheusNotIngesting"},
 	}, {
-		name: "a disabled alert is left out, the watchdog and unknown names are not",
+		name: "a disabled alert is left out, of the watch too; the watchdog and unknown names are not",
 		change: func(in *component.Input) {
-			in.KubeBot.Spec.Alerting.DefaultRules.Disabled = []string{"WorkloadDown", alert.Watchdog, "Typo"}
+			in.KubeBot.Spec.Alerting.DefaultRules.Disabled = []string{"WorkloadDown", alert.Watchdog, alert.PodEvicted, "Typo"}
 		},
-		gone: map[string]string{"WorkloadDown": "disabled names it", "Typo": "no default rule has the name"},
+		gone: map[string]string{"WorkloadDown": "disabled names it", alert.PodEvicted: "disabled names it", "Typo": "no alert of KubeBot has the name"},
 		kept: []string{alert.Watchdog, "ServiceErrorRateHigh"},
 	}} {
 		t.Run(tc.name, func(t *testing.T) {

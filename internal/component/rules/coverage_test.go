@@ -133,7 +133,11 @@ func TestFewAlertsAreCritical(t *testing.T) {
 	}
 }
 
-func TestEveryAlertHasARunbook(t *testing.T) {
+// seenByItself is the section of the runbooks about the responder's own watch.
+const seenByItself = "What the responder sees by itself"
+
+func runbookSections(t *testing.T) map[string]string {
+	t.Helper()
 	page, err := os.ReadFile("../../../docs/runbooks.md")
 	if err != nil {
 		t.Fatalf("read the runbooks: %v", err)
@@ -141,8 +145,13 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	sections := map[string]string{}
 	for _, section := range strings.Split(string(page), "\n## ")[1:] {
 		title, text, _ := strings.Cut(section, "\n")
-		sections[title] = text
+		sections[title] = strings.Join(strings.Fields(text), " ")
 	}
+	return sections
+}
+
+func TestEveryAlertHasARunbook(t *testing.T) {
+	sections := runbookSections(t)
 	for _, r := range everyAlert() {
 		text, ok := sections[r.Alert]
 		if !ok {
@@ -156,12 +165,29 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 		}
 		for _, part := range []string{severity, "**Meaning.** ", "**Look at.** ", "**Fix.** ",
 			"**Threshold.** " + r.ThresholdFrom + "."} {
-			if !strings.Contains(strings.Join(strings.Fields(text), " "), part) {
+			if !strings.Contains(text, part) {
 				t.Errorf("docs/runbooks.md, %s: want %q", r.Alert, part)
 			}
 		}
 	}
 	for title := range sections {
-		t.Errorf("docs/runbooks.md has a section %s without an alert", title)
+		if title != seenByItself && !slices.Contains(alert.Watched(), title) {
+			t.Errorf("docs/runbooks.md has a section %s without an alert", title)
+		}
+	}
+}
+
+func TestEveryAlertOfTheWatchHasARunbook(t *testing.T) {
+	sections := runbookSections(t)
+	for _, name := range alert.Watched() {
+		anchor := strings.ToLower(name)
+		if !strings.HasSuffix(alert.Runbook(name), "#"+anchor) || !strings.Contains(sections[seenByItself], "| ["+name+"](#"+anchor+") |") {
+			t.Errorf("docs/runbooks.md, %s: no row for %s", seenByItself, name)
+		}
+		for _, part := range []string{"**Severity:** ", "itself](#what-the-responder-sees-by-itself)", "**Meaning.** ", "**Look at.** ", "**Fix.** ", "**Threshold.** "} {
+			if !strings.Contains(sections[name], part) {
+				t.Errorf("docs/runbooks.md, %s: want %q", name, part)
+			}
+		}
 	}
 }

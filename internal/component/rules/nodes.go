@@ -2,6 +2,7 @@ package rules
 
 import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/endpoints"
 )
 
@@ -19,7 +20,7 @@ func nodeGroup() Group {
 and on (node) max by (node) (kube_node_spec_unschedulable) == 0`,
 		Needs: []Need{needKubeStateMetrics},
 	}, {
-		Alert:       alertNodeNotReady,
+		Alert:       alert.NodeNotReady,
 		Expr:        nodeLost,
 		For:         "1m",
 		Severity:    string(v1alpha1.SeverityCritical),

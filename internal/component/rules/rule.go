@@ -2,13 +2,9 @@ package rules
 
 import (
 	"maps"
-	"strings"
 
 	"github.com/kubebot/kubebot/internal/alert"
 )
-
-// runbooks is the page whose sections explain the alerts, one each.
-const runbooks = "https://github.com/kubebot/kubebot/blob/main/docs/runbooks.md"
 
 // severityNone is the severity of the watchdog, which nobody is told about.
 const severityNone = "none"
@@ -72,7 +68,7 @@ func (r Rule) annotations() map[string]string {
 	return map[string]string{
 		alert.AnnotationSummary:     r.Summary,
 		alert.AnnotationDescription: r.Description,
-		alert.AnnotationRunbook:     runbooks + "#" + strings.ToLower(r.Alert),
+		alert.AnnotationRunbook:     alert.Runbook(r.Alert),
 	}
 }
 

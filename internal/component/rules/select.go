@@ -4,11 +4,14 @@ import (
 	"slices"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/component"
 )
 
+const disabledReason = "spec.alerting.defaultRules.disabled names it; taking it out of there brings it back"
+
 // selected returns the groups that are shipped for the input, and the alerts that are left out with the reason, by the
-// order of the groups.
+// order of the groups; those that the responder's watch alone knows come last.
 func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 	window, twice, err := windowsOf(in.KubeBot)
 	if err != nil {
@@ -19,7 +22,7 @@ func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 		window:    window,
 		twice:     twice,
 		downKnown: !slices.Contains(disabled, alertWorkloadDown),
-		lostKnown: !slices.Contains(disabled, alertNodeNotReady),
+		lostKnown: !slices.Contains(disabled, alert.NodeNotReady),
 		critical:  criticalValues(in.KubeBot.Spec.Alerting.Severities),
 	}
 	var shipped []Group
@@ -42,8 +45,12 @@ func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 		}
 	}
 	for _, name := range disabled {
-		if !known[name] {
-			omitted = append(omitted, v1alpha1.OmittedRule{Name: name, Reason: "no default rule has the name that " +
+		switch {
+		case known[name]:
+		case slices.Contains(alert.Watched(), name):
+			omitted = append(omitted, v1alpha1.OmittedRule{Name: name, Reason: disabledReason})
+		default:
+			omitted = append(omitted, v1alpha1.OmittedRule{Name: name, Reason: "no alert of KubeBot has the name that " +
 				"spec.alerting.defaultRules.disabled gives; take it out, or see docs/runbooks.md for the names"})
 		}
 	}
@@ -53,7 +60,7 @@ func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
 // leftOut says why the rule is left out, or nothing.
 func leftOut(in component.Input, r Rule) string {
 	if r.Alert != "" && !r.Always && slices.Contains(in.KubeBot.Spec.Alerting.DefaultRules.Disabled, r.Alert) {
-		return "spec.alerting.defaultRules.disabled names it; taking it out of there brings it back"
+		return disabledReason
 	}
 	for _, need := range r.Needs {
 		if !need.has(in) {

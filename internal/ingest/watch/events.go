@@ -6,12 +6,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 )
 
 // eventReasons says which alert a warning event makes; all others are told by states, or are noise.
 var eventReasons = map[string]string{
-	"FailedMount": VolumeMountFailed, "FailedAttachVolume": VolumeMountFailed, "FailedMapVolume": VolumeMountFailed,
-	"FailedCreate": PodCreateFailed, "FailedCreatePodSandBox": PodSandboxFailed,
+	"FailedMount": alert.VolumeMountFailed, "FailedAttachVolume": alert.VolumeMountFailed, "FailedMapVolume": alert.VolumeMountFailed,
+	"FailedCreate": alert.PodCreateFailed, "FailedCreatePodSandBox": alert.PodSandboxFailed,
 }
 
 // event adds a warning event to its workload's sum; the lock is held.

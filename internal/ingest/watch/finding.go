@@ -10,38 +10,6 @@ import (
 	"github.com/kubebot/kubebot/internal/mask"
 )
 
-// Names of alerts, those of the default rules wherever there is one for the same trouble.
-const (
-	// PodCrashed: a container ended with an error once; it may heal itself.
-	PodCrashed = "PodCrashed"
-	// PodCrashLooping: a container ends with errors again and again.
-	PodCrashLooping = "PodCrashLooping"
-	// ImagePullFailed: an image can't be pulled.
-	ImagePullFailed = "ImagePullFailed"
-	// ContainerConfigError: a container can't be created or started.
-	ContainerConfigError = "ContainerConfigError"
-	// OOMKilled: a container was killed for its memory.
-	OOMKilled = "OOMKilled"
-	// PodUnschedulable: no node takes a pod.
-	PodUnschedulable = "PodUnschedulable"
-	// JobFailed: a Job failed for good.
-	JobFailed = "JobFailed"
-	// RolloutStuck: a Deployment's rollout exceeded its deadline.
-	RolloutStuck = "RolloutStuck"
-	// VolumeMountFailed: a volume can't be mounted or attached.
-	VolumeMountFailed = "VolumeMountFailed"
-	// PodCreateFailed: pods can't be created, for example for a quota.
-	PodCreateFailed = "PodCreateFailed"
-	// PodSandboxFailed: the pod's sandbox or network can't be made.
-	PodSandboxFailed = "PodSandboxFailed"
-	// PodEvicted: the kubelet ended pods that took more than their limit of disk, or for which the node had no room.
-	PodEvicted = "PodEvicted"
-	// NodeNotReady: a node that is not cordoned is not ready.
-	NodeNotReady = "NodeNotReady"
-	// NodePressure: a node lacks memory, disk or process IDs.
-	NodePressure = "NodePressure"
-)
-
 // Times for which a bad state is watched before it is told, or held after it was last seen.
 const (
 	// crashHold after a restart: a container that has run so long since its first crash has healed itself.
@@ -64,6 +32,7 @@ const (
 
 // Finding is one bad state of a workload or node.
 type Finding struct {
+	// Name is one of alert.Watched.
 	Name     string
 	Severity v1alpha1.Severity
 	Since    time.Time
@@ -101,9 +70,11 @@ func alertOf(f Finding, about map[string]string, severities []v1alpha1.SeverityM
 	return alert.Alert{
 		Fingerprint: alert.Fingerprint(labels),
 		Labels:      labels,
-		Annotations: map[string]string{alert.AnnotationSummary: mask.Text(f.Summary), alert.AnnotationDescription: mask.Text(f.Description)},
-		StartsAt:    f.Since,
-		Source:      v1alpha1.AlertSourceWatch,
-		Severity:    alert.SeverityOf(string(f.Severity), severities),
+		Annotations: map[string]string{
+			alert.AnnotationSummary: mask.Text(f.Summary), alert.AnnotationDescription: mask.Text(f.Description), alert.AnnotationRunbook: alert.Runbook(f.Name),
+		},
+		StartsAt: f.Since,
+		Source:   v1alpha1.AlertSourceWatch,
+		Severity: alert.SeverityOf(string(f.Severity), severities),
 	}
 }

@@ -9,18 +9,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/diagnosis"
 )
 
 // waitingReasons says which alert a waiting container makes; the reasons are the kubelet's.
 var waitingReasons = map[string]string{
-	"ErrImagePull": ImagePullFailed, "ImagePullBackOff": ImagePullFailed, "InvalidImageName": ImagePullFailed,
-	"ErrImageNeverPull": ImagePullFailed, "ImageInspectError": ImagePullFailed, "RegistryUnavailable": ImagePullFailed,
-	"SignatureValidationFailed":  ImagePullFailed,
-	"CreateContainerConfigError": ContainerConfigError, "CreateContainerError": ContainerConfigError,
-	"RunContainerError": ContainerConfigError, "PreCreateHookError": ContainerConfigError,
-	"PreStartHookError": ContainerConfigError, "PostStartHookError": ContainerConfigError,
-	"CrashLoopBackOff": PodCrashLooping,
+	"ErrImagePull": alert.ImagePullFailed, "ImagePullBackOff": alert.ImagePullFailed, "InvalidImageName": alert.ImagePullFailed,
+	"ErrImageNeverPull": alert.ImagePullFailed, "ImageInspectError": alert.ImagePullFailed, "RegistryUnavailable": alert.ImagePullFailed,
+	"SignatureValidationFailed":  alert.ImagePullFailed,
+	"CreateContainerConfigError": alert.ContainerConfigError, "CreateContainerError": alert.ContainerConfigError,
+	"RunContainerError": alert.ContainerConfigError, "PreCreateHookError": alert.ContainerConfigError,
+	"PreStartHookError": alert.ContainerConfigError, "PostStartHookError": alert.ContainerConfigError,
+	"CrashLoopBackOff": alert.PodCrashLooping,
 }
 
 // judgement collects the findings of one workload.
@@ -52,13 +53,13 @@ func Judge(w Workload, now time.Time) ([]Finding, time.Time) {
 	}
 	j.events()
 	if w.Stuck != "" {
-		j.hit(RolloutStuck, "", w.StuckSince, w.Stuck, "")
+		j.hit(alert.RolloutStuck, "", w.StuckSince, w.Stuck, "")
 	}
 	if w.Failed != "" {
-		j.hit(JobFailed, "", w.FailedSince, w.Failed, "")
+		j.hit(alert.JobFailed, "", w.FailedSince, w.Failed, "")
 	}
-	if j.found[PodCrashLooping] != nil {
-		delete(j.found, PodCrashed)
+	if j.found[alert.PodCrashLooping] != nil {
+		delete(j.found, alert.PodCrashed)
 	}
 	return j.findings(), j.next
 }
@@ -75,7 +76,7 @@ func (j *judgement) pod(pod *corev1.Pod) {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
 			if j.reached(c.LastTransitionTime.Add(schedulingPatience)) {
-				j.hit(PodUnschedulable, pod.Name, c.LastTransitionTime.Time, c.Message, "")
+				j.hit(alert.PodUnschedulable, pod.Name, c.LastTransitionTime.Time, c.Message, "")
 			}
 		}
 	}
@@ -88,7 +89,7 @@ func wasEvicted(pod *corev1.Pod) bool { return finished(pod) && pod.Status.Reaso
 // that one too.
 func (j *judgement) evicted(pod *corev1.Pod) {
 	if at := diagnosis.EvictedAt(pod); !at.IsZero() && !j.reached(at.Add(evictedHold)) {
-		j.hit(PodEvicted, pod.Name, at, strings.TrimSpace(pod.Status.Message), "")
+		j.hit(alert.PodEvicted, pod.Name, at, strings.TrimSpace(pod.Status.Message), "")
 	}
 }
 
@@ -110,9 +111,9 @@ func (j *judgement) container(pod *corev1.Pod, c corev1.ContainerStatus) {
 	if ended == nil || ended.ExitCode == 0 || pod.Spec.RestartPolicy == corev1.RestartPolicyNever && j.w.Subject.Kind != "Pod" {
 		return // a Job's pods may fail; the Job says whether that matters
 	}
-	name, hold := PodCrashed, crashHold
+	name, hold := alert.PodCrashed, crashHold
 	if c.RestartCount >= 2 {
-		name, hold = PodCrashLooping, loopHold
+		name, hold = alert.PodCrashLooping, loopHold
 	}
 	if running := c.State.Running; running != nil && j.reached(running.StartedAt.Add(hold)) {
 		return
@@ -120,7 +121,7 @@ func (j *judgement) container(pod *corev1.Pod, c corev1.ContainerStatus) {
 	how := fmt.Sprintf("Container %s of pod %s ended with exit code %d (%s).", c.Name, pod.Name, ended.ExitCode, ended.Reason)
 	j.hit(name, pod.Name, ended.FinishedAt.Time, how, "")
 	if ended.Reason == "OOMKilled" {
-		j.hit(OOMKilled, pod.Name, ended.FinishedAt.Time, how, "")
+		j.hit(alert.OOMKilled, pod.Name, ended.FinishedAt.Time, how, "")
 	}
 }
 
@@ -133,7 +134,7 @@ func text(container string, waiting *corev1.ContainerStateWaiting) string {
 
 // imageOf returns the image that can't be pulled, for the summary.
 func imageOf(pod *corev1.Pod, container, name string) string {
-	if name != ImagePullFailed {
+	if name != alert.ImagePullFailed {
 		return ""
 	}
 	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
@@ -149,8 +150,8 @@ func imageOf(pod *corev1.Pod, container, name string) string {
 func (j *judgement) events() {
 	unready := slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return !podReady(p) && p.DeletionTimestamp == nil && !finished(p) })
 	for name, e := range j.w.Events {
-		created := name == PodCreateFailed && slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return p.CreationTimestamp.After(e.Last) })
-		if created || name != PodCreateFailed && !unready || e.Last.Sub(e.First) < eventSpan || j.reached(e.Last.Add(eventHold)) {
+		created := name == alert.PodCreateFailed && slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return p.CreationTimestamp.After(e.Last) })
+		if created || name != alert.PodCreateFailed && !unready || e.Last.Sub(e.First) < eventSpan || j.reached(e.Last.Add(eventHold)) {
 			continue
 		}
 		j.hit(name, "", e.First, e.Message, "")
@@ -184,16 +185,16 @@ func (j *judgement) hit(name, pod string, since time.Time, text, extra string) {
 
 // summaries say each finding in a line; %s is the workload.
 var summaries = map[string]string{
-	PodCrashed: "A container of %s crashed", PodCrashLooping: "Pods of %s crash again and again",
-	ImagePullFailed: "Pods of %s can't pull their image", ContainerConfigError: "Containers of %s can't be created",
-	OOMKilled: "Containers of %s were killed for their memory", PodUnschedulable: "Pods of %s can't be scheduled",
-	JobFailed: "%s failed", RolloutStuck: "The rollout of %s is stuck",
-	VolumeMountFailed: "Volumes of %s can't be mounted", PodCreateFailed: "Pods of %s can't be created",
-	PodSandboxFailed: "The sandbox of pods of %s can't be made", PodEvicted: "Pods of %s were evicted",
+	alert.PodCrashed: "A container of %s crashed", alert.PodCrashLooping: "Pods of %s crash again and again",
+	alert.ImagePullFailed: "Pods of %s can't pull their image", alert.ContainerConfigError: "Containers of %s can't be created",
+	alert.OOMKilled: "Containers of %s were killed for their memory", alert.PodUnschedulable: "Pods of %s can't be scheduled",
+	alert.JobFailed: "%s failed", alert.RolloutStuck: "The rollout of %s is stuck",
+	alert.VolumeMountFailed: "Volumes of %s can't be mounted", alert.PodCreateFailed: "Pods of %s can't be created",
+	alert.PodSandboxFailed: "The sandbox of pods of %s can't be made", alert.PodEvicted: "Pods of %s were evicted",
 }
 
 // acute findings mean that a human must act now if the workload has no ready replica: they do not heal by themselves.
-var acute = []string{PodCrashLooping, ImagePullFailed, ContainerConfigError, VolumeMountFailed, PodCreateFailed, PodSandboxFailed, PodUnschedulable}
+var acute = []string{alert.PodCrashLooping, alert.ImagePullFailed, alert.ContainerConfigError, alert.VolumeMountFailed, alert.PodCreateFailed, alert.PodSandboxFailed, alert.PodUnschedulable}
 
 func (j *judgement) findings() []Finding {
 	down := serves(j.w.Subject.Kind) && !slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return podReady(p) && p.DeletionTimestamp == nil })
@@ -235,12 +236,12 @@ func JudgeNode(n *corev1.Node, now time.Time) ([]Finding, time.Time) {
 				continue
 			}
 			list = append(list, Finding{
-				Name: NodeNotReady, Severity: v1alpha1.SeverityCritical, Since: c.LastTransitionTime.Time,
+				Name: alert.NodeNotReady, Severity: v1alpha1.SeverityCritical, Since: c.LastTransitionTime.Time,
 				Summary: fmt.Sprintf("Node %s is not ready", n.Name), Description: c.Message,
 			})
 		case pressure(c.Type) && c.Status == corev1.ConditionTrue:
 			list = append(list, Finding{
-				Name: NodePressure, Severity: v1alpha1.SeverityWarning, Since: c.LastTransitionTime.Time,
+				Name: alert.NodePressure, Severity: v1alpha1.SeverityWarning, Since: c.LastTransitionTime.Time,
 				Labels:  map[string]string{"condition": string(c.Type)},
 				Summary: fmt.Sprintf("Node %s has %s", n.Name, c.Type), Description: c.Message,
 			})

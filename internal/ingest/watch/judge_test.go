@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/alert"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -51,9 +52,9 @@ func TestJudge(t *testing.T) {
 	deleted := pod("p", false, 9, waiting("CrashLoopBackOff", ""), none)
 	deleted.DeletionTimestamp = &metav1.Time{Time: noon}
 	sum := func(first, last time.Duration) map[string]EventSum {
-		return map[string]EventSum{VolumeMountFailed: {First: noon.Add(-first), Last: noon.Add(-last), Message: "no such volume"}}
+		return map[string]EventSum{alert.VolumeMountFailed: {First: noon.Add(-first), Last: noon.Add(-last), Message: "no such volume"}}
 	}
-	uncreated := map[string]EventSum{PodCreateFailed: {First: noon.Add(-2 * time.Minute), Last: noon.Add(-time.Minute), Message: "exceeded quota"}}
+	uncreated := map[string]EventSum{alert.PodCreateFailed: {First: noon.Add(-2 * time.Minute), Last: noon.Add(-time.Minute), Message: "exceeded quota"}}
 	older, newer := pod("p", false, 0, none, none), pod("p", false, 0, none, none)
 	older.CreationTimestamp, newer.CreationTimestamp = ago(time.Hour), ago(time.Second)
 	for name, c := range map[string]struct {
@@ -63,42 +64,42 @@ func TestJudge(t *testing.T) {
 		next time.Duration // from noon; 0 for never
 	}{
 		"a healthy workload":          {w: Workload{Pods: []*corev1.Pod{healthy}}},
-		"a first crash is a warning":  {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, ended(1, "Error", 0), none)}}, want: map[string]v1alpha1.Severity{PodCrashed: "warning"}},
-		"a first crash heals in time": {w: Workload{Pods: []*corev1.Pod{pod("p", true, 1, running(20*time.Second), ended(1, "Error", 21*time.Second))}}, want: map[string]v1alpha1.Severity{PodCrashed: "warning"}, next: 40 * time.Second},
+		"a first crash is a warning":  {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, ended(1, "Error", 0), none)}}, want: map[string]v1alpha1.Severity{alert.PodCrashed: "warning"}},
+		"a first crash heals in time": {w: Workload{Pods: []*corev1.Pod{pod("p", true, 1, running(20*time.Second), ended(1, "Error", 21*time.Second))}}, want: map[string]v1alpha1.Severity{alert.PodCrashed: "warning"}, next: 40 * time.Second},
 		"a first crash has healed":    {w: Workload{Pods: []*corev1.Pod{pod("p", true, 1, running(crashHold), ended(1, "Error", 2*time.Minute))}}},
 		"a back-off without a ready replica is critical": {w: Workload{Pods: []*corev1.Pod{pod("p", false, 1, waiting("CrashLoopBackOff", "back-off 10s"), ended(1, "Error", 0))}},
-			want: map[string]v1alpha1.Severity{PodCrashLooping: "critical"}},
+			want: map[string]v1alpha1.Severity{alert.PodCrashLooping: "critical"}},
 		"a back-off beside a ready replica is a warning": {w: Workload{Pods: []*corev1.Pod{healthy, pod("p", false, 3, waiting("CrashLoopBackOff", ""), ended(1, "Error", 0))}},
-			want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}},
+			want: map[string]v1alpha1.Severity{alert.PodCrashLooping: "warning"}},
 		"a loop is held while the container runs for a while": {w: Workload{Pods: []*corev1.Pod{pod("p", true, 7, running(time.Minute), ended(1, "Error", 2*time.Minute))}},
-			want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}, next: 4 * time.Minute},
+			want: map[string]v1alpha1.Severity{alert.PodCrashLooping: "warning"}, next: 4 * time.Minute},
 		"a loop ends":                               {w: Workload{Pods: []*corev1.Pod{pod("p", true, 7, running(loopHold), ended(1, "Error", 6*time.Minute))}}},
 		"an end without an error":                   {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, ended(0, "Completed", 0), none)}}},
-		"a kill for memory":                         {w: Workload{Pods: []*corev1.Pod{healthy, pod("p", false, 2, running(0), ended(137, "OOMKilled", time.Second))}}, want: map[string]v1alpha1.Severity{OOMKilled: "warning", PodCrashLooping: "warning"}, next: loopHold},
-		"an image that can't be pulled":             {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ErrImagePull", "not found"), none)}}, want: map[string]v1alpha1.Severity{ImagePullFailed: "critical"}},
-		"a config error":                            {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("CreateContainerConfigError", "secret not found"), none)}}, want: map[string]v1alpha1.Severity{ContainerConfigError: "critical"}},
+		"a kill for memory":                         {w: Workload{Pods: []*corev1.Pod{healthy, pod("p", false, 2, running(0), ended(137, "OOMKilled", time.Second))}}, want: map[string]v1alpha1.Severity{alert.OOMKilled: "warning", alert.PodCrashLooping: "warning"}, next: loopHold},
+		"an image that can't be pulled":             {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ErrImagePull", "not found"), none)}}, want: map[string]v1alpha1.Severity{alert.ImagePullFailed: "critical"}},
+		"a config error":                            {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("CreateContainerConfigError", "secret not found"), none)}}, want: map[string]v1alpha1.Severity{alert.ContainerConfigError: "critical"}},
 		"a container that is being made":            {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, waiting("ContainerCreating", ""), none)}}},
 		"a pod that is being deleted":               {w: Workload{Pods: []*corev1.Pod{deleted}}},
 		"a Job's pods may fail":                     {kind: "Job", w: Workload{Pods: []*corev1.Pod{never(pod("p", false, 0, ended(1, "Error", 0), none))}}},
-		"a Job that failed":                         {kind: "Job", w: Workload{Failed: "deadline", FailedSince: noon}, want: map[string]v1alpha1.Severity{JobFailed: "warning"}},
-		"a pod of its own is not serving":           {kind: "Pod", w: Workload{Pods: []*corev1.Pod{pod("p", false, 1, waiting("CrashLoopBackOff", ""), none)}}, want: map[string]v1alpha1.Severity{PodCrashLooping: "warning"}},
+		"a Job that failed":                         {kind: "Job", w: Workload{Failed: "deadline", FailedSince: noon}, want: map[string]v1alpha1.Severity{alert.JobFailed: "warning"}},
+		"a pod of its own is not serving":           {kind: "Pod", w: Workload{Pods: []*corev1.Pod{pod("p", false, 1, waiting("CrashLoopBackOff", ""), none)}}, want: map[string]v1alpha1.Severity{alert.PodCrashLooping: "warning"}},
 		"an evicted pod that was replaced":          {w: Workload{Pods: []*corev1.Pod{healthy, evicted(pod("p", false, 0, ended(137, "Error", 0), none))}}},
-		"an evicted pod, for a while":               {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(137, "Error", 0), none)), "Evicted", time.Minute)}}, want: map[string]v1alpha1.Severity{PodEvicted: "warning"}, next: evictedHold - time.Minute},
-		"an evicted pod that was over its limit":    {w: Workload{Pods: []*corev1.Pod{healthy, overLimit(evicted(pod("p", false, 0, ended(137, "Error", 2*time.Minute), none)))}}, want: map[string]v1alpha1.Severity{PodEvicted: "warning"}, next: evictedHold - 2*time.Minute},
+		"an evicted pod, for a while":               {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(137, "Error", 0), none)), "Evicted", time.Minute)}}, want: map[string]v1alpha1.Severity{alert.PodEvicted: "warning"}, next: evictedHold - time.Minute},
+		"an evicted pod that was over its limit":    {w: Workload{Pods: []*corev1.Pod{healthy, overLimit(evicted(pod("p", false, 0, ended(137, "Error", 2*time.Minute), none)))}}, want: map[string]v1alpha1.Severity{alert.PodEvicted: "warning"}, next: evictedHold - 2*time.Minute},
 		"an eviction of old":                        {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(137, "Error", 0), none)), "Evicted", evictedHold)}}},
 		"a node that was shut down lately":          {w: Workload{Pods: []*corev1.Pod{healthy, fromNode(evicted(pod("p", false, 0, ended(143, "Error", 0), none)), "Terminated", time.Minute)}}},
 		"a pod of a node that was shut down":        {w: Workload{Pods: []*corev1.Pod{evicted(pod("p", false, 4, ended(143, "Error", 0), none))}}},
 		"an evicted pod of a Job":                   {kind: "Job", w: Workload{Pods: []*corev1.Pod{onFailure(evicted(pod("p", false, 0, ended(137, "Error", 0), none)))}}},
-		"an evicted pod that nobody replaces":       {kind: "Pod", w: Workload{Pods: []*corev1.Pod{alone(evicted(pod("p", false, 0, ended(137, "Error", 0), none)))}}, want: map[string]v1alpha1.Severity{PodCrashed: "warning"}},
-		"a crash beside an evicted pod":             {w: Workload{Pods: []*corev1.Pod{evicted(pod("p", false, 0, ended(137, "Error", 0), none)), pod("r", false, 1, waiting("CrashLoopBackOff", ""), ended(1, "Error", 0))}}, want: map[string]v1alpha1.Severity{PodCrashLooping: "critical"}},
+		"an evicted pod that nobody replaces":       {kind: "Pod", w: Workload{Pods: []*corev1.Pod{alone(evicted(pod("p", false, 0, ended(137, "Error", 0), none)))}}, want: map[string]v1alpha1.Severity{alert.PodCrashed: "warning"}},
+		"a crash beside an evicted pod":             {w: Workload{Pods: []*corev1.Pod{evicted(pod("p", false, 0, ended(137, "Error", 0), none)), pod("r", false, 1, waiting("CrashLoopBackOff", ""), ended(1, "Error", 0))}}, want: map[string]v1alpha1.Severity{alert.PodCrashLooping: "critical"}},
 		"a volume that came, beside an evicted pod": {w: Workload{Pods: []*corev1.Pod{healthy, evicted(pod("p", false, 0, none, none))}, Events: sum(time.Minute, 0)}},
-		"a stuck rollout":                           {w: Workload{Stuck: "deadline exceeded", StuckSince: noon, Pods: []*corev1.Pod{healthy}}, want: map[string]v1alpha1.Severity{RolloutStuck: "warning"}},
+		"a stuck rollout":                           {w: Workload{Stuck: "deadline exceeded", StuckSince: noon, Pods: []*corev1.Pod{healthy}}, want: map[string]v1alpha1.Severity{alert.RolloutStuck: "warning"}},
 		"a pod that waits for a node for a moment":  {w: Workload{Pods: []*corev1.Pod{unschedulable(time.Minute)}}, next: time.Minute},
-		"a pod that waits for a node for long":      {w: Workload{Pods: []*corev1.Pod{unschedulable(schedulingPatience)}}, want: map[string]v1alpha1.Severity{PodUnschedulable: "critical"}},
+		"a pod that waits for a node for long":      {w: Workload{Pods: []*corev1.Pod{unschedulable(schedulingPatience)}}, want: map[string]v1alpha1.Severity{alert.PodUnschedulable: "critical"}},
 		"a volume that was late":                    {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(10*time.Second, 0)}},
-		"a volume that does not come":               {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Minute, 0)}, want: map[string]v1alpha1.Severity{VolumeMountFailed: "critical"}, next: eventHold},
+		"a volume that does not come":               {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Minute, 0)}, want: map[string]v1alpha1.Severity{alert.VolumeMountFailed: "critical"}, next: eventHold},
 		"a volume that came at last":                {w: Workload{Pods: []*corev1.Pod{healthy}, Events: sum(time.Minute, 0)}},
-		"pods that can't be created":                {w: Workload{Pods: []*corev1.Pod{older}, Events: uncreated}, want: map[string]v1alpha1.Severity{PodCreateFailed: "critical"}, next: eventHold - time.Minute},
+		"pods that can't be created":                {w: Workload{Pods: []*corev1.Pod{older}, Events: uncreated}, want: map[string]v1alpha1.Severity{alert.PodCreateFailed: "critical"}, next: eventHold - time.Minute},
 		"pods that could be created in the end":     {w: Workload{Pods: []*corev1.Pod{newer}, Events: uncreated}},
 		"a volume event of old":                     {w: Workload{Pods: []*corev1.Pod{pod("p", false, 0, none, none)}, Events: sum(time.Hour, eventHold)}},
 	} {
@@ -185,9 +186,9 @@ func TestJudgeNode(t *testing.T) {
 	}{
 		"a ready node":        {node(corev1.ConditionTrue, time.Hour, false), nil, 0},
 		"a node that joins":   {node(corev1.ConditionFalse, 5*time.Second, false), nil, 15 * time.Second},
-		"a node that is lost": {node(corev1.ConditionUnknown, time.Minute, false), []string{NodeNotReady}, 0},
+		"a node that is lost": {node(corev1.ConditionUnknown, time.Minute, false), []string{alert.NodeNotReady}, 0},
 		"a cordoned node":     {node(corev1.ConditionFalse, time.Minute, true), nil, 0},
-		"a full disk":         {full, []string{NodePressure}, 0},
+		"a full disk":         {full, []string{alert.NodePressure}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found, next := JudgeNode(c.node, noon)

@@ -50,8 +50,10 @@ type Options struct {
 	Store      Store
 	Index      *pipeline.Index
 	Severities []v1alpha1.SeverityMapping
-	Now        func() time.Time
-	Log        logr.Logger
+	// Disabled names alerts that are not told; those that fire are ended.
+	Disabled []string
+	Now      func() time.Time
+	Log      logr.Logger
 }
 
 // Watcher turns bad states into alerts. It keeps nothing of its own about alerts: what fires is compared with what the
@@ -161,6 +163,7 @@ func (w *Watcher) work(ctx context.Context) {
 // judge brings the Incidents in line with the state of one workload or node.
 func (w *Watcher) judge(ctx context.Context, key string) error {
 	findings, about, next := w.look(key)
+	findings = slices.DeleteFunc(findings, func(f Finding) bool { return slices.Contains(w.Disabled, f.Name) })
 	now := w.Now()
 	if !next.IsZero() {
 		w.queue.AddAfter(key, next.Sub(now)+10*time.Millisecond)

@@ -33,7 +33,7 @@ func TestDeletedWorkloadEndsItsEvents(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			w := New(Options{Now: func() time.Time { return noon }})
 			key, tracked := w.track(v1alpha1.Subject{APIVersion: "apps/v1", Kind: kind, Namespace: "shop", Name: "checkout"})
-			tracked.events[PodCreateFailed] = EventSum{First: noon.Add(-time.Minute), Last: noon, Message: "exceeded quota"}
+			tracked.events[alert.PodCreateFailed] = EventSum{First: noon.Add(-time.Minute), Last: noon, Message: "exceeded quota"}
 			found, _, _ := w.look(key)
 			assert.Len(t, found, 1, "before the deletion")
 			w.deleted(toolscache.DeletedFinalStateUnknown{Obj: object})
@@ -59,7 +59,7 @@ func TestAnEvictionIsToldThoughThePodIsGone(t *testing.T) {
 	key := pipeline.WorkloadGroup(v1alpha1.Subject{APIVersion: "apps/v1", Kind: "StatefulSet", Namespace: "shop", Name: "db"}).Key
 	found, _, next := w.look(key)
 	require.Len(t, found, 1)
-	assert.Equal(t, PodEvicted, found[0].Name)
+	assert.Equal(t, alert.PodEvicted, found[0].Name)
 	now = next
 	found, _, _ = w.look(key)
 	assert.Empty(t, found, "after a while")
@@ -83,10 +83,39 @@ func TestAnEvictionIsToldOfOneWorkload(t *testing.T) {
 	assert.Equal(t, map[string]int{key: 1}, told)
 }
 
+func TestDisabledAlertsAreNotToldAndEnd(t *testing.T) {
+	db := v1alpha1.Subject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "db"}
+	cart := db
+	cart.Name = "cart"
+	index := pipeline.NewIndex("uid")
+	var got []alert.Alert
+	w := New(Options{Index: index, Disabled: []string{alert.RolloutStuck}, Now: func() time.Time { return noon }, Store: func(_ context.Context, alerts []alert.Alert) error {
+		got = append(got, alerts...)
+		return nil
+	}})
+	fresh, both := w.track(db)
+	both.stuck, both.since = "deadline exceeded", noon
+	both.events[alert.PodCreateFailed] = EventSum{First: noon.Add(-time.Minute), Last: noon, Message: "exceeded quota"}
+	require.NoError(t, w.judge(t.Context(), fresh))
+	require.Len(t, got, 1)
+	assert.Equal(t, alert.PodCreateFailed, got[0].Name(), "what is not named is told")
+	assert.Equal(t, "https://github.com/kubebot/kubebot/blob/main/docs/runbooks.md#podcreatefailed", got[0].Annotations[alert.AnnotationRunbook])
+
+	fired, stuck := w.track(cart)
+	stuck.stuck, stuck.since = "deadline exceeded", noon
+	record := v1alpha1.IncidentAlert{Fingerprint: "1", Name: alert.RolloutStuck, Source: v1alpha1.AlertSourceWatch, State: v1alpha1.AlertFiring}
+	index.Put(&v1alpha1.Incident{ObjectMeta: metav1.ObjectMeta{Name: pipeline.IncidentName("uid", fired, 1)},
+		Spec: v1alpha1.IncidentSpec{GroupKey: fired, Number: 1, OpeningAlerts: []v1alpha1.IncidentAlert{record}}})
+	require.NoError(t, w.judge(t.Context(), fired))
+	require.Len(t, got, 2)
+	assert.False(t, got[1].Firing(), "what fired before it was disabled ends")
+}
+
 func TestSecretsInWhatIsWatchedAreMasked(t *testing.T) {
-	a := alertOf(Finding{Name: ContainerConfigError, Severity: v1alpha1.SeverityWarning, Summary: "Container app waits: token=hunter2hunter2",
+	a := alertOf(Finding{Name: alert.ContainerConfigError, Severity: v1alpha1.SeverityWarning, Summary: "Container app waits: token=hunter2hunter2",
 		Description: `exec: "/app --password=hunter2hunter2"`}, nil, nil)
-	for name, text := range a.Annotations {
+	for _, name := range []string{alert.AnnotationSummary, alert.AnnotationDescription} {
+		text := a.Annotations[name]
 		assert.NotContains(t, text, "hunter2", name)
 		assert.Contains(t, text, mask.Hidden, name)
 	}
@@ -99,7 +128,7 @@ func TestDeletedIncidentIsToldAgainWhileItsTroubleStands(t *testing.T) {
 		stop  time.Duration // after the deletion
 		want  []string
 	}{
-		"a rollout that is still stuck": {"deadline exceeded", time.Minute, []string{RolloutStuck}},
+		"a rollout that is still stuck": {"deadline exceeded", time.Minute, []string{alert.RolloutStuck}},
 		"one that went on":              {"", time.Minute, nil},
 		"a KubeBot that goes with it":   {"deadline exceeded", 10 * time.Second, nil},
 	} {

@@ -50,6 +50,8 @@ type Config struct {
 	Receivers  []v1alpha1.Receiver        `json:"receivers,omitempty"`
 	Routes     []v1alpha1.Route           `json:"routes,omitempty"`
 	MuteTimes  []v1alpha1.MuteTime        `json:"muteTimes,omitempty"`
+	// DisabledAlerts are those of the responder's own watch that are not told.
+	DisabledAlerts []string `json:"disabledAlerts,omitempty"`
 	// DigestSeconds is how often a digest is sent, StormAbove how many new incidents within a minute a receiver is told of
 	// one by one; 0 for no digest, and for any number.
 	DigestSeconds int64 `json:"digestSeconds,omitempty"`
