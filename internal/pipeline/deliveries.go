@@ -211,6 +211,8 @@ func waits(d *v1alpha1.Delivery) bool {
 // attempt is a claimed delivery that is to be sent.
 type attempt struct {
 	key, receiver string
+	// to is the receiver with the place that was taken at its gate, although it may be gone meanwhile; nil in digests.
+	to *receiver
 	// until is the end of the claim, which tells it from other claims of the same delivery.
 	until time.Time
 	// arrived: an earlier attempt may have arrived.

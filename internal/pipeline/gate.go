@@ -77,6 +77,13 @@ func (g *gate) leave(r notify.Result, now time.Time) []string {
 	return nil
 }
 
+// busy tells whether calls run.
+func (g *gate) busy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.flying > 0
+}
+
 // tick returns the group keys that can go on when the gate has opened by time.
 func (g *gate) tick(now time.Time) []string {
 	g.mu.Lock()

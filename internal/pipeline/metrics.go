@@ -23,6 +23,8 @@ type Metrics struct {
 	flaps       prometheus.Counter
 	analyses    *prometheus.CounterVec
 	analysing   prometheus.Histogram
+	// receiverTypes are the known values of the label receiver_type.
+	receiverTypes []string
 }
 
 // decided counts a decision that is new or another than before.
@@ -48,6 +50,7 @@ func (m *Metrics) damped(before, after *v1alpha1.FlappingStatus) {
 // NewMetrics registers the metrics of the pipeline; the series of known label values start at zero.
 func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metrics {
 	m := &Metrics{
+		receiverTypes: receiverTypes,
 		ingested: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_alerts_ingested_total",
 			Help: "Alerts that came in, by source."}, []string{"source"}),
 		stored: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_alerts_stored_total",

@@ -73,8 +73,8 @@ func (p *Pipeline) gauge() {
 			byType[r.Type] += b.count
 		}
 	}
-	for _, r := range p.every() {
-		p.Metrics.undelivered.WithLabelValues(r.Type).Set(float64(byType[r.Type]))
+	for _, kind := range p.Metrics.receiverTypes { // also those of which a team had the last one
+		p.Metrics.undelivered.WithLabelValues(kind).Set(float64(byType[kind]))
 	}
 	bySeverity := map[v1alpha1.Severity]int{v1alpha1.SeverityCritical: 0, v1alpha1.SeverityWarning: 0, v1alpha1.SeverityInfo: 0}
 	for _, inc := range p.index.All() {

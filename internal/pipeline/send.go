@@ -28,7 +28,9 @@ func (p *Pipeline) claim(inc *v1alpha1.Incident, outcome decide.Outcome, now tim
 			continue
 		}
 		if r.gate.enter(inc.Spec.GroupKey, now) {
-			claims = append(claims, claim(d, p.Replica, now))
+			a := claim(d, p.Replica, now)
+			a.to = r
+			claims = append(claims, a)
 		}
 	}
 	return claims
@@ -47,9 +49,7 @@ func (r *receiver) mendedSince(d *v1alpha1.Delivery) bool {
 // cancel gives back the places of claims that were not written.
 func (p *Pipeline) cancel(claims []attempt) {
 	for _, a := range claims {
-		if r, ok := p.receiver(a.receiver); ok {
-			p.wake(r.gate.cancel())
-		}
+		p.wake(a.to.gate.cancel())
 	}
 }
 
@@ -76,10 +76,7 @@ func (p *Pipeline) dispatch(inc *v1alpha1.Incident, claims []attempt) {
 
 // send makes one attempt and hands its result in.
 func (p *Pipeline) send(inc *v1alpha1.Incident, a attempt) {
-	r, ok := p.receiver(a.receiver)
-	if !ok {
-		return // a receiver that was claimed for stays known
-	}
+	r := a.to
 	msg := p.message(inc, a)
 	ctx, cancel := context.WithTimeout(context.Background(), callTime)
 	defer cancel()
@@ -136,8 +133,9 @@ func (p *Pipeline) message(inc *v1alpha1.Incident, a attempt) notify.Message {
 // checkAll asks each receiver's sink whether it has what it needs. When a complaint goes, what waits is tried at once.
 func (p *Pipeline) checkAll(ctx context.Context) {
 	for _, name := range p.configured() {
-		r, _ := p.receiver(name)
-		go p.check(ctx, r)
+		if r, ok := p.receiver(name); ok {
+			go p.check(ctx, r)
+		}
 	}
 }
 

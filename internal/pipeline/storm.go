@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -41,18 +42,14 @@ func (r *rush) see(inc *v1alpha1.Incident, now time.Time) {
 
 // crowded returns the receivers of more than bound new Incidents, another one counted too, in their order.
 func (r *rush) crowded(incident string, bound int, now time.Time) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.forget(now)
 	if bound <= 0 {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var list []string
 	for receiver, incidents := range r.told {
-		for name, at := range incidents {
-			if now.Sub(at) >= decide.StormWindow {
-				delete(incidents, name)
-			}
-		}
 		others := len(incidents)
 		if _, known := incidents[incident]; known {
 			others--
@@ -63,6 +60,16 @@ func (r *rush) crowded(incident string, bound int, now time.Time) []string {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// forget drops what is new no longer, with the receivers that were told of nothing else; the lock is held.
+func (r *rush) forget(now time.Time) {
+	for receiver, incidents := range r.told {
+		maps.DeleteFunc(incidents, func(_ string, at time.Time) bool { return now.Sub(at) >= decide.StormWindow })
+		if len(incidents) == 0 {
+			delete(r.told, receiver)
+		}
+	}
 }
 
 // bundled returns the receivers that were told, or are to be told, of an Incident by digests alone, and the reason of that.

@@ -8,7 +8,8 @@ import (
 )
 
 // SetTeams replaces the routes of teams and the receivers that they name. Decisions that are stored stay; the routes count
-// for what changes from now on. A receiver that is gone keeps its place until the calls to it have ended.
+// for what changes from now on. A receiver that is gone keeps its gate while calls to it run, so that one that comes back does not get
+// more of them at a time.
 func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 	p.teamMu.Lock()
 	defer p.teamMu.Unlock()
@@ -16,9 +17,11 @@ func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 	noStorm, noDigest := map[string]bool{}, map[string]bool{}
 	maps.Copy(noStorm, p.Rules.NoStorm)
 	maps.Copy(noDigest, p.Rules.NoDigest)
-	next := make(map[string]*receiver, len(p.team)+len(receivers))
+	next := make(map[string]*receiver, len(receivers))
 	for name, r := range p.team {
-		next[name] = r
+		if r.gate.busy() {
+			next[name] = r
+		}
 	}
 	for _, r := range receivers {
 		names = append(names, r.Name)
@@ -29,6 +32,8 @@ func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 			next[r.Name] = &receiver{Receiver: r, gate: newGate()}
 		case before.Sink != r.Sink:
 			next[r.Name] = &receiver{Receiver: r, gate: before.gate}
+		default:
+			next[r.Name] = before
 		}
 	}
 	p.team, p.teamNames, p.teamRoutes = next, names, routes
