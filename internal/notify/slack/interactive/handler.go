@@ -67,7 +67,7 @@ func (h *Handler) count(result string) {
 	}
 }
 
-// Wait waits until everything that was begun is answered.
+// Wait waits until everything that was begun is answered. It is for after the sockets and servers that bring presses ended.
 func (h *Handler) Wait() { h.work.Wait() }
 
 // take stores what a press asks for. It returns within storeTime: the press may be acknowledged to Slack when there is

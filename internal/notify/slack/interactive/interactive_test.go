@@ -354,6 +354,36 @@ func TestAPressThatCantBeStoredGoesToTheNextReplica(t *testing.T) {
 	assert.NotNil(t, r.incident().Spec.Acknowledge)
 }
 
+func TestAPressThatIsBeingStoredIsAnsweredBeforeTheEnd(t *testing.T) {
+	r := newRig(t, v1alpha1.SlackPermissions{})
+	storing, store := make(chan struct{}), make(chan struct{})
+	r.writes = func() error { close(storing); <-store; return nil }
+	s := &Socket{App: &App{APIURL: r.api, Receivers: r.app.Receivers, AppToken: secret(t, appToken)}, Handler: r.handler()}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended, pressed, waited := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() { defer close(ended); assert.NoError(t, s.Run(ctx)) }()
+	require.Eventually(t, func() bool { return r.Sockets() == 1 }, 20*time.Second, 10*time.Millisecond)
+	go func() { // its acknowledgement is lost with the connection
+		defer close(pressed)
+		_, _ = r.Press(t.Context(), slacktest.Press{Channel: channel, TS: r.ts, ActionID: "kubebot_acknowledge", User: anna})
+	}()
+	<-storing
+	cancel()
+	<-ended
+	go func() { defer close(waited); s.Handler.Wait() }()
+	select {
+	case <-waited:
+		t.Error("the end did not wait for the press")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(store)
+	<-waited
+	assert.NotNil(t, r.incident().Spec.Acknowledge)
+	assert.Len(t, r.Ephemerals(anna), 1, "the person was answered")
+	<-pressed
+}
+
 func TestConnectionsAreOpenedAnew(t *testing.T) {
 	r := newRig(t, v1alpha1.SlackPermissions{})
 	r.socket()

@@ -123,7 +123,7 @@ func (s *Socket) connect(ctx context.Context) (connected bool, err error) {
 				cancel()
 			case socketmode.EventTypeInteractive:
 				if cb, ok := e.Data.(slackgo.InteractionCallback); ok && e.Request != nil {
-					go s.serve(ctx, socket, *e.Request, cb)
+					s.Handler.work.Go(func() { s.serve(ctx, socket, *e.Request, cb) }) // counted before Run can end
 				}
 			case socketmode.EventTypeEventsAPI, socketmode.EventTypeSlashCommand:
 				_ = socket.AckCtx(ctx, e.Request.EnvelopeID, nil) // not asked for; only ends its redelivery
