@@ -204,6 +204,8 @@ func trimIncident(obj any) (any, error) {
 func (p *process) run(ctx context.Context) error {
 	delivering, stopDelivering := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivering()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return p.cache.Start(ctx) })
 	group.Go(func() error { return serve(ctx, p.HealthProbeBindAddress, probeHandler(&p.ready)) })
@@ -212,7 +214,7 @@ func (p *process) run(ctx context.Context) error {
 	group.Go(func() error { return p.followAPI(ctx) })
 	delivered := make(chan error, 1)
 	if err := p.sync(ctx); err != nil {
-		stopDelivering()
+		stop() // what runs already waits for it
 		return errors.Join(err, group.Wait())
 	}
 	go func() { delivered <- p.pipeline.Run(delivering) }()

@@ -2,20 +2,27 @@ package responder
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/ingest"
+	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -180,4 +187,30 @@ func TestConfigurationThatCannotBeUsedIsReportedAndWorkedAround(t *testing.T) {
 	assert.Contains(t, problems[1], "pigeon")
 	require.Equal(t, http.StatusOK, p.post(token, body(t, down("checkout", "firing"))))
 	require.Eventually(t, func() bool { return len(r.sink.messages()) == 1 }, 30*time.Second, 10*time.Millisecond)
+}
+
+// blind is a cache that watches nothing.
+type blind struct{ cache.Cache }
+
+func (blind) GetInformer(context.Context, client.Object, ...cache.InformerGetOption) (cache.Informer, error) {
+	return nil, errors.New("no matches for kind")
+}
+
+func TestAResponderThatCantWatchEndsAndSaysWhy(t *testing.T) {
+	r := newRig(t, nil)
+	p, err := build(Options{
+		ConfigFile: filepath.Join(r.dir, "responder.yaml"), Listen: "127.0.0.1:0", HealthProbeBindAddress: "127.0.0.1:0", MetricsBindAddress: "0",
+		CredentialsDir: r.dir, PodName: "a", PodNamespace: r.namespace, REST: apiServer, Log: logr.Discard(),
+		Sinks: map[string]SinkFactory{typeWebhook: func(v1alpha1.Receiver, string) (notify.Sink, error) { return r.sink, nil }},
+	})
+	require.NoError(t, err)
+	p.cache = blind{p.cache}
+	ended := make(chan error, 1)
+	go func() { ended <- p.run(t.Context()) }()
+	select {
+	case err := <-ended:
+		assert.ErrorContains(t, err, "no matches for kind")
+	case <-time.After(20 * time.Second):
+		t.Error("it waits for ever")
+	}
 }
