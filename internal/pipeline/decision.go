@@ -103,9 +103,10 @@ func labelsOf(r v1alpha1.IncidentAlert) map[string]string {
 	return labels
 }
 
-// lostNode returns the lost node that explains the Incident, if that node has an open Incident.
+// lostNode returns the lost node that explains the Incident, if that node has an open Incident. The pods are looked at only
+// when there is one of any node.
 func (p *Pipeline) lostNode(inc *v1alpha1.Incident) (node, incident string) {
-	if inc.Spec.Subject.Kind == "Node" || inc.Spec.Subject.Namespace == "" {
+	if inc.Spec.Subject.Kind == "Node" || inc.Spec.Subject.Namespace == "" || !p.nodesInTrouble() {
 		return "", ""
 	}
 	node, ok := p.Topology.LostNode(inc.Spec.Subject)

@@ -54,6 +54,33 @@ func unexplored(p *Pipeline, instance string) *v1alpha1.Incident {
 	}
 }
 
+// countedNode is a topology in which everything is on the lost node n1, and that counts how often it is asked.
+type countedNode struct {
+	shop
+	asked int
+}
+
+func (c *countedNode) LostNode(v1alpha1.Subject) (string, bool) { c.asked++; return "n1", true }
+
+func TestPodsAreLookedAtForALostNodeOnlyWhileANodeIsInTrouble(t *testing.T) {
+	p := deciding(nil)
+	topology := &countedNode{}
+	p.Topology = topology
+	warning := opened(fired("A", "1", v1alpha1.SeverityWarning, noon))
+	warning.Spec.Subject = workload("checkout")
+	decision := func() string { return p.compute(warning, nil, &batch{}).out.Status.Decision.Reason }
+	assert.NotEqual(t, decide.ReasonInhibited, decision())
+	assert.Zero(t, topology.asked)
+
+	g := NodeGroup("n1")
+	lost := opened(fired("NodeNotReady", "n1", v1alpha1.SeverityCritical, noon))
+	lost.Name, lost.Spec.GroupKey, lost.Spec.Subject = IncidentName("uid", g.Key, 1), g.Key, g.Subject
+	lost.Status.State, lost.Status.Alerts = v1alpha1.IncidentOpen, lost.Spec.OpeningAlerts
+	require.True(t, p.index.Put(lost))
+	assert.Equal(t, decide.ReasonInhibited, decision())
+	assert.NotZero(t, topology.asked)
+}
+
 func TestWhatPeopleTaughtIsAskedAndKeptWithTheDecision(t *testing.T) {
 	p := deciding(noisy(t))
 	inc := p.compute(unexplored(p, "1"), nil, &batch{}).out

@@ -233,7 +233,7 @@ func standing(inc *v1alpha1.Incident) bool {
 
 // nodeOf returns the lost node that a critical Incident follows from; others are inhibited by it (package decide).
 func (p *Pipeline) nodeOf(inc *v1alpha1.Incident) string {
-	if inc.Status.Severity != v1alpha1.SeverityCritical || !p.nodesInTrouble() {
+	if inc.Status.Severity != v1alpha1.SeverityCritical {
 		return ""
 	}
 	node, _ := p.lostNode(inc)

@@ -16,6 +16,7 @@ const restartsInTrouble = 2
 
 // Since returns since when a workload or node is in trouble, as far as its state shows: a node that is not ready, or the
 // pod of the workload that has been without being ready for longest. It is false where nothing is.
+// The pods are the cache's own and only read.
 func (t *Topology) Since(subject v1alpha1.Subject) (time.Time, bool) {
 	if subject.Kind == "Node" {
 		var n corev1.Node
@@ -30,7 +31,7 @@ func (t *Topology) Since(subject v1alpha1.Subject) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	var pods corev1.PodList
-	if subject.Namespace == "" || t.Reader.List(context.Background(), &pods, client.InNamespace(subject.Namespace)) != nil {
+	if subject.Namespace == "" || t.Reader.List(context.Background(), &pods, client.InNamespace(subject.Namespace), client.UnsafeDisableDeepCopy) != nil {
 		return time.Time{}, false
 	}
 	var since time.Time

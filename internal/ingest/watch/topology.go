@@ -178,9 +178,10 @@ func (t *Topology) Named(namespace, name string) (v1alpha1.Subject, bool) {
 }
 
 // LostNode returns the node that is not ready and runs every pod of the workload that is not ready, if there is one.
+// The pods are the cache's own and only read.
 func (t *Topology) LostNode(subject v1alpha1.Subject) (string, bool) {
 	var pods corev1.PodList
-	if t.Reader.List(context.Background(), &pods, client.InNamespace(subject.Namespace)) != nil {
+	if t.Reader.List(context.Background(), &pods, client.InNamespace(subject.Namespace), client.UnsafeDisableDeepCopy) != nil {
 		return "", false
 	}
 	node := ""
