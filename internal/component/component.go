@@ -171,8 +171,9 @@ type Question struct {
 type Answer struct {
 	// Status is the HTTP status code, 0 if there was no answer.
 	Status int
-	// Body is the answer's body, at most 4 MiB.
-	Body []byte
+	// Body is the answer's body, at most 4 MiB; TooLarge tells that there was more.
+	Body     []byte
+	TooLarge bool
 	// Err says why there was no answer.
 	Err string
 }

@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kubebot/kubebot/internal/component"
@@ -92,11 +93,11 @@ func (h *HTTPAsker) get(ctx context.Context, request Request) (component.Answer,
 		return component.Answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
 	if err != nil {
 		return component.Answer{}, err
 	}
-	return component.Answer{Status: response.StatusCode, Body: body}, nil
+	return component.Answer{Status: response.StatusCode, Body: body[:min(len(body), maxBody)], TooLarge: len(body) > maxBody}, nil
 }
 
 func (h *HTTPAsker) transport(serverName string, ca []byte) (*http.Transport, error) {
@@ -159,8 +160,12 @@ func reason(err error) string {
 		return fmt.Sprintf("the name %s is not known", dns.Name)
 	case errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid):
 		return "its certificate is not trusted"
-	case errors.As(err, &op) && op.Op == "dial":
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "there is no way to the host"
+	case errors.As(err, &op) && op.Op == "dial":
+		return "no connection can be made"
 	case errors.As(err, &op):
 		return "the connection broke"
 	}

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -90,8 +92,8 @@ func TestBodyIsBounded(t *testing.T) {
 		_, _ = w.Write([]byte(strings.Repeat("x", maxBody+1)))
 	}))
 	defer server.Close()
-	if answer := (&HTTPAsker{}).Ask(t.Context(), Request{URL: server.URL}); len(answer.Body) != maxBody {
-		t.Errorf("body of %d bytes", len(answer.Body))
+	if answer := (&HTTPAsker{}).Ask(t.Context(), Request{URL: server.URL}); len(answer.Body) != maxBody || !answer.TooLarge {
+		t.Errorf("body of %d bytes, too large: %v", len(answer.Body), answer.TooLarge)
 	}
 }
 
@@ -110,6 +112,9 @@ func TestDeadlineAndReasonsHoldNothingRandom(t *testing.T) {
 	}
 	for want, err := range map[string]error{
 		"the name x.svc is not known": &url.Error{Err: &net.OpError{Op: "dial", Err: &net.DNSError{Name: "x.svc", IsNotFound: true}}},
+		"connection refused":          &url.Error{Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}},
+		"there is no way to the host": &url.Error{Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EHOSTUNREACH)}},
+		"no connection can be made":   &url.Error{Err: &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EADDRNOTAVAIL)}},
 		"the connection broke":        &url.Error{Err: &net.OpError{Op: "read", Err: errors.New("10.0.0.1:4312: reset")}},
 		"EOF":                         &url.Error{URL: "http://secret", Err: errors.New("EOF")},
 	} {

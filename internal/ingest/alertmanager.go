@@ -189,11 +189,14 @@ func getJSON(ctx context.Context, client *http.Client, address string, into any)
 		return err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
+	body, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxAnswer))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
+	case err != nil:
 		return fmt.Errorf("read the answer: %w", err)
-	}
-	if response.StatusCode != http.StatusOK {
+	case response.StatusCode != http.StatusOK:
 		return fmt.Errorf("the answer was %s: %s", response.Status, strings.TrimSpace(string(body[:min(len(body), 200)])))
 	}
 	if err := json.Unmarshal(body, into); err != nil {

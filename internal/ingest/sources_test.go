@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -116,6 +117,17 @@ func TestComparisonSaysWhatAlertmanagerAnswered(t *testing.T) {
 	defer server.Close()
 	compare := &Comparison{URL: server.URL, HTTP: http.DefaultClient, Index: holding(), Now: time.Now}
 	require.ErrorContains(t, compare.Compare(t.Context()), "502 Bad Gateway: out of order")
+}
+
+func TestComparisonSaysThatAnAnswerIsTooLarge(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		for range maxAnswer>>20 + 1 {
+			_, _ = rw.Write(bytes.Repeat([]byte(" "), 1<<20))
+		}
+	}))
+	defer server.Close()
+	compare := &Comparison{URL: server.URL, HTTP: http.DefaultClient, Index: holding(), Now: time.Now}
+	require.ErrorContains(t, compare.Compare(t.Context()), "the answer is larger than 64 MiB")
 }
 
 // heartbeat returns a heartbeat on a store of its own, and its clock.

@@ -50,8 +50,11 @@ func (f far) call(ctx context.Context, path string, body []byte) ([]byte, error)
 		return nil, errors.New(f.what + " does not answer")
 	}
 	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	answer, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxBody))
+	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &large):
+		return nil, fmt.Errorf("%s answers with more than %d MiB", f.what, maxBody>>20)
 	case err != nil:
 		return nil, errors.New(f.what + " does not end its answer")
 	case response.StatusCode == http.StatusNotFound && body == nil:

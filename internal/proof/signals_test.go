@@ -152,6 +152,13 @@ func TestTroublesAreNamed(t *testing.T) {
 	assert.Error(t, gone.Send(t.Context(), Mark{ID: "x"}), "a mark that is no trace ID")
 }
 
+func TestAnAnswerThatIsTooLargeIsNamed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write(make([]byte, maxBody+1)) }))
+	defer server.Close()
+	_, err := NewTrace(server.Client(), origin, server.URL, server.URL).Found(t.Context(), mark)
+	assert.EqualError(t, err, "Jaeger answers with more than 1 MiB")
+}
+
 func TestALineOfOutputIsOneLineOfJSON(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, NewOutput(http.DefaultClient, origin, &out, "", "").Send(t.Context(), mark))

@@ -1,7 +1,6 @@
 package alertmanager
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -81,8 +80,8 @@ func judgeReceiver(answer component.Answer, advice string) component.Health {
 			Name string `json:"name"`
 		} `json:"receivers"`
 	}
-	if err := json.Unmarshal(answer.Body, &status); err != nil {
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, "Alertmanager answers with something that is not its format")
+	if why := observe.Read(answer, &status); why != "" {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, "Alertmanager "+why)
 	}
 	if err := yaml.Unmarshal([]byte(status.Config.Original), &running); err != nil {
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "Alertmanager answers with a configuration that is not its format")

@@ -2,7 +2,6 @@ package grafana
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -58,12 +57,9 @@ func judge(in component.Input, seen component.Observed) component.Health {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(trouble, seen.Pods))
 	}
 	answer := seen.Answers[keyReport]
-	if why := observe.Unanswered(answer); why != "" {
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, observe.With("what keeps the dashboards "+why, seen.Pods))
-	}
 	var r config.Report
-	if err := json.Unmarshal(answer.Body, &r); err != nil {
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, "what keeps the dashboards answers with something that is not its format")
+	if why := observe.Read(answer, &r); why != "" {
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, observe.With("what keeps the dashboards "+why, seen.Pods))
 	}
 	wanted, err := newConfig(in)
 	if err != nil {

@@ -1,7 +1,6 @@
 package jaeger
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -62,16 +61,13 @@ func judge(in component.Input, seen component.Observed) component.Health {
 // unanswered says why an answer is not Jaeger's list of services, or is empty: a Jaeger without its store also serves
 // pages.
 func unanswered(a component.Answer) string {
-	if why := observe.Unanswered(a); why != "" {
-		return why
-	}
 	var body struct {
 		Errors []struct {
 			Message string `json:"msg"`
 		} `json:"errors"`
 	}
-	if err := json.Unmarshal(a.Body, &body); err != nil {
-		return "answers with something that is not its format"
+	if why := observe.Read(a, &body); why != "" {
+		return why
 	}
 	if len(body.Errors) > 0 {
 		return "can't read its store"

@@ -3,6 +3,7 @@
 package observe
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,19 @@ func Unanswered(a component.Answer) string {
 		return "does not answer"
 	}
 	return fmt.Sprintf("answers with HTTP status %d", a.Status)
+}
+
+// Read reads the JSON of an answer with status 200, or says what is wrong with it.
+func Read(a component.Answer, into any) string {
+	switch why := Unanswered(a); {
+	case why != "":
+		return why
+	case a.TooLarge:
+		return fmt.Sprintf("answers with more than %d MiB", len(a.Body)>>20)
+	case json.Unmarshal(a.Body, into) != nil:
+		return "answers with something that is not its format"
+	}
+	return ""
 }
 
 // DeploymentTrouble says what keeps a Deployment from being complete, or is empty.

@@ -48,6 +48,21 @@ func TestFindReadsTypedAndUntypedObjects(t *testing.T) {
 	}
 }
 
+func TestReadSaysWhatIsWrongWithAnAnswer(t *testing.T) {
+	for want, answer := range map[string]component.Answer{
+		"":                             {Status: 200, Body: []byte(`{"a": 1}`)},
+		"does not answer":              {Err: "connection refused"},
+		"answers with HTTP status 503": {Status: 503, Body: []byte(`{"a": 1}`)},
+		"answers with more than 4 MiB": {Status: 200, Body: make([]byte, 4<<20), TooLarge: true},
+		"answers with something that is not its format": {Status: 200, Body: []byte("<html>")},
+	} {
+		var into struct{ A int }
+		if got := observe.Read(answer, &into); got != want || (want == "") != (into.A == 1) {
+			t.Errorf("Read = %q and %v, want %q", got, into, want)
+		}
+	}
+}
+
 func TestDeploymentTrouble(t *testing.T) {
 	deployment := func(generation, observed int64, updated, available int32) component.Observed {
 		return component.Observed{Objects: []client.Object{&appsv1.Deployment{

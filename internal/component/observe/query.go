@@ -3,6 +3,7 @@ package observe
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"strings"
 
@@ -24,6 +25,8 @@ func Vector(a component.Answer) (model.Vector, error) {
 		return nil, errors.New("does not answer a query")
 	case why != "":
 		return nil, errors.New(why + " to a query")
+	case a.TooLarge:
+		return nil, fmt.Errorf("answers a query with more than %d MiB", len(a.Body)>>20)
 	}
 	var body struct {
 		Data struct {

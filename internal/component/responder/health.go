@@ -1,7 +1,6 @@
 package responder
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,13 +46,9 @@ func reports(seen component.Observed) (reports []config.Report, refusals []strin
 			continue
 		}
 		answer := seen.Answers[key]
-		if why := observe.Unanswered(answer); why != "" {
-			refusals = append(refusals, why)
-			continue
-		}
 		var r config.Report
-		if err := json.Unmarshal(answer.Body, &r); err != nil {
-			refusals = append(refusals, "answers with something that is not its format")
+		if why := observe.Read(answer, &r); why != "" {
+			refusals = append(refusals, why)
 			continue
 		}
 		reports = append(reports, r)

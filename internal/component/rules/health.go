@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -168,13 +167,13 @@ type loadedRule struct {
 
 // parse reads an answer to GET /api/v1/rules, or says what is wrong with it.
 func parse(a component.Answer) (loadedRules, string) {
-	if why := observe.Unanswered(a); why != "" {
-		return loadedRules{}, why
-	}
 	var body struct {
 		Data *loadedRules `json:"data"`
 	}
-	if err := json.Unmarshal(a.Body, &body); err != nil || body.Data == nil {
+	if why := observe.Read(a, &body); why != "" {
+		return loadedRules{}, why
+	}
+	if body.Data == nil {
 		return loadedRules{}, "answers with something that is not its format"
 	}
 	return *body.Data, ""

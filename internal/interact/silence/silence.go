@@ -258,8 +258,11 @@ func (k *Keeper) call(ctx context.Context, method, path string, body []byte, int
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	data, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	data, err := io.ReadAll(http.MaxBytesReader(nil, response.Body, maxAnswer))
+	var large *http.MaxBytesError
 	switch {
+	case errors.As(err, &large):
+		return fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
 	case err != nil:
 		return fmt.Errorf("read the answer: %w", err)
 	case response.StatusCode != http.StatusOK:

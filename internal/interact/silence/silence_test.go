@@ -174,6 +174,20 @@ func TestWithoutAnAlertmanagerTheReasonIsRecorded(t *testing.T) {
 	assert.Contains(t, status.Message, "no Alertmanager")
 }
 
+func TestAnAnswerThatIsTooLargeIsSaid(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		for range 33 {
+			_, _ = rw.Write(bytes.Repeat([]byte(" "), 1<<20))
+		}
+	}))
+	defer server.Close()
+	k, c := keeper(t, server.URL)
+	ask(t, c, &v1alpha1.SilenceRequest{Until: until(time.Hour)})
+	status, err := k.Settle(context.Background(), "kubebot", "main-1")
+	require.Error(t, err)
+	assert.Contains(t, status.Message, "the answer is larger than 32 MiB")
+}
+
 func TestReceiversAreToldOfTheEndBeforeTheRecordGoes(t *testing.T) {
 	address := alertmanager(t)
 	k, c := keeper(t, address)
