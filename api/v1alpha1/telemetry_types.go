@@ -319,9 +319,6 @@ type TrainingSpec struct {
 	Schedule string `json:"schedule,omitempty"`
 }
 
-// WeightsBuiltIn names the weights that come with KubeBot.
-const WeightsBuiltIn = "BuiltIn"
-
 // WeightsSpec chooses the weights of the analysis.
 type WeightsSpec struct {
 	// Version to use: BuiltIn for those that come with KubeBot, or the number of one in status.analysis.versions.

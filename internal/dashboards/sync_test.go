@@ -398,6 +398,22 @@ func TestTroubleIsNamed(t *testing.T) {
 	}
 }
 
+func TestAUserWithAPasswordWillDo(t *testing.T) {
+	b, server := contract(t)
+	server.AddUser("kubebot", secret, grafana.Admin)
+	b.config.Secrets = config.Secrets{User: &config.Ref{Name: "grafana", Key: "user"}, Password: &config.Ref{Name: "grafana", Key: "password"}}
+	if err := os.Remove(filepath.Join(b.syncer.CredentialsDir, config.TokenFile)); err != nil {
+		t.Fatal(err)
+	}
+	b.file(b.syncer.CredentialsDir, config.UserFile, "kubebot\n")
+	b.file(b.syncer.CredentialsDir, config.PasswordFile, secret+"\n")
+	b.well()
+	b.file(b.syncer.CredentialsDir, config.PasswordFile, "another\n")
+	if r := b.sync(); r.Trouble != config.Refused {
+		t.Errorf("report %+v", r)
+	}
+}
+
 func TestANewSecretWorksWithoutARestart(t *testing.T) {
 	b, server := contract(t)
 	b.well()

@@ -178,8 +178,7 @@ func (s *shard) flushOldest() {
 // count adds one trace to the sketches. A trace belongs to the slot in which its first span began.
 func (s *shard) count(t *traceBuffer) {
 	if len(t.spans) == 0 {
-		s.countFlows(t, nil)
-		return
+		return // lines without a span follow nothing
 	}
 	spans := t.spans
 	first := spans[0].start
@@ -364,7 +363,7 @@ func (s *shard) countShape(o *opState, op uint32, mask uint64, slot int) {
 
 // countFlows counts which log statement follows which inside each span of the trace.
 func (s *shard) countFlows(t *traceBuffer, c *scratch) {
-	if len(t.logs) == 0 || c == nil {
+	if len(t.logs) == 0 {
 		return
 	}
 	c.seq = append(c.seq[:0], t.logs...)

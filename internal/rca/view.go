@@ -236,22 +236,17 @@ type Shift struct {
 }
 
 // ShiftUp finds the highest level of a series since the onset, beside its median before.
-func (v *View) ShiftUp(s []Series, name string) Shift { return v.shift(s, name, 1) }
-
-// ShiftDown finds the lowest.
-func (v *View) ShiftDown(s []Series, name string) Shift { return v.shift(s, name, -1) }
-
-func (v *View) shift(all []Series, name string, sign float64) Shift {
+func (v *View) ShiftUp(all []Series, name string) Shift {
 	for i := range all {
 		if all[i].Name == name {
-			return v.ShiftPoints(all[i].Points, sign)
+			return v.ShiftPoints(all[i].Points)
 		}
 	}
 	return Shift{}
 }
 
-// ShiftPoints does the same for bare points; sign +1 looks upwards, -1 downwards.
-func (v *View) ShiftPoints(points []Point, sign float64) Shift {
+// ShiftPoints does the same for bare points.
+func (v *View) ShiftPoints(points []Point) Shift {
 	var before, since []float64
 	for _, p := range points {
 		// a sample describes the time up to it, so one just after the onset says little
@@ -268,13 +263,13 @@ func (v *View) ShiftPoints(points []Point, sign float64) Shift {
 	s.Base, s.Spread = MedianSpread(before)
 	single, pair := since[0], since[0]
 	for i, x := range since {
-		if sign*x > sign*single {
+		if x > single {
 			single = x
 		}
 		if i == 0 {
 			continue
 		}
-		if m := (since[i-1] + x) / 2; i == 1 || sign*m > sign*pair {
+		if m := (since[i-1] + x) / 2; i == 1 || m > pair {
 			pair = m
 		}
 	}

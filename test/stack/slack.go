@@ -14,7 +14,6 @@ import (
 // What the Slack server of the tests is started with.
 const (
 	SlackNamespace = "slack"
-	SlackChannel   = "C0000000001"
 	SlackToken     = "xoxb-0000000000-demo-token"
 	SigningKey     = "demo-signing-key"
 )

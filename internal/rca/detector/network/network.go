@@ -205,7 +205,7 @@ func fromSeries(v *rca.View) map[[2]string]edge {
 				server = s.Points
 			}
 		}
-		s := v.ShiftPoints(difference(client, server), 1)
+		s := v.ShiftPoints(difference(client, server))
 		if !s.OK {
 			continue
 		}

@@ -103,7 +103,7 @@ func measure(v *rca.View) map[string]*node {
 		if n := deviation(v, points, sign); n != nil {
 			n.service = s
 			calls := 1.0
-			if req := v.ShiftPoints(series(s.Series, rca.SeriesRequests), 1); req.OK {
+			if req := v.ShiftPoints(series(s.Series, rca.SeriesRequests)); req.OK {
 				calls = max(1, req.Now)
 			}
 			n.impact = calls * math.Abs(n.now-n.base)
