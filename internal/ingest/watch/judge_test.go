@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,4 +204,9 @@ func TestJudgeNode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The list is what the runbooks and spec.alerting.defaultRules.disabled go by.
+func TestEveryFindingIsListed(t *testing.T) {
+	assert.ElementsMatch(t, alert.Watched(), append(slices.Collect(maps.Keys(summaries)), alert.NodeNotReady, alert.NodePressure))
 }
