@@ -49,8 +49,8 @@ func clusterRoom() []panel {
 		title: "Pods by phase", about: "Pods of the cluster.", kind: kindGraph, store: Prometheus, unit: "none", whole: true, stacked: true, width: 8, height: 7,
 		queries: []query{{expr: `sum by (phase) (kube_pod_status_phase) > 0`, legend: "{{phase}}"}},
 	}, {
-		title: "Restarts", about: "Restarts of containers in the last 15 minutes, by pod.", kind: kindGraph, store: Prometheus, unit: "none", whole: true, width: 8, height: 7, to: toNamespace,
-		queries:    []query{{expr: `topk(` + topCount + `, sum by (namespace, pod) (increase(kube_pod_container_status_restarts_total[15m])) > 0)`, legend: "{{namespace}}/{{pod}}"}},
+		title: "Restarts", about: "Restarts of containers in the last hour, by pod.", kind: kindGraph, store: Prometheus, unit: "none", whole: true, width: 8, height: 7, to: toNamespace,
+		queries:    []query{{expr: `topk(` + topCount + `, sum by (namespace, pod) (increase(kube_pod_container_status_restarts_total[1h])) > 0)`, legend: "{{namespace}}/{{pod}}"}},
 		mayBeEmpty: noTrouble,
 	}, {
 		title: "Free room of volumes", about: "Share of each claimed volume that is free." + asTheRule + "VolumeFillingUp (15 %) and VolumeAlmostFull (3 %).",

@@ -228,3 +228,16 @@ func TestQueriesUseTheirDashboardsVariables(t *testing.T) {
 		}
 	}
 }
+
+// Of a long range a graph shows a point every few minutes: what falls between two windows of fixed length is in neither.
+func TestGraphsCountAllOfALongRange(t *testing.T) {
+	for _, b := range boards() {
+		for _, p := range b.panels {
+			for _, q := range p.queries {
+				if p.kind == kindGraph && regexp.MustCompile(`\[[0-9]+[sm]\]`).MatchString(q.expr) {
+					t.Errorf("%s/%s counts less than the hours that may be between two points: %s", b.name, p.title, q.expr)
+				}
+			}
+		}
+	}
+}

@@ -10,12 +10,12 @@ func incidentsBoard() board {
 		queries:    []query{{expr: `max by (receiver_type) (kubebot_responder_undelivered)`, legend: "{{receiver_type}}"}},
 		mayBeEmpty: "the KubeBot has no receivers"}
 	const receivers = "the KubeBot has no receivers, or no message was due"
-	deliveries := graph("Deliveries", "Attempts in the last 5 minutes by their outcome.", "none",
-		query{expr: `sum by (receiver_type, outcome) (increase(kubebot_responder_deliveries_total[5m]))`, legend: "{{receiver_type}} {{outcome}}"})
-	deliveries.mayBeEmpty, deliveries.whole = receivers, true
-	unsent := graph("Alerts that Alertmanager could not hand on", "Notifications that failed in the last 5 minutes, by where they were for. The alert AlertmanagerNotificationsFailing tells of them.", "none",
-		query{expr: `sum by (integration) (increase(alertmanager_notifications_failed_total[5m])) > 0`, legend: "{{integration}}"})
-	unsent.mayBeEmpty, unsent.whole = "Alertmanager handed on all of its notifications", true
+	deliveries := graph("Deliveries", "Attempts per minute by their outcome.", "cpm",
+		query{expr: `60 * sum by (receiver_type, outcome) (rate(kubebot_responder_deliveries_total` + window, legend: "{{receiver_type}} {{outcome}}"})
+	deliveries.mayBeEmpty = receivers
+	unsent := graph("Alerts that Alertmanager could not hand on", "Notifications per minute that failed, by where they were for. The alert AlertmanagerNotificationsFailing tells of them.", "cpm",
+		query{expr: `60 * sum by (integration) (rate(alertmanager_notifications_failed_total` + window + ` > 0`, legend: "{{integration}}"})
+	unsent.mayBeEmpty = "Alertmanager handed on all of its notifications"
 	delay := graph("Delay of messages, 95th percentile", "Seconds from a change of an incident until its receiver accepted the message. Red from 30 s on: the promise is a message within that.", "s",
 		query{expr: `histogram_quantile(0.95, sum by (receiver_type, le) (increase(kubebot_responder_delivery_seconds_bucket[1h])))`, legend: "{{receiver_type}}"})
 	delay.limits, delay.mayBeEmpty = above(30), receivers

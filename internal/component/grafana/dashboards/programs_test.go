@@ -230,3 +230,20 @@ func TestLokiFindsTheLinesOfAWorkload(t *testing.T) {
 		}
 	}
 }
+
+// An event counts in the point after it, however far the points are apart.
+func TestLokiCountsEveryEventOfALongRange(t *testing.T) {
+	base := startLoki(t)
+	event := map[string]string{"severity_text": "Warning", "k8s_event_reason": "BackOff", "k8s_object_namespace": "shop"}
+	push(t, base, map[string]string{"service_name": "kubernetes-events"}, []map[string]string{event, event, event})
+	values := sample()
+	values["__auto"], values["namespace"] = "10m", ".+"
+	later := strconv.FormatInt(time.Now().Add(5*time.Minute).Unix(), 10)
+	for _, panel := range []string{"Events by severity", "Warnings by reason"} {
+		expr := queryOf(t, "events", panel, values)
+		answer := golden.Ask(t, base+"/loki/api/v1/query?time="+later+"&query="+url.QueryEscape(expr))
+		if !strings.Contains(string(answer.Body), `"0.3"]`) { // three in ten minutes
+			t.Errorf("%s: Loki answers %s: %s", panel, expr, answer.Body)
+		}
+	}
+}
