@@ -3,6 +3,13 @@ package dashboards
 // topCount is how many namespaces, pods or services a panel of the greatest shows.
 const topCount = "10"
 
+// What keeps, of series with the labels namespace and pod, those of the pods that count: one that has ended reserves nothing,
+// and the interfaces of one in the network of its node are the node's.
+const (
+	thatLive       = ` and on (namespace, pod) kube_pod_status_phase{phase=~"Pending|Running"} == 1`
+	withOwnNetwork = ` and on (namespace, pod) kube_pod_info{host_network="false"}`
+)
+
 func clusterBoard() board {
 	return board{
 		name: "cluster", title: "KubeBot: cluster", description: "Nodes, room, what takes it, and the API server.",
@@ -15,7 +22,7 @@ func clusterBoard() board {
 				{expr: `1 - avg by (node) (rate(node_cpu_seconds_total{mode="idle"}[$__rate_interval]))`},
 				{expr: `1 - max by (node) (node_memory_MemAvailable_bytes) / max by (node) (node_memory_MemTotal_bytes)`},
 				{expr: `min by (node) (kubebot:node:filesystem_free)`},
-				{expr: `count by (node) (kube_pod_info)`},
+				{expr: `count by (node) (kube_pod_info{node!=""}` + thatLive + `)`},
 			},
 			columns: []column{
 				{field: "node", title: "Node", to: []target{{board: "node", title: "Node", with: "var-node=${__value.raw}"}}},
@@ -34,11 +41,11 @@ func clusterRoom() []panel {
 	return []panel{{
 		title: "CPU requested", about: "Share of the nodes' CPU that pods have reserved. From 90 % on new pods may find no place.",
 		kind: kindGraph, store: Prometheus, unit: "percentunit", limits: rising(0.8, 0.9), width: 6, height: 8,
-		queries: []query{{expr: `sum(kube_pod_container_resource_requests{resource="cpu"}) / sum(kube_node_status_allocatable{resource="cpu"})`, legend: "requested"}},
+		queries: []query{{expr: `sum(kube_pod_container_resource_requests{resource="cpu"}` + thatLive + `) / sum(kube_node_status_allocatable{resource="cpu"})`, legend: "requested"}},
 	}, {
 		title: "Memory requested", about: "Share of the nodes' memory that pods have reserved. From 90 % on new pods may find no place.",
 		kind: kindGraph, store: Prometheus, unit: "percentunit", limits: rising(0.8, 0.9), width: 6, height: 8,
-		queries: []query{{expr: `sum(kube_pod_container_resource_requests{resource="memory"}) / sum(kube_node_status_allocatable{resource="memory"})`, legend: "requested"}},
+		queries: []query{{expr: `sum(kube_pod_container_resource_requests{resource="memory"}` + thatLive + `) / sum(kube_node_status_allocatable{resource="memory"})`, legend: "requested"}},
 	}, {
 		title: "CPU by namespace", about: "Cores in use; the " + topCount + " greatest.", kind: kindGraph, store: Prometheus, unit: "none", stacked: true, width: 6, height: 8, to: toNamespace,
 		queries: []query{{expr: `topk(` + topCount + `, sum by (namespace) (rate(container_cpu_usage_seconds_total{container!=""}` + window + `)`, legend: "{{namespace}}"}},
@@ -99,13 +106,14 @@ func nodeBoard() board {
 	network := graph("Network received", "Without the pods' own interfaces.", "Bps",
 		`sum by (device) (rate(node_network_receive_bytes_total{node="$node", device!~"lo|veth.+|cali.+|cni.+|lxc.+|flannel.+"}`+window, "{{device}}")
 	network.mayBeEmpty = "every interface of the node is a pod's own or a bridge"
+	load := graph("Load", "Processes that run or wait for a CPU or a disk, beside the number of CPUs.", "none", `max by (node) (node_load1`+node+`)`, "load of 1 minute")
+	load.queries = append(load.queries, query{expr: `count(count by (cpu) (node_cpu_seconds_total{node="$node", mode="idle"}))`, legend: "CPUs"})
 	return board{
 		name: "node", title: "KubeBot: node", description: "One node: its resources, its pods, its events.", variables: []variable{varNode},
 		links: []string{Home, "cluster", "events"},
 		panels: []panel{
 			cpu, memory, disk,
-			graph("Load", "Processes that run or wait for a CPU or a disk, beside the number of CPUs.", "none", `max by (node) (node_load1`+node+`)`, "load of 1 minute"),
-			stalls, network,
+			load, stalls, network,
 			graph("CPU of pods", "Cores in use; the "+topCount+" greatest.", "none", `topk(`+topCount+`, sum by (namespace, pod) (rate(container_cpu_usage_seconds_total{node="$node", container!=""}`+window+`)`, "{{namespace}}/{{pod}}"),
 			graph("Memory of pods", "Working sets; the "+topCount+" greatest.", "bytes", `topk(`+topCount+`, sum by (namespace, pod) (container_memory_working_set_bytes{node="$node", container!=""}))`, "{{namespace}}/{{pod}}"),
 			{title: "Conditions", about: "What the node says of itself. Red where it is not ready, or one of the others, such as a pressure, is there.", kind: kindStat, store: Prometheus, width: 8, height: 8,

@@ -130,16 +130,25 @@ func streams(t *testing.T, base, query string) []map[string]string {
 	return found
 }
 
-// queryOf returns the one of a panel, with variables replaced.
-func queryOf(t *testing.T, dashboard, panel string, values map[string]string) string {
+// queriesOf returns those of a panel, with variables replaced.
+func queriesOf(t *testing.T, dashboard, panel string, values map[string]string) []string {
 	t.Helper()
+	var found []string
 	for _, q := range Queries(options(), values) {
 		if q.Dashboard == dashboard && q.Panel == panel {
-			return q.Expr
+			found = append(found, q.Expr)
 		}
 	}
-	t.Fatalf("the dashboard %s has no panel %s", dashboard, panel)
-	return ""
+	if len(found) == 0 {
+		t.Fatalf("the dashboard %s has no panel %s", dashboard, panel)
+	}
+	return found
+}
+
+// queryOf returns the first of a panel.
+func queryOf(t *testing.T, dashboard, panel string, values map[string]string) string {
+	t.Helper()
+	return queriesOf(t, dashboard, panel, values)[0]
 }
 
 // What an event is about leads to the dashboard of its workload, and the events there and of a service are its own alone.
@@ -245,5 +254,71 @@ func TestLokiCountsEveryEventOfALongRange(t *testing.T) {
 		if !strings.Contains(string(answer.Body), `"0.3"]`) { // three in ten minutes
 			t.Errorf("%s: Loki answers %s: %s", panel, expr, answer.Body)
 		}
+	}
+}
+
+// counted are a node with three pods, of which one failed and is kept, and another pod that has no node yet.
+func counted() map[string]string {
+	series := map[string]string{
+		`kube_node_status_allocatable{node="node-1", resource="cpu"}`:     "4x60",
+		`kube_node_status_allocatable{node="node-1", resource="memory"}`:  "4x60",
+		`node_cpu_seconds_total{node="node-1", cpu="0", mode="idle"}`:     "0+60x60",
+		`node_cpu_seconds_total{node="node-1", cpu="1", mode="idle"}`:     "0+60x60",
+		`container_network_receive_bytes_total{pod="plain", eth="a"}`:     "0+60x60",
+		`container_network_receive_bytes_total{pod="agent", eth="node"}`:  "0+600x60",
+		`container_network_transmit_bytes_total{pod="plain", eth="a"}`:    "0+60x60",
+		`container_network_transmit_bytes_total{pod="agent", eth="node"}`: "0+600x60",
+	}
+	for _, p := range []struct{ pod, node, phase, hostNetwork string }{
+		{"plain", "node-1", "Running", "false"}, {"agent", "node-1", "Running", "true"},
+		{"failed", "node-1", "Failed", "false"}, {"new", "", "Pending", "false"},
+	} {
+		series[`kube_pod_info{pod="`+p.pod+`", node="`+p.node+`", host_network="`+p.hostNetwork+`"}`] = "1x60"
+		series[`kubebot:pod:workload{workload="checkout", pod="`+p.pod+`"}`] = "1x60"
+		for _, phase := range []string{"Pending", "Running", "Succeeded", "Failed", "Unknown"} {
+			value := "0x60"
+			if phase == p.phase {
+				value = "1x60"
+			}
+			series[`kube_pod_status_phase{pod="`+p.pod+`", phase="`+phase+`"}`] = value
+		}
+		for _, resource := range []string{"cpu", "memory"} {
+			series[`kube_pod_container_resource_requests{pod="`+p.pod+`", container="main", resource="`+resource+`"}`] = "1x60"
+		}
+	}
+	inShop := map[string]string{}
+	for name, values := range series {
+		if strings.Contains(name, `pod="`) {
+			name = strings.Replace(name, "{", `{namespace="shop", `, 1)
+		}
+		inShop[name] = values
+	}
+	return inShop
+}
+
+// Pods that have ended take no room and wait for nothing, and what goes over a node's interfaces is no pod's traffic.
+func TestPanelsCountOnlyWhatCounts(t *testing.T) {
+	values := sample()
+	values["__rate_interval"] = "5m"
+	for _, c := range []struct {
+		board, panel string
+		query        int
+		value        string
+		labels       []string
+	}{
+		{"cluster", "Nodes", 4, "2", []string{`{node="node-1"}`}},
+		{"cluster", "CPU requested", 0, "0.75", []string{"{}"}},
+		{"cluster", "Memory requested", 0, "0.75", []string{"{}"}},
+		{"home", "Pods waiting", 0, "1", []string{"{}"}},
+		{"namespace", "Network", 0, "1", []string{"{}"}},
+		{"namespace", "Network", 1, "1", []string{"{}"}},
+		{"workload", "Network received", 0, "1", []string{`{pod="plain"}`}},
+		{"workload", "Network sent", 0, "1", []string{`{pod="plain"}`}},
+		{"node", "Load", 1, "2", []string{"{}"}},
+	} {
+		t.Run(c.board+"/"+c.panel, func(t *testing.T) {
+			expr := queriesOf(t, c.board, c.panel, values)[c.query]
+			golden.Query(t, counted(), "("+expr+") == bool "+c.value, c.labels...)
+		})
 	}
 }

@@ -37,10 +37,11 @@ func namespaceBoard() board {
 			title: "Memory", about: "Working sets by workload.", kind: kindGraph, store: Prometheus, unit: "bytes", stacked: true, width: 12, height: 8, to: toWorkload,
 			queries: []query{{expr: byWorkload(`container_memory_working_set_bytes{` + in + `}`), legend: "{{workload}}"}},
 		}, {
-			title: "Network", about: "Bytes per second that the pods receive (up) and send.", kind: kindGraph, store: Prometheus, unit: "Bps", width: 8, height: 8,
+			title: "Network", about: "Bytes per second that the pods receive and send, without those in the network of their node.", kind: kindGraph, store: Prometheus, unit: "Bps", width: 8, height: 8,
+			mayBeEmpty: "every pod of the namespace is in the network of its node",
 			queries: []query{
-				{expr: `sum(rate(container_network_receive_bytes_total{namespace="$namespace"}` + window, legend: "received"},
-				{expr: `sum(rate(container_network_transmit_bytes_total{namespace="$namespace"}` + window, legend: "sent"},
+				{expr: `sum(rate(container_network_receive_bytes_total{namespace="$namespace"}[$__rate_interval])` + withOwnNetwork + `)`, legend: "received"},
+				{expr: `sum(rate(container_network_transmit_bytes_total{namespace="$namespace"}[$__rate_interval])` + withOwnNetwork + `)`, legend: "sent"},
 			},
 		}, {
 			title: "Quota in use", about: "Share of each quota of the namespace. From 90 % on little is left for a rollout's second set of pods.", kind: kindGraph, store: Prometheus, unit: "percentunit",
@@ -80,6 +81,12 @@ func workloadBoard() board {
 	restarts := graph("Restarts", "Restarts of containers since the pod began.", "none",
 		query{expr: `sum by (pod) (kube_pod_container_status_restarts_total` + of + `)`, legend: "{{pod}}"})
 	pod.whole, restarts.whole = true, true
+	network := func(title, series string) panel {
+		p := graph(title, "Bytes per second.", "Bps", query{
+			expr: pods(`sum by (namespace, pod) (rate(` + series + `{namespace="$namespace"}[$__rate_interval])` + withOwnNetwork + `)`), legend: "{{pod}}"})
+		p.mayBeEmpty = "the workload's pods are in the network of their node, whose dashboard shows it"
+		return p
+	}
 	return board{
 		name: "workload", title: "KubeBot: workload", description: "One workload: its pods, what they take, what they serve, what they say.",
 		variables: []variable{varNamespace, varWorkload}, links: []string{Home, "namespace", "logs", "events"},
@@ -93,8 +100,8 @@ func workloadBoard() board {
 				query{expr: `max(sum by (pod) (kube_pod_container_resource_limits{namespace="$namespace", resource="memory"}` + joinWorkload + `{workload="$workload"}))`, legend: "limit"}),
 			throttled,
 			restarts,
-			graph("Network received", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_receive_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
-			graph("Network sent", "Bytes per second.", "Bps", query{expr: pods(`sum by (namespace, pod) (rate(container_network_transmit_bytes_total{namespace="$namespace"}[$__rate_interval]))`), legend: "{{pod}}"}),
+			network("Network received", "container_network_receive_bytes_total"),
+			network("Network sent", "container_network_transmit_bytes_total"),
 			{title: "Logs", about: "Lines of the workload's pods. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 24, height: 9,
 				queries: []query{{expr: `{k8s_namespace_name="$namespace", ` + ofPods + `}` + " | k8s_pod_name=~`" + podOfWorkload + "`"}}, mayBeEmpty: "no pod that is called like the workload wrote a line in the time that is shown"},
 			{title: "Events", about: "Events of the workload and its pods.", kind: kindLogs, store: Loki, width: 24, height: 7,
