@@ -2,6 +2,7 @@ package fluentbit
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
@@ -14,6 +15,7 @@ const (
 	keyScraped = "scraped"
 	keyStuck   = "stuck"
 	keyRefused = "refused"
+	keyUnread  = "unread"
 )
 
 // Series of Fluent Bit about what it hands on.
@@ -24,7 +26,22 @@ const (
 unless sum by (pod) (increase(fluentbit_output_proc_records_total` + selector + `[2m])) > 0)`
 	// refused are records that were given up.
 	refused = `sum(increase(fluentbit_output_dropped_records_total` + selector + `[5m])) > 0`
+	// ofInput are the series of what it reads.
+	ofInput = `{job="` + endpoints.JobFluentBit + `", name="` + aliasInput + `"}`
+	// written is how much the kubelet finds in the files of each container. It counts blocks, not lines.
+	written = `kubelet_container_log_filesystem_used_bytes{job="` + endpoints.JobKubelet + `"}`
 )
+
+// Unread are the nodes, by label node, on which Fluent Bit runs and reads nothing of what containers write: files grow and no
+// record came, with some minutes more on both sides than between two scrapes, or it found no file at all, not even that of its
+// own lines. In its first 20 minutes it is not asked: what it reads before the first scrape is in no increase. On a node where
+// nobody writes, files are open and none grows.
+const Unread = `(
+  sum by (node) (increase(fluentbit_input_records_total` + ofInput + `[20m])) == 0
+    and on (node) ` + written + ` offset 2m > ` + written + ` offset 15m
+  or sum by (node) (fluentbit_input_records_total` + ofInput + `) == 0
+    unless on (node) fluentbit_input_files_opened_total` + ofInput + ` > 0
+) and on (node) min by (node) (fluentbit_uptime` + selector + `) > 20 * 60`
 
 // Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
 // which names, is its owner's.
@@ -37,6 +54,7 @@ func (Component) Questions(in component.Input) []component.Question {
 		{Key: keyScraped, URL: observe.Query(base, `count(up`+selector+` == 1)`)},
 		{Key: keyStuck, URL: observe.Query(base, stuck)},
 		{Key: keyRefused, URL: observe.Query(base, refused)},
+		{Key: keyUnread, URL: observe.Query(base, Unread)},
 		observe.AskNodesNotReady(base),
 	}
 }
@@ -71,16 +89,20 @@ func observed(in component.Input, seen component.Observed) component.Health {
 	return health
 }
 
-// judge tells from what Prometheus knows whether the collector takes the lines.
+// judge tells from what Prometheus knows whether lines are read and the collector takes them.
 func judge(answers map[string]component.Answer) component.Health {
-	counts := map[string]float64{}
-	for _, key := range []string{keyScraped, keyStuck, keyRefused} {
+	counts, unread := map[string]float64{}, []string{}
+	for _, key := range []string{keyScraped, keyStuck, keyRefused, keyUnread} {
 		vector, err := observe.Vector(answers[key])
 		if err != nil {
 			return observe.NotReady(v1alpha1.ReasonNotAnswering, "Fluent Bit runs on every node; whether its lines are taken is unknown, because Prometheus "+err.Error())
 		}
-		if len(vector) > 0 {
-			counts[key] = float64(vector[0].Value)
+		for _, s := range vector {
+			if key == keyUnread {
+				unread = append(unread, string(s.Metric["node"]))
+				continue
+			}
+			counts[key] = float64(s.Value)
 		}
 	}
 	switch {
@@ -88,6 +110,8 @@ func judge(answers map[string]component.Answer) component.Health {
 		return observe.NotReady(v1alpha1.ReasonTargetsDown, fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", endpoints.JobFluentBit))
 	case counts[keyRefused] > 0:
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the collector refuses lines for good, or the buffer on a node is full, and lines are lost: Fluent Bit's own log says which")
+	case len(unread) > 0:
+		return observe.NotReady(v1alpha1.ReasonNotAnswering, fmt.Sprintf("Fluent Bit reads nothing of what containers write on %d node(s), such as %s; the runbook of LogLinesNotRead says what to look at", len(unread), slices.Min(unread)))
 	case counts[keyStuck] > 0:
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "Fluent Bit runs on every node and the collector does not take its lines; they wait on the nodes' disks")
 	}

@@ -26,13 +26,24 @@ func live(available int32) []client.Object {
 // counted are Prometheus' answers; what is 0 is an empty vector, as in Prometheus.
 func counted(scraped, stuck, refused int) map[string]component.Answer {
 	answers := map[string]component.Answer{}
-	for key, n := range map[string]int{keyScraped: scraped, keyStuck: stuck, keyRefused: refused} {
+	for key, n := range map[string]int{keyScraped: scraped, keyStuck: stuck, keyRefused: refused, keyUnread: 0} {
 		result := ""
 		if n > 0 {
 			result = fmt.Sprintf(`{"metric":{},"value":[1767323045.1,"%d"]}`, n)
 		}
 		answers[key] = component.Answer{Status: 200, Body: []byte(`{"status":"success","data":{"resultType":"vector","result":[` + result + `]}}`)}
 	}
+	return answers
+}
+
+// unread are the answers of a Prometheus that knows of nodes on which nothing is read.
+func unread(nodes ...string) map[string]component.Answer {
+	answers := counted(3, 0, 0)
+	var result []string
+	for _, node := range nodes {
+		result = append(result, `{"metric":{"node":"`+node+`"},"value":[1767323045.1,"0"]}`)
+	}
+	answers[keyUnread] = component.Answer{Status: 200, Body: []byte(`{"data":{"resultType":"vector","result":[` + strings.Join(result, ",") + `]}}`)}
 	return answers
 }
 
@@ -62,6 +73,7 @@ func TestHealth(t *testing.T) {
 		"nobody scrapes it":          {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(0, 0, 0)}, metav1.ConditionFalse, v1alpha1.ReasonTargetsDown, "can't scrape"},
 		"the collector is away":      {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(3, 1, 0)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "wait on the nodes' disks"},
 		"the collector refuses":      {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(3, 1, 7)}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "lost"},
+		"two nodes are not read":     {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: unread("c", "b")}, metav1.ConditionFalse, v1alpha1.ReasonNotAnswering, "on 2 node(s), such as b;"},
 		"all is well":                {v1alpha1.KubeBotSpec{}, component.Observed{Objects: live(3), Answers: counted(3, 0, 0)}, metav1.ConditionTrue, v1alpha1.ReasonReady, "takes its lines"},
 		"no Prometheus of KubeBot's": {v1alpha1.KubeBotSpec{Metrics: v1alpha1.MetricsSpec{Prometheus: v1alpha1.PrometheusSpec{Mode: v1alpha1.ModeDisabled}}}, component.Observed{Objects: live(3)}, metav1.ConditionTrue, v1alpha1.ReasonReady, "every node"},
 	} {

@@ -141,6 +141,15 @@ func TestRulesFollowWhatTheClusterHas(t *testing.T) {
 		},
 		kept: []string{"ServiceErrorRateHigh"},
 	}, {
+		name: "without Fluent Bit no rule of what it reads",
+		change: func(in *component.Input) {
+			in.KubeBot.Spec.Logs.FluentBit.Mode = v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
+		},
+		gone: map[string]string{
+			"LogLinesLost": "spec.logs.fluentBit.mode", "LogLinesWaiting": "spec.logs.fluentBit.mode", "LogLinesNotRead": "spec.logs.fluentBit.mode",
+		},
+		kept: []string{"NodeNotReady"},
+	}, {
 		name: "an external Prometheus has jobs of other names",
 		change: func(in *component.Input) {
 			in.KubeBot.Spec.Metrics.Prometheus.Mode = v1alpha1.ModeExternal

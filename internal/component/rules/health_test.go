@@ -48,7 +48,7 @@ func TestHealthFollowsWhatPrometheusLoaded(t *testing.T) {
 		name:    "all groups on all replicas",
 		status:  metav1.ConditionTrue,
 		reason:  v1alpha1.ReasonReady,
-		message: "Prometheus evaluates 54 alerts",
+		message: "Prometheus evaluates 55 alerts",
 	}, {
 		name: "rules of others that fail are not KubeBot's",
 		spoil: func(l *loadedRules) {
@@ -56,7 +56,7 @@ func TestHealthFollowsWhatPrometheusLoaded(t *testing.T) {
 		},
 		status:  metav1.ConditionTrue,
 		reason:  v1alpha1.ReasonReady,
-		message: "Prometheus evaluates 54 alerts",
+		message: "Prometheus evaluates 55 alerts",
 	}, {
 		name:    "one replica has not loaded a group",
 		spoil:   func(l *loadedRules) { l.Groups = l.Groups[1:] },
