@@ -95,7 +95,7 @@ type PodSettings struct {
 	// Resources replaces the requests and limits of the component's main container.
 	// +optional
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
-	// NodeSelector limits the nodes that the pods may run on.
+	// NodeSelector limits the nodes that the pods may run on, besides kubernetes.io/os: linux.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`

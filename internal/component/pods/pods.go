@@ -4,6 +4,7 @@ package pods
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strconv"
 
@@ -111,9 +112,14 @@ func SecretVariable(name string, ref v1alpha1.SecretKeyRef) corev1.EnvVar {
 	}}}
 }
 
-// Place puts the user's settings of place and the pull secrets into a pod.
+// Place puts the user's settings of place and the pull secrets into a pod. No image of the stack is for Windows, so a pod that
+// does not choose its nodes itself (RealNodes) runs on Linux.
 func Place(spec *corev1.PodSpec, in component.Input, s v1alpha1.PodSettings) {
 	spec.NodeSelector = s.NodeSelector
+	if spec.Affinity == nil || spec.Affinity.NodeAffinity == nil {
+		spec.NodeSelector = map[string]string{corev1.LabelOSStable: "linux"}
+		maps.Copy(spec.NodeSelector, s.NodeSelector)
+	}
 	spec.Tolerations = append(spec.Tolerations, s.Tolerations...)
 	spec.PriorityClassName = s.PriorityClassName
 	spec.ImagePullSecrets = in.KubeBot.Spec.Images.PullSecrets

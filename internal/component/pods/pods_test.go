@@ -1,6 +1,7 @@
 package pods_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -113,5 +114,27 @@ func TestPinnedBindsPodsToTheContentOfTheirConfiguration(t *testing.T) {
 	}
 	if debug, _, _ := build("debug"); debug.Name == info.Name {
 		t.Errorf("other content has the same name, %s", debug.Name)
+	}
+}
+
+func TestPodsRunOnLinuxUnlessTheyChooseTheirNodes(t *testing.T) {
+	for name, c := range map[string]struct {
+		affinity *corev1.Affinity
+		users    map[string]string
+		want     map[string]string
+	}{
+		"as it is":                  {nil, nil, map[string]string{"kubernetes.io/os": "linux"}},
+		"beside the user's":         {pods.Spread(nil), map[string]string{"disk": "ssd"}, map[string]string{"kubernetes.io/os": "linux", "disk": "ssd"}},
+		"the user knows better":     {nil, map[string]string{"kubernetes.io/os": "freebsd"}, map[string]string{"kubernetes.io/os": "freebsd"}},
+		"a DaemonSet":               {pods.RealNodes(), nil, nil},
+		"a DaemonSet of some nodes": {pods.RealNodes(), map[string]string{"disk": "ssd"}, map[string]string{"disk": "ssd"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := corev1.PodSpec{Affinity: c.affinity}
+			pods.Place(&spec, component.Input{KubeBot: &v1alpha1.KubeBot{}}, v1alpha1.PodSettings{NodeSelector: c.users})
+			if !maps.Equal(spec.NodeSelector, c.want) {
+				t.Errorf("the pod runs on nodes with %v, want %v", spec.NodeSelector, c.want)
+			}
+		})
 	}
 }
