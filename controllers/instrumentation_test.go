@@ -149,9 +149,15 @@ func TestTheOpenTelemetryOperatorIsTold(t *testing.T) {
 // removes it again.
 func (b *bench) policy() (remove func()) {
 	b.t.Helper()
+	return b.policyOf("v1")
+}
+
+// policyOf does so for a cluster that has mutating admission policies in a version.
+func (b *bench) policyOf(version string) (remove func()) {
+	b.t.Helper()
 	out, err := exec.CommandContext(b.t.Context(), golden.Program(b.t, "helm"), "template", "kubebot", filepath.Join("..", "charts", "kubebot"),
 		"--namespace", b.ns, "--kube-version", "1.36.3", "--show-only", "templates/instrumentation.yaml",
-		"--api-versions", "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy").Output()
+		"--api-versions", "admissionregistration.k8s.io/"+version+"/MutatingAdmissionPolicy").Output()
 	if err != nil {
 		b.t.Fatalf("render the chart: %v", err)
 	}
@@ -228,11 +234,11 @@ func (b *bench) wishes(prefix string, wishes []wish) {
 }
 
 // TestTheLabelWorksAgainAfterAReinstallation removes and makes again what `helm uninstall` and `helm install` do, for the
-// API server to find a KubeBot that it has not seen before: it must watch them anew.
+// API server to find a KubeBot that it has not seen before: it must watch them anew. The last time it is as in an older cluster.
 func TestTheLabelWorksAgainAfterAReinstallation(t *testing.T) {
 	b := newBench(t, collector.Component{}).start()
 	for i, name := range []string{"main", "again", "third"} {
-		remove := b.policy()
+		remove := b.policyOf(map[string]string{"main": "v1", "again": "v1", "third": "v1beta1"}[name])
 		kb := b.kubebot(b.ns, name)
 		b.wishes(name, []wish{{namespace: "enabled"}, {pod: "enabled"}, {unchanged: true}})
 		pod, err := b.pod("default", wish{pod: "enabled"})

@@ -33,6 +33,21 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end }}
 
+{{- /* Whether pods shall be given the environment of an OpenTelemetry SDK: "true" or nothing. A release of before the value has none. */}}
+{{- define "kubebot.instruments" -}}
+{{- if dig "install" true (.Values.instrumentation | default dict) }}true{{ end }}
+{{- end }}
+
+{{- /* The version in which the cluster has mutating admission policies: v1 from Kubernetes 1.36 on, v1beta1 in 1.34 and 1.35
+where somebody has switched it on, else nothing. */}}
+{{- define "kubebot.admissionPolicies" -}}
+{{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
+admissionregistration.k8s.io/v1
+{{- else if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy" -}}
+admissionregistration.k8s.io/v1beta1
+{{- end }}
+{{- end }}
+
 {{- /* Where the chart's pods run. */}}
 {{- define "kubebot.place" -}}
 nodeSelector: {{- merge (dict "kubernetes.io/os" "linux") .Values.manager.nodeSelector | toYaml | nindent 2 }}

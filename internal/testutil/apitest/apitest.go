@@ -38,6 +38,8 @@ func Main(m *testing.M, use func(*rest.Config), crds ...string) int {
 		}
 	}
 	env := &envtest.Environment{BinaryAssetsDirectory: bin, ErrorIfCRDPathMissing: true}
+	// The admission policies of older clusters, beside those of now.
+	env.ControlPlane.GetAPIServer().Configure().Append("runtime-config", "admissionregistration.k8s.io/v1beta1=true")
 	for _, folder := range crds {
 		env.CRDDirectoryPaths = append(env.CRDDirectoryPaths, CRDs(folder))
 	}
