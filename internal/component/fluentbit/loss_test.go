@@ -171,3 +171,30 @@ func TestACrashLosesNothing(t *testing.T) {
 		t.Errorf("%d of %d lines came twice", doubled, c.lines)
 	}
 }
+
+// A file system gives a new file the inode of one that is gone, by which offsets are found.
+func TestAFileThatTakesTheInodeOfAnotherIsReadFromItsBeginning(t *testing.T) {
+	r := newReceiver(t)
+	n := newNode(t, r, v1alpha1.FluentBitSpec{})
+	gone := newWriter(t, n.logFile("shop", "checkout-5d8f7c9b6d-abcde", "app"))
+	gone.write(t, 1000)
+	n.start(t)
+	gone.check(t, r)
+	n.stop(t)
+
+	c := newWriter(t, n.logFile("shop", "checkout-5d8f7c9b6d-fghij", "app"))
+	c.lines = gone.lines
+	if err := os.Rename(gone.path, c.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(c.path, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.file.Close()
+	c.open(t)
+	c.write(t, 2000)
+	n.start(t)
+	if doubled := c.check(t, r); doubled != 0 {
+		t.Errorf("%d of %d lines came twice", doubled, c.lines)
+	}
+}
