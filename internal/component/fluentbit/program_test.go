@@ -294,3 +294,59 @@ func eventually(t testing.TB, missing func() string) {
 		}
 	}
 }
+
+// What the alert LogLinesNotRead asks for: an empty file counts as opened, and a link into a folder that is not there does not.
+func TestFluentBitCountsWhatItReads(t *testing.T) {
+	const opened = `fluentbit_input_files_opened_total{name="pods"}`
+	for name, c := range map[string]struct {
+		file func(path string) error
+		has  []string
+		lack string
+	}{
+		"lines": {file: func(path string) error {
+			return os.WriteFile(path, []byte("2026-11-22T12:00:00Z stdout F one\n2026-11-22T12:00:01Z stdout F two\n"), 0o644)
+		}, has: []string{`fluentbit_input_records_total{name="pods"} 2`, opened + " 1", "fluentbit_uptime{"}},
+		"an empty file": {file: func(path string) error { return os.WriteFile(path, nil, 0o644) }, has: []string{`fluentbit_input_records_total{name="pods"} 0`, opened + " 1"}},
+		"a link astray": {file: func(path string) error { return os.Symlink("/nowhere/json.log", path) }, has: []string{`fluentbit_input_records_total{name="pods"} 0`}, lack: opened},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNode(t, newReceiver(t), v1alpha1.FluentBitSpec{})
+			path := n.logFile("shop", "checkout-5d8f7c9b6d-abcde", "app")
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.file(path); err != nil {
+				t.Fatal(err)
+			}
+			n.start(t)
+			var body string
+			eventually(t, func() string {
+				body = n.metrics()
+				for _, part := range c.has {
+					if !strings.Contains(body, part) {
+						return part + " is missing in " + body
+					}
+				}
+				return ""
+			})
+			time.Sleep(2 * time.Second) // it looks for files each second
+			if body = n.metrics(); c.lack != "" && strings.Contains(body, c.lack) {
+				t.Errorf("%s is there", c.lack)
+			}
+		})
+	}
+}
+
+// metrics are what the program tells of itself; nothing before it listens.
+func (n *node) metrics() string {
+	answer, err := http.Get("http://127.0.0.1:" + strconv.Itoa(n.port) + "/api/v2/metrics/prometheus")
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return ""
+	}
+	return string(body)
+}
