@@ -58,7 +58,9 @@ func GRPC(age time.Duration) *GRPCServer {
 }
 
 // HTTP is a server for OTLP.
-func HTTP() *HTTPServer { return &HTTPServer{Endpoint: listen(endpoints.OTLPHTTPPort)} }
+func HTTP() *HTTPServer {
+	return &HTTPServer{Endpoint: listen(endpoints.OTLPHTTPPort), MaxRequestBodySize: maxMessageMiB << 20}
+}
 
 // RemoteWrite is a server for Prometheus's remote write.
 func RemoteWrite(port int) RemoteWriteReceiver { return RemoteWriteReceiver{Endpoint: listen(port)} }

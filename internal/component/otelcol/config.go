@@ -110,6 +110,8 @@ type KeepaliveServer struct {
 // HTTPServer listens for HTTP.
 type HTTPServer struct {
 	Endpoint string `yaml:"endpoint"`
+	// MaxRequestBodySize is that of a body in bytes, decompressed.
+	MaxRequestBodySize int `yaml:"max_request_body_size"`
 }
 
 // RemoteWriteID is the receiver of Prometheus's remote write.
