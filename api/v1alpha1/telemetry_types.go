@@ -50,7 +50,8 @@ type LokiSpec struct {
 	// Storage says where logs are kept; with objectStorage, the last hours of them that are not in the bucket yet.
 	// +optional
 	Storage StorageSpec `json:"storage,omitempty"`
-	// ObjectStorage keeps the logs in a bucket.
+	// ObjectStorage keeps the logs in a bucket. Loki reads from one place alone: when this is set, taken away or names another
+	// bucket, the logs from before are no longer found.
 	// +optional
 	ObjectStorage *ObjectStorage `json:"objectStorage,omitempty"`
 }
