@@ -63,13 +63,7 @@ func podGroup() Group {
 		ThresholdFrom: "5 minutes: an autoscaler of the cluster usually adds a node within that time",
 	}, {
 		Alert: "CPUThrottling",
-		Expr: `max by (` + byWorkload + `) (
-  (
-    sum by (namespace, pod, container) (rate(container_cpu_cfs_throttled_periods_total{container!=""}[5m]))
-    / sum by (namespace, pod, container) (rate(container_cpu_cfs_periods_total{container!=""}[5m])) > 0.25
-  )
-  ` + joinOwner + `
-)`,
+		Expr:          throttled("5m", "0.25"),
 		For:           "15m",
 		Severity:      string(v1alpha1.SeverityInfo),
 		Summary:       about + " is slowed down by its CPU limit",
@@ -78,12 +72,11 @@ func podGroup() Group {
 		Needs:         []Need{needCAdvisor},
 	}, {
 		Alert: "ServiceCPUStarved",
-		Expr: `max by (` + byWorkload + `) (
-  (
-    sum by (namespace, pod, container) (rate(container_cpu_cfs_throttled_periods_total{container!=""}[2m]))
-    / sum by (namespace, pod, container) (rate(container_cpu_cfs_periods_total{container!=""}[2m])) > 0.75
-  )
-  ` + joinOwner + `
+		// Usual is of means of a short window, of which one that holds few requests says little: the mean of 2 minutes is compared.
+		Expr: `(
+  ` + throttled("2m", "0.75") + `
+  or ` + throttled("2m", "0.25") + `
+  and on (` + byWorkload + `) (avg_over_time(` + tracedOwnSeconds + `[2m]) > ` + slowTimes + ` * ` + tracedUsual + `)
 )
 and on (` + byWorkload + `) (` + workloadRequests + ` > 0 or ` + tracedRequests + ` > 0)`,
 		For:      "2m",
@@ -91,7 +84,8 @@ and on (` + byWorkload + `) (` + workloadRequests + ` > 0 or ` + tracedRequests 
 		Summary:  about + " serves requests and has used up its CPU limit",
 		Description: "A container of " + about + " was held back by its CPU limit in {{ $value | humanizePercentage }} of the periods. " +
 			"Requests wait for it, before its own spans and metrics begin to count.",
-		ThresholdFrom: "75 % of the periods, three times the figure of the kubernetes-mixin, of 2 minutes and for 2 minutes more, so that a start is over; only " +
+		ThresholdFrom: "75 % of the periods, three times the figure of the kubernetes-mixin, or that figure itself, 25 %, while the workload's own part of its " +
+			"requests takes twice the usual time, as for ServiceSlow; of 2 minutes and for 2 minutes more, so that a start is over; only " +
 			"workloads that serve requests, because a batch job may use what it has",
 		Needs: []Need{needCAdvisor},
 	}}
@@ -99,4 +93,16 @@ and on (` + byWorkload + `) (` + workloadRequests + ` > 0 or ` + tracedRequests 
 		rules[i].Needs = append(rules[i].Needs, needKubeStateMetrics)
 	}
 	return Group{Name: "kubebot-pods", Rules: rules}
+}
+
+// throttled is the largest share of the periods of a window in which a CPU limit held back a container, by the workloads
+// where that is above a bound.
+func throttled(window, above string) string {
+	return `max by (` + byWorkload + `) (
+  (
+    sum by (namespace, pod, container) (rate(container_cpu_cfs_throttled_periods_total{container!=""}[` + window + `]))
+    / sum by (namespace, pod, container) (rate(container_cpu_cfs_periods_total{container!=""}[` + window + `])) > ` + above + `
+  )
+  ` + joinOwner + `
+)`
 }
