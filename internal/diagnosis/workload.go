@@ -27,9 +27,12 @@ type Workload struct {
 	Selector     *metav1.LabelSelector
 	// Desired is how many pods are wanted, Ready how many are, Updated how many run the present template.
 	Desired, Ready, Updated int32
-	Paused                  bool
-	Conditions              []Condition
-	ClaimTemplates          []corev1.PersistentVolumeClaim
+	// Old is how many pods of earlier templates a Deployment still has: a rollout that makes a new pod first ends an old
+	// one once the new one is ready.
+	Old            int32
+	Paused         bool
+	Conditions     []Condition
+	ClaimTemplates []corev1.PersistentVolumeClaim
 }
 
 // WorkloadOf returns what is common to workloads of an object, and whether the object is one.
@@ -46,6 +49,7 @@ func common(o runtime.Object) (Workload, bool) {
 	case *appsv1.Deployment:
 		out := workload("apps/v1", "Deployment", w.ObjectMeta, w.Spec.Template, w.Spec.Selector, w.Spec.Replicas)
 		out.Ready, out.Updated, out.Paused = w.Status.ReadyReplicas, w.Status.UpdatedReplicas, w.Spec.Paused
+		out.Old = max(w.Status.Replicas-w.Status.UpdatedReplicas, 0)
 		for _, c := range w.Status.Conditions {
 			out.Conditions = append(out.Conditions, Condition{string(c.Type), string(c.Status), c.Reason, c.Message})
 		}
@@ -114,8 +118,11 @@ func workload(version, kind string, meta metav1.ObjectMeta, template corev1.PodT
 // Exists tells whether the facts are about a workload at all; a Service may have none.
 func (w Workload) Exists() bool { return w.Name != "" }
 
-// Satisfied tells whether the workload has all the pods it wants, of the present template and ready.
-func (w Workload) Satisfied() bool { return w.Ready >= w.Desired && w.Updated >= w.Desired }
+// Satisfied tells whether the workload has all the pods it wants, of the present template and ready. A CronJob wants none
+// of its own, so it always is.
+func (w Workload) Satisfied() bool {
+	return w.Ready >= w.Desired && w.Updated >= w.Desired && w.Old == 0
+}
 
 // Condition returns the condition of a type, or an empty one.
 func (w Workload) Condition(kind string) Condition {

@@ -31,11 +31,11 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 
 // troubled tells whether something is wrong that a change could explain.
 func troubled(f *diagnosis.Facts) bool {
-	if f.Troubled || !f.Workload.Satisfied() {
+	if f.Troubled || !f.Workload.Satisfied() && !f.RollingOut() {
 		return true
 	}
 	for _, c := range f.Containers() {
-		if c.Failing(f.Now) || diagnosis.Unready(c.Pod) {
+		if c.Failing(f.Now) || diagnosis.Unready(c.Pod) && !f.Young(c.Pod) {
 			return true
 		}
 	}

@@ -22,6 +22,19 @@ func TestHealthyWorkloadHasNoFinding(t *testing.T) {
 	}
 }
 
+// A workload that does what it is meant to do has no trouble, also while it does it.
+func TestWorkloadsThatDoWellHaveNoFinding(t *testing.T) {
+	files, err := filepath.Glob("testdata/well/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d cases: %v", len(files), err)
+	}
+	for _, file := range files {
+		for _, f := range diagnosis.Run(diagnosistest.Load(t, file), All()) {
+			t.Errorf("%s: %s found: %s", file, f.Detector, f.Sentence)
+		}
+	}
+}
+
 // A case of a detector has one cause: that detector must be first when all run, so a root comes before its symptoms.
 func TestRootComesBeforeItsSymptoms(t *testing.T) {
 	files, err := filepath.Glob("../*/testdata/*.yaml")

@@ -128,7 +128,8 @@ func volumeOf(ref diagnosis.Reference) string {
 
 // sure is lower for a workload whose pods all run: they were made before the object went.
 func sure(f *diagnosis.Facts) float64 {
-	if f.Workload.Satisfied() && len(f.Pods) > 0 {
+	waits := slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool { return diagnosis.Unready(&p) && !f.OfPastTry(&p) })
+	if f.Workload.Satisfied() && len(f.Pods) > 0 && !waits {
 		return diagnosis.ScorePossible
 	}
 	return diagnosis.ScoreCertain

@@ -15,9 +15,8 @@ import (
 // Detector finds rollouts that are stuck, paused workloads and pods that are not ready.
 var Detector = diagnosis.Detector{Name: "rollout", Doc: "rollouts that are stuck or paused, and pods that are not ready or do not end", Detect: detect}
 
-// Young pods are given time to start, and old ones to end.
 const (
-	patience    = time.Minute
+	// endPatience is how long a pod may take to end.
 	endPatience = time.Minute
 	// silence is how long a node's kubelet must have been silent to count as lost: as long as Kubernetes waits before it evicts the pods.
 	silence = 5 * time.Minute
@@ -37,7 +36,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		base.Fix = diagnosis.FixBy("Scale it up if it shall run.", []diagnosis.Patch{diagnosis.Scale(w.Object, 1)})
 		return append(out, base)
 	}
-	if w.Paused && w.Updated < w.Desired {
+	if w.Paused && (w.Updated < w.Desired || w.Old > 0) {
 		x := base
 		x.Kind, x.Score, x.Symptom, x.Field, x.Value = diagnosis.KindConfig, diagnosis.ScoreStrong, false, "spec.paused", "true"
 		x.Sentence = fmt.Sprintf("The rollout of %s is paused (spec.paused), so its change does not take effect", w.Object)
@@ -47,30 +46,46 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	if w.Satisfied() || w.Paused && w.Ready >= w.Desired {
 		return out
 	}
-	if c := w.Condition("Progressing"); c.Status == "False" && c.Reason == "ProgressDeadlineExceeded" {
-		x := base
-		x.Field, x.Value = "status.conditions[Progressing]", c.Reason
-		x.Sentence = fmt.Sprintf("The rollout of %s is stuck: %d of %d pods are updated and ready within its progress deadline", w.Object, min(w.Ready, w.Updated), w.Desired)
-		x.Evidence = []string{"condition Progressing=False: " + diagnosis.Shorten(c.Message, 200)}
-		x.Fix = diagnosis.Fix{Explanation: "Find why the new pods are not ready, or go back.", Commands: append(describe, f.Undo(func(*corev1.PodSpec) bool { return true })...)}
-		return append(out, x)
+	if w.Stuck() {
+		return append(out, stuck(f, base, describe))
 	}
-	young := 0
-	for i := range f.Pods {
-		if f.Now.Sub(f.Pods[i].CreationTimestamp.Time) < patience && !diagnosis.PodReady(&f.Pods[i]) {
-			young++
+	if f.RollingOut() {
+		if w.Ready >= w.Desired {
+			return out
 		}
-	}
-	if young > 0 && w.Ready+int32(young) >= w.Desired {
 		base.Score = 0.1
-		base.Sentence = fmt.Sprintf("%s is starting: %d of %d pods are ready, %s younger than a minute", w.Object, w.Ready, w.Desired, diagnosis.Plural(young, "pod"))
+		base.Sentence = fmt.Sprintf("%s is starting: %d of %d pods are ready, %s younger than a minute", w.Object, w.Ready, w.Desired, diagnosis.Plural(int(f.Starting()), "pod"))
 		base.Fix = diagnosis.Fix{Explanation: "Wait a moment and ask again.", Commands: []string{diagnosis.Kubectl(f.NS(), "get", "pods")}}
+		return append(out, base)
+	}
+	base.Fix = diagnosis.Fix{Explanation: "See the conditions and events of the pods.", Commands: describe}
+	if late := f.Late(); w.Ready >= w.Desired && len(late) > 0 {
+		base.Field, base.Value = "status.updatedReplicas", fmt.Sprint(w.Updated)
+		base.Sentence = fmt.Sprintf("The rollout of %s is not done: %d of %d pods are updated and ready", w.Object, updated(f), w.Desired)
+		base.Evidence = []string{fmt.Sprintf("pod %s was made %s ago and is not ready", late[0].Name, f.Age(late[0].CreationTimestamp.Time))}
 		return append(out, base)
 	}
 	base.Field, base.Value = "status.readyReplicas", fmt.Sprint(w.Ready)
 	base.Sentence = fmt.Sprintf("%s has %d of %d pods ready", w.Object, w.Ready, w.Desired)
-	base.Fix = diagnosis.Fix{Explanation: "See the conditions and events of the pods.", Commands: describe}
 	return append(out, base)
+}
+
+func stuck(f *diagnosis.Facts, x diagnosis.Finding, describe []string) diagnosis.Finding {
+	c := f.Workload.Condition("Progressing")
+	x.Field, x.Value = "status.conditions[Progressing]", c.Reason
+	x.Sentence = fmt.Sprintf("The rollout of %s is stuck: %d of %d pods are updated and ready within its progress deadline", f.Workload.Object, updated(f), f.Workload.Desired)
+	x.Evidence = []string{"condition Progressing=False: " + diagnosis.Shorten(c.Message, 200)}
+	x.Fix = diagnosis.Fix{Explanation: "Find why the new pods are not ready, or go back.", Commands: append(describe, f.Undo(func(*corev1.PodSpec) bool { return true })...)}
+	return x
+}
+
+// updated is how many pods of the present revision are ready.
+func updated(f *diagnosis.Facts) int32 {
+	w := f.Workload
+	if present, _ := f.Revisions(); present != nil {
+		return min(present.Ready, w.Desired)
+	}
+	return max(min(w.Ready-w.Old, w.Updated), 0)
 }
 
 // ending finds pods that were told to end and do not.
