@@ -29,6 +29,25 @@ func (f *Facts) KilledByProbe(c Container) *corev1.Event {
 	return nil
 }
 
+// HookFailed returns the event by which the kubelet said that the container's postStart hook failed, for which it ended the
+// container, or nil. As with probes, events of earlier ends count only where there were several and the last end looks the same.
+func (f *Facts) HookFailed(c Container) *corev1.Event {
+	events := slices.DeleteFunc(f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID)), func(e corev1.Event) bool {
+		return e.Reason != "FailedPostStartHook" || !strings.HasSuffix(e.InvolvedObject.FieldPath, "{"+c.Spec.Name+"}")
+	})
+	if len(events) == 0 {
+		return nil
+	}
+	last, ended := &events[0], c.Ended()
+	if ended != nil && EventTime(last).Before(ended.StartedAt.Time) && (times(events) < 2 || !likeKilled(ended)) {
+		return nil
+	}
+	if probe := f.KilledByProbe(c); probe != nil && EventTime(probe).After(EventTime(last)) {
+		return nil
+	}
+	return last
+}
+
 // times is how often events happened.
 func times(events []corev1.Event) int {
 	n := 0

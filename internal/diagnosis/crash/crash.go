@@ -12,11 +12,11 @@ var Detector = diagnosis.Detector{Name: "crash", Doc: "containers that end, with
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
-		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || f.KilledByProbe(c) != nil || c.Pod.Status.Reason == "Evicted" {
+		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || c.Pod.Status.Reason == "Evicted" {
 			continue // what ended these, other detectors say
 		}
-		if f.Rebooted(c) != nil {
-			continue
+		if f.Rebooted(c) != nil || f.KilledByProbe(c) != nil || f.HookFailed(c) != nil {
+			continue // as of those that the kubelet ended
 		}
 		out = append(out, exit.Explain(f, c))
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/kubebot/kubebot/internal/diagnosis/mount"
 	"github.com/kubebot/kubebot/internal/diagnosis/networkpolicy"
 	"github.com/kubebot/kubebot/internal/diagnosis/node"
+	"github.com/kubebot/kubebot/internal/diagnosis/notstarted"
 	"github.com/kubebot/kubebot/internal/diagnosis/oom"
 	"github.com/kubebot/kubebot/internal/diagnosis/podsecurity"
 	"github.com/kubebot/kubebot/internal/diagnosis/probe"
@@ -57,6 +58,7 @@ func All() []diagnosis.Detector {
 		mount.Detector,
 		networkpolicy.Detector,
 		node.Detector,
+		notstarted.Detector,
 		oom.Detector,
 		podsecurity.Detector,
 		probe.Detector,

@@ -45,6 +45,17 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	return append(out, account(f)...)
 }
 
+// Explains tells whether what the kubelet says is of a missing object or key that the workload refers to.
+func Explains(f *diagnosis.Facts, message string) bool {
+	name := ""
+	if m := objectGone.FindStringSubmatch(message); m != nil {
+		name = m[2]
+	} else if m := keyGone.FindStringSubmatch(message); m != nil {
+		name = m[3]
+	}
+	return slices.ContainsFunc(f.References(), func(r diagnosis.Reference) bool { return r.Name == name && !r.Optional })
+}
+
 // listen collects what the kubelet said of pods that do not run.
 func listen(f *diagnosis.Facts) said {
 	told := said{}

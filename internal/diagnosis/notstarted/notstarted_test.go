@@ -1,0 +1,9 @@
+package notstarted
+
+import (
+	"testing"
+
+	"github.com/kubebot/kubebot/internal/diagnosis/diagnosistest"
+)
+
+func TestDetector(t *testing.T) { diagnosistest.Check(t, Detector) }
