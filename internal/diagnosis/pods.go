@@ -91,6 +91,15 @@ func (c Container) Ended() *corev1.ContainerStateTerminated {
 	return c.Status.LastTerminationState.Terminated
 }
 
+// RanUntil is when the container last ran: now if it runs, or never ended.
+func (c Container) RanUntil(now time.Time) time.Time {
+	ended := c.Ended()
+	if ended == nil || c.Status.State.Running != nil || ended.FinishedAt.IsZero() {
+		return now
+	}
+	return ended.FinishedAt.Time
+}
+
 // started is when the container last started, or could not be started although all that it refers to was there; zero if
 // that never was.
 func (c Container) started() time.Time {

@@ -39,10 +39,13 @@ const (
 func Of(f *diagnosis.Facts, classes ...logline.Class) []Call {
 	found := map[string]*Call{}
 	for _, c := range f.Containers() {
-		failing := c.Failing(f.Now) || diagnosis.Unready(c.Pod)
+		failing, until := c.Failing(f.Now) || diagnosis.Unready(c.Pod), f.Now
+		if c.Failing(f.Now) {
+			until = c.RanUntil(f.Now) // why a Job of last night failed is in what it said last
+		}
 		for _, line := range lines(f, c) {
 			class := logline.Classify(line.Text)
-			if !slices.Contains(classes, class) || !line.Time.IsZero() && f.Now.Sub(line.Time) > window {
+			if !slices.Contains(classes, class) || !line.Time.IsZero() && until.Sub(line.Time) > window {
 				continue
 			}
 			e, _ := logline.EndpointOf(line.Text)

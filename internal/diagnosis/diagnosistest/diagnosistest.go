@@ -52,7 +52,9 @@ type logText struct {
 	Pod       string `json:"pod"`
 	Container string `json:"container"`
 	Previous  bool   `json:"previous,omitempty"`
-	Text      string `json:"text"`
+	// At is when the lines were written; a little before now if it is not given.
+	At   *time.Time `json:"at,omitempty"`
+	Text string     `json:"text"`
 }
 
 // Healthy are the facts of a workload without any trouble.
@@ -155,7 +157,7 @@ func parse(t testing.TB, path string, text []byte) *diagnosis.Facts {
 		if err := yaml.Unmarshal(doc, &h); err == nil && h.Kind == "Facts" {
 			f.Now, f.Subject, f.Unread = h.Now, h.Subject, h.Unread
 			for _, l := range h.Logs {
-				f.Logs = append(f.Logs, diagnosis.Log{Pod: l.Pod, Container: l.Container, Previous: l.Previous, Lines: logLines(l.Text, h.Now)})
+				f.Logs = append(f.Logs, diagnosis.Log{Pod: l.Pod, Container: l.Container, Previous: l.Previous, Lines: l.lines(h.Now)})
 			}
 			continue
 		}
@@ -211,11 +213,14 @@ func gatewayKind(t testing.TB, f *diagnosis.Facts, kind string, doc []byte) bool
 	return true
 }
 
-// logLines gives every line a time a little before now.
-func logLines(text string, now time.Time) []diagnosis.Line {
+func (l logText) lines(now time.Time) []diagnosis.Line {
+	at := now.Add(-30 * time.Second)
+	if l.At != nil {
+		at = *l.At
+	}
 	var out []diagnosis.Line
-	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		out = append(out, diagnosis.Line{Time: now.Add(-30 * time.Second), Text: l})
+	for _, text := range strings.Split(strings.TrimRight(l.Text, "\n"), "\n") {
+		out = append(out, diagnosis.Line{Time: at, Text: text})
 	}
 	return out
 }

@@ -47,6 +47,8 @@ type refused struct {
 	count   int // of lines in the window
 	first   time.Time
 	last    time.Time
+	// age is how old the last one is, or was when the container that wrote it failed.
+	age time.Duration
 	// failing is set where a container that wrote it fails, or its pod is not ready.
 	failing bool
 }
@@ -56,6 +58,7 @@ func denials(f *diagnosis.Facts) []refused {
 	found := map[string]*refused{}
 	var keys []string
 	for _, l := range f.Logs {
+		failing, until := state(f, l)
 		for _, line := range l.Lines {
 			m := denial.FindStringSubmatch(line.Text)
 			if m == nil {
@@ -70,29 +73,37 @@ func denials(f *diagnosis.Facts) []refused {
 			if line.Time.Before(r.first) {
 				r.first = line.Time
 			}
-			if line.Time.IsZero() || f.Now.Sub(line.Time) <= window {
+			age := until.Sub(line.Time)
+			if line.Time.IsZero() || age <= window {
 				r.count++
 			}
-			r.failing = r.failing || fails(f, l)
+			r.failing = r.failing || failing
 			if !line.Time.Before(r.last) {
-				r.line, r.pod, r.last = line.Text, l.Pod, line.Time
+				r.line, r.pod, r.last, r.age = line.Text, l.Pod, line.Time, age
 			}
 		}
 	}
 	var out []refused
 	for _, key := range keys {
-		if r := found[key]; r.last.IsZero() || f.Now.Sub(r.last) < recent {
+		if r := found[key]; r.last.IsZero() || r.age < recent {
 			out = append(out, *r)
 		}
 	}
 	return out
 }
 
-// fails tells whether the container that wrote a log fails, or its pod is not ready.
-func fails(f *diagnosis.Facts, l diagnosis.Log) bool {
-	return slices.ContainsFunc(f.Containers(), func(c diagnosis.Container) bool {
-		return c.Pod.Name == l.Pod && c.Spec.Name == l.Container && (c.Failing(f.Now) || diagnosis.Unready(c.Pod))
-	})
+// state tells whether the container that wrote a log fails, or its pod is not ready, and until when it ran.
+func state(f *diagnosis.Facts, l diagnosis.Log) (failing bool, until time.Time) {
+	for _, c := range f.Containers() {
+		switch {
+		case c.Pod.Name != l.Pod || c.Spec.Name != l.Container:
+		case c.Failing(f.Now):
+			return true, c.RanUntil(f.Now)
+		default:
+			return diagnosis.Unready(c.Pod), f.Now
+		}
+	}
+	return false, f.Now
 }
 
 // score says how sure it is that the refusal is the trouble.

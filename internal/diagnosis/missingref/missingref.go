@@ -226,7 +226,13 @@ func missingKey(f *diagnosis.Facts, ref diagnosis.Reference, present *corev1.Con
 // account finds a ServiceAccount that does not exist.
 func account(f *diagnosis.Facts) []diagnosis.Finding {
 	name, w := f.Workload.Template.Spec.ServiceAccountName, f.Workload
-	if name == "" || f.ServiceAccount(name) != nil || len(f.Pods) > 0 && w.Satisfied() {
+	made := len(f.Pods) > 0
+	if w.Kind == "CronJob" { // the pods of earlier Jobs were made before the account went
+		made = slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
+			return p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed
+		})
+	}
+	if name == "" || f.ServiceAccount(name) != nil || made && w.Satisfied() {
 		return nil
 	}
 	evidence := ""
@@ -242,10 +248,14 @@ func account(f *diagnosis.Facts) []diagnosis.Finding {
 		}
 		evidence = fmt.Sprintf("the API server has no ServiceAccount %s in namespace %s", name, f.NS())
 	}
+	then := "the pods are then made within some minutes"
+	if w.Kind != "Job" && w.Kind != "CronJob" {
+		then += ", at once after a restart of the rollout"
+	}
 	return []diagnosis.Finding{{
 		Kind: diagnosis.KindConfig, Object: w.Object, Field: "serviceAccountName", Value: name, Score: diagnosis.ScoreCertain, Evidence: []string{evidence},
 		Sentence: fmt.Sprintf("ServiceAccount %s does not exist in namespace %s; %s runs its pods as it", name, f.NS(), w.Object),
-		Fix: diagnosis.Fix{Explanation: "Make the ServiceAccount (and bind the roles it needs); the pods are then made within some minutes, at once after a restart of the rollout.",
+		Fix: diagnosis.Fix{Explanation: "Make the ServiceAccount (and bind the roles it needs); " + then + ".",
 			Commands: []string{diagnosis.Kubectl(f.NS(), "create", "serviceaccount", name)}},
 	}}
 }
