@@ -1,4 +1,4 @@
-// Package autoscaler finds HorizontalPodAutoscalers that get no metrics, have no target or are at their maximum.
+// Package autoscaler finds HorizontalPodAutoscalers that get no metrics, have no target or share it, or are at their maximum.
 package autoscaler
 
 import (
@@ -55,15 +55,7 @@ func check(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler) (diagno
 		return out, true
 	}
 	if c := condition(h, autoscalingv2.ScalingActive, corev1.ConditionFalse); c != nil && c.Reason != "ScalingDisabled" {
-		out.Evidence = []string{fmt.Sprintf("condition ScalingActive=False: %s", diagnosis.Shorten(c.Message, 300))}
-		if m := unrequested.FindStringSubmatch(c.Message); m != nil {
-			return withoutRequest(f, h, out, m[1], m[2]), true
-		}
-		out.Field, out.Value = "spec.metrics", c.Reason
-		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s gets no metrics (%s), so %s %s is not scaled", h.Name, c.Reason, target.Kind, target.Name)
-		out.Fix = diagnosis.Fix{Explanation: "Install or repair what serves the metrics (metrics-server or an adapter).",
-			Commands: []string{diagnosis.Kubectl("", "get", "apiservices", "v1beta1.metrics.k8s.io"), describe[0]}}
-		return out, true
+		return inactive(f, h, out, c)
 	}
 	if c := condition(h, autoscalingv2.ScalingLimited, corev1.ConditionTrue); c != nil && c.Reason == "TooManyReplicas" && h.Status.CurrentReplicas >= h.Spec.MaxReplicas {
 		out.Kind, out.Field, out.Value = diagnosis.KindCPU, "spec.maxReplicas", fmt.Sprint(h.Spec.MaxReplicas)
