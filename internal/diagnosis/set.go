@@ -3,8 +3,11 @@ package diagnosis
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Scale sets how many pods a workload shall have.
@@ -29,6 +32,26 @@ func (w Workload) SetImage(container, image string) Patch {
 func (w Workload) SetResource(container, list, resource, quantity string) Patch {
 	return w.set(container, map[string]any{"resources": map[string]any{list: map[string]any{resource: quantity}}},
 		"resources", w.Arg(), "-c", container, fmt.Sprintf("--%s=%s=%s", list, resource, quantity))
+}
+
+// SetResources gives a container of the workload limits and requests; what it has of others stays.
+func (w Workload) SetResources(container string, r corev1.ResourceRequirements) Patch {
+	args := []string{"resources", w.Arg(), "-c", container}
+	lists := map[string]any{}
+	for _, list := range []struct {
+		name   string
+		values corev1.ResourceList
+	}{{"limits", r.Limits}, {"requests", r.Requests}} {
+		var words []string
+		for _, name := range slices.Sorted(maps.Keys(list.values)) {
+			q := list.values[name]
+			words = append(words, fmt.Sprintf("%s=%s", name, q.String()))
+		}
+		if len(words) > 0 {
+			args, lists[list.name] = append(args, "--"+list.name+"="+strings.Join(words, ",")), list.values
+		}
+	}
+	return w.set(container, map[string]any{"resources": lists}, args...)
 }
 
 // SetEnv gives an environment variable of a container of the workload another value.

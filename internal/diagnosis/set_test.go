@@ -5,6 +5,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -20,6 +21,11 @@ func TestPlainCommandsCarryTheSamePatch(t *testing.T) {
 			w.SetImage("app", "app:2"), `{"spec":{"jobTemplate":{"spec":{"template":{"spec":{"containers":[{"image":"app:2","name":"app"}]}}}}}}`},
 		"kubectl -n shop set resources cronjob/nightly -c wait --limits=memory=1Gi": {
 			w.SetResource("wait", "limits", "memory", "1Gi"), `{"spec":{"jobTemplate":{"spec":{"template":{"spec":{"initContainers":[{"name":"wait","resources":{"limits":{"memory":"1Gi"}}}]}}}}}}`},
+		"kubectl -n shop set resources cronjob/nightly -c app --limits=cpu=1,memory=1Gi --requests=cpu=500m": {
+			w.SetResources("app", corev1.ResourceRequirements{
+				Limits:   corev1.ResourceList{"memory": resource.MustParse("1Gi"), "cpu": resource.MustParse("1")},
+				Requests: corev1.ResourceList{"cpu": resource.MustParse("500m")},
+			}), `{"spec":{"jobTemplate":{"spec":{"template":{"spec":{"containers":[{"name":"app","resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"500m"}}}]}}}}}}`},
 		"kubectl -n shop set env cronjob/nightly -c app 'A=b c'": {
 			w.SetEnv("app", "A", "b c"), `{"spec":{"jobTemplate":{"spec":{"template":{"spec":{"containers":[{"env":[{"name":"A","value":"b c"}],"name":"app"}]}}}}}}`},
 		"kubectl -n shop scale cronjob/nightly --replicas=2": {Scale(w.Object, 2), `{"spec":{"replicas":2}}`},

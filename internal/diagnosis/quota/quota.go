@@ -2,8 +2,12 @@
 package quota
 
 import (
+	"cmp"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,10 +20,12 @@ import (
 var Detector = diagnosis.Detector{Name: "quota", Doc: "pods refused by a ResourceQuota or a LimitRange", Detect: detect}
 
 var (
-	exceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (\S+?)=([^,\s]+)(?:,\S+)*, used: (\S+?)=([^,\s]+)(?:,\S+)*, limited: (\S+?)=([^,\s]+)`)
-	unset    = regexp.MustCompile(`failed quota: ([^:]+): must specify ([\w./-]+)`)
-	bound    = regexp.MustCompile(`(maximum|minimum) (\S+) usage per (Container|Pod) is ([^,.\s]+)(?:, but (limit|request) is ([^,.\s]+))?`)
-	ratio    = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
+	exceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (\S+), used: (\S+), limited: (\S+)`)
+	unset    = regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)`)
+	// lacking is a resource, and the containers that do not set it; older API servers do not name these.
+	lacking = regexp.MustCompile(`([\w./-]+)(?: for: ([\w,-]+))?`)
+	bound   = regexp.MustCompile(`(maximum|minimum) (\S+) usage per (Container|Pod) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
+	ratio   = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -30,8 +36,10 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			out = append(out, full(f, base, m))
 		} else if m := unset.FindStringSubmatch(e.Message); m != nil {
 			out = append(out, unspecified(f, base, m))
-		} else if m := bound.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, outOfRange(f, base, m))
+		} else if all := bound.FindAllStringSubmatch(e.Message, -1); len(all) > 0 {
+			for _, m := range all {
+				out = append(out, outOfRange(f, base, m))
+			}
 		} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
 			base.Object, base.Field, base.Value = f.Workload.Object, "containers.resources", m[4]
 			base.Sentence = fmt.Sprintf("%s can't make its pods: the limit of %s is %s times the request, and %s allows %s times per %s", f.Workload.Object, m[1], m[4], ranges(f), m[3], strings.ToLower(m[2]))
@@ -55,18 +63,43 @@ func newestOnly(in []diagnosis.Finding) []diagnosis.Finding {
 	return out
 }
 
+// full is for a quota that is used up: the message has those of its resources alone that do not suffice.
 func full(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis.Finding {
-	name, what, asked, used, hard := m[1], m[2], m[3], m[5], m[7]
+	name, asked, used, hard := m[1], amounts(m[2]), amounts(m[3]), amounts(m[4])
 	out.Object = diagnosis.Object{APIVersion: "v1", Kind: "ResourceQuota", Namespace: f.NS(), Name: name}
-	out.Field, out.Value = "spec.hard."+what, hard
-	out.Sentence = fmt.Sprintf("ResourceQuota %s in namespace %s allows %s of %s and %s is in use; %s can't make a pod that needs %s more", name, f.NS(), hard, what, used, f.Workload.Object, asked)
-	want, err := sum(used, asked, missing(f.Workload))
-	if err != nil {
+	out.Field, out.Value = "spec.hard", m[4]
+	var allows, needs, words []string
+	want := map[string]string{}
+	for _, what := range slices.Sorted(maps.Keys(asked)) {
+		allows = append(allows, fmt.Sprintf("%s of %s and %s is in use", hard[what], what, used[what]))
+		needs = append(needs, asked[what]+" of "+what)
+		if total, err := sum(used[what], asked[what], missing(f.Workload)); err == nil {
+			want[what] = total
+			words = append(words, total)
+		}
+		if len(asked) == 1 {
+			needs[0], out.Field, out.Value = asked[what], "spec.hard."+what, hard[what]
+		}
+	}
+	out.Sentence = fmt.Sprintf("ResourceQuota %s in namespace %s allows %s; %s can't make a pod that needs %s more",
+		name, f.NS(), strings.Join(allows, ", and "), f.Workload.Object, strings.Join(needs, " and "))
+	body, err := json.Marshal(map[string]any{"spec": map[string]any{"hard": want}})
+	if err != nil || len(want) < len(asked) {
 		out.Fix = diagnosis.Fix{Explanation: "Raise the quota, or lower what runs in the namespace.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "quota", name)}}
 		return out
 	}
-	patch := diagnosis.Patch{Object: out.Object, Type: "merge", Body: fmt.Sprintf(`{"spec":{"hard":{%q:%q}}}`, what, want)}
-	out.Fix = diagnosis.FixBy(fmt.Sprintf("Raise the quota, here to what all wanted pods need (%s), or lower what runs in the namespace.", want), []diagnosis.Patch{patch})
+	out.Fix = diagnosis.FixBy(fmt.Sprintf("Raise the quota, here to what all wanted pods need (%s), or lower what runs in the namespace.", strings.Join(words, " and ")),
+		[]diagnosis.Patch{{Object: out.Object, Type: "merge", Body: string(body)}})
+	return out
+}
+
+// amounts reads quantities by resource: limits.cpu=2,pods=3.
+func amounts(text string) map[string]string {
+	out := map[string]string{}
+	for _, part := range strings.Split(text, ",") {
+		what, quantity, _ := strings.Cut(part, "=")
+		out[what] = quantity
+	}
 	return out
 }
 
@@ -92,28 +125,98 @@ func sum(used, asked string, pods int64) (string, error) {
 
 func unspecified(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis.Finding {
 	w := f.Workload
-	out.Object, out.Field, out.Value = w.Object, "containers.resources."+m[2], ""
-	out.Sentence = fmt.Sprintf("%s sets no %s, which ResourceQuota %s in namespace %s demands of every pod", w.Object, m[2], m[1], f.NS())
-	kind, name, ok := strings.Cut(m[2], ".")
-	values := map[string]string{"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "1Gi"}
-	value := values[name]
-	if !ok {
-		kind, value = "requests", values[m[2]]
+	var names, says []string
+	lacks := map[string][]string{} // resources by container
+	for _, part := range lacking.FindAllStringSubmatch(m[2], -1) {
+		name, of := part[1], containers(w)
+		words := "no " + name
+		if part[2] != "" {
+			of = strings.Split(part[2], ",")
+			words += " for " + noun(len(of)) + " " + strings.Join(of, ", ")
+		}
+		for _, c := range of {
+			lacks[c] = append(lacks[c], name)
+		}
+		names, says = append(names, name), append(says, words)
 	}
-	out.Fix = diagnosis.Fix{Explanation: "Set it for each container, or give the namespace a LimitRange with defaults."}
-	if value != "" && w.Kind != "Pod" && w.Kind != "Job" {
-		out.Fix.Explanation += " The value in the command is a beginning; set what the program needs."
-		out.Fix.Commands = []string{diagnosis.Kubectl(f.NS(), "set", "resources", w.Arg(), fmt.Sprintf("--%s=%s=%s", kind, strings.TrimPrefix(m[2], kind+"."), value))}
+	out.Object, out.Field = w.Object, "containers.resources."+strings.Join(names, ",")
+	out.Sentence = fmt.Sprintf("%s sets %s, which ResourceQuota %s in namespace %s demands of every pod", w.Object, strings.Join(says, " and "), m[1], f.NS())
+	out.Fix = begin(w, lacks)
+	return out
+}
+
+func noun(containers int) string {
+	if containers == 1 {
+		return "container"
+	}
+	return "containers"
+}
+
+// containers are the names of those of a workload's template.
+func containers(w diagnosis.Workload) (names []string) {
+	for _, c := range slices.Concat(w.Template.Spec.InitContainers, w.Template.Spec.Containers) {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// begin makes the fix that gives each container what it lacks, and leaves what it has.
+func begin(w diagnosis.Workload, lacks map[string][]string) diagnosis.Fix {
+	explanation := "Set it for each container, or give the namespace a LimitRange with defaults."
+	var patches []diagnosis.Patch
+	var others []string
+	for _, name := range slices.Sorted(maps.Keys(lacks)) {
+		if instead, commands := diagnosis.Unchangeable(w, diagnosis.Container{Spec: &corev1.Container{Name: name}}); instead != "" {
+			if !strings.Contains(explanation, instead) {
+				explanation += " " + instead
+			}
+			others = slices.Compact(append(others, commands...))
+			continue
+		}
+		if r := beginning(diagnosis.ContainerNamed(&w.Template.Spec, name), lacks[name]); len(r.Limits)+len(r.Requests) > 0 {
+			patches = append(patches, w.SetResources(name, r))
+		}
+	}
+	if len(patches) > 0 {
+		explanation += " The values in the commands are a beginning; set what the program needs."
+	}
+	return diagnosis.FixBy(explanation, patches, others...)
+}
+
+// beginnings are what a container gets that lacks a resource.
+var beginnings = map[string]string{"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "1Gi"}
+
+// beginning is what a container gets of the resources that it lacks: of a limit not less than it requests.
+func beginning(c *corev1.Container, lacks []string) corev1.ResourceRequirements {
+	out := corev1.ResourceRequirements{Limits: corev1.ResourceList{}, Requests: corev1.ResourceList{}}
+	for _, what := range lacks {
+		list, name, ok := strings.Cut(what, ".")
+		if !ok {
+			list, name = "requests", what
+		}
+		value, err := resource.ParseQuantity(beginnings[name])
+		if err != nil {
+			continue // what nobody can guess, such as of a GPU
+		}
+		of := corev1.ResourceName(name)
+		_, limited := c.Resources.Limits[of]
+		asked, requested := c.Resources.Requests[of]
+		switch {
+		case list == "limits" && !limited:
+			if requested && asked.Cmp(value) > 0 {
+				value = asked
+			}
+			out.Limits[of] = value
+		case list == "requests" && !requested && !limited: // the limit is the request, too, where there is none
+			out.Requests[of] = value
+		}
 	}
 	return out
 }
 
 func outOfRange(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis.Finding {
 	w := f.Workload
-	kind := m[5]
-	if kind == "" {
-		kind = "request"
-	}
+	kind := cmp.Or(m[5], m[7])
 	out.Object, out.Field, out.Value = w.Object, fmt.Sprintf("containers.resources.%ss.%s", kind, m[2]), m[6]
 	says := fmt.Sprintf("a %s %s of %s", m[2], kind, m[6])
 	if m[6] == "" {
@@ -121,7 +224,11 @@ func outOfRange(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis
 	}
 	out.Sentence = fmt.Sprintf("%s asks for %s, and %s allows a %s of %s per %s", w.Object, says, ranges(f), m[1], m[4], strings.ToLower(m[3]))
 	out.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Set the %s to the %s allowed, or change the LimitRange.", kind, m[1])}
-	if w.Kind == "Pod" || w.Kind == "Job" || m[3] != "Container" {
+	if m[3] == "Pod" {
+		out.Fix.Explanation = fmt.Sprintf("Set the %s of each container so that all together keep the %s allowed, or change the LimitRange.", kind, m[1])
+		return out
+	}
+	if w.Kind == "Pod" || w.Kind == "Job" {
 		return out
 	}
 	var patches []diagnosis.Patch
