@@ -39,40 +39,56 @@ func Revision(rs *appsv1.ReplicaSet) int {
 
 // Revisions returns the workload's present revision and the one before, which is nil in the first one.
 func (f *Facts) Revisions() (present, before *Version) {
-	if f.Workload.Kind == "StatefulSet" || f.Workload.Kind == "DaemonSet" {
-		return f.controllerRevisions()
+	switch all := f.versions(); len(all) {
+	case 0:
+		return nil, nil
+	case 1:
+		return all[0], nil
+	default:
+		return all[0], all[1]
 	}
-	sets := slices.SortedStableFunc(slices.Values(f.ReplicaSets), func(a, b appsv1.ReplicaSet) int { return cmp.Compare(Revision(&b), Revision(&a)) })
-	var out [2]*Version
-	for i := range sets[:min(len(sets), 2)] {
-		rs := &sets[i]
-		out[i] = &Version{
-			Kind: "ReplicaSet", Name: rs.Name, MadeAt: rs.CreationTimestamp.Time, Revision: Revision(rs), Spec: rs.Spec.Template.Spec,
-			Ready: rs.Status.ReadyReplicas, Back: rs.Annotations[RevisionHistory] != "",
-		}
-	}
-	return out[0], out[1]
 }
 
-// controllerRevisions are the last two of a StatefulSet or DaemonSet; none where the last one reached no pod, as with the
-// update strategy OnDelete.
-func (f *Facts) controllerRevisions() (present, before *Version) {
+// versions are the workload's revisions, the present one first.
+func (f *Facts) versions() []*Version {
+	if f.Workload.Kind == "StatefulSet" || f.Workload.Kind == "DaemonSet" {
+		return f.controllerVersions()
+	}
+	sets := slices.SortedStableFunc(slices.Values(f.ReplicaSets), func(a, b appsv1.ReplicaSet) int { return cmp.Compare(Revision(&b), Revision(&a)) })
+	var out []*Version
+	for i := range sets {
+		rs := &sets[i]
+		out = append(out, &Version{
+			Kind: "ReplicaSet", Name: rs.Name, MadeAt: rs.CreationTimestamp.Time, Revision: Revision(rs), Spec: rs.Spec.Template.Spec,
+			Ready: rs.Status.ReadyReplicas, Back: rs.Annotations[RevisionHistory] != "",
+		})
+	}
+	return out
+}
+
+// controllerVersions are those of a StatefulSet or DaemonSet; none where the last one reached no pod, as with the update
+// strategy OnDelete.
+func (f *Facts) controllerVersions() []*Version {
 	list := slices.SortedStableFunc(slices.Values(f.ControllerRevisions), func(a, b appsv1.ControllerRevision) int { return cmp.Compare(b.Revision, a.Revision) })
-	var out [2]*Version
-	for i := range list[:min(len(list), 2)] {
-		if out[i] = f.version(&list[i]); out[i] == nil {
-			return nil, nil
+	var out []*Version
+	for i := range list {
+		switch v := f.version(&list[i]); {
+		case v != nil:
+			out = append(out, v)
+		case i < 2: // the difference of the last two is not known
+			return nil
 		}
 	}
-	if present, before = out[0], out[1]; before == nil {
-		return present, nil
+	if len(out) < 2 {
+		return out
 	}
+	present, before := out[0], out[1]
 	present.Back = present.MadeAt.Before(before.MadeAt) // one that is gone back to gets a new number and stays as old as it is
 	awaited := f.Subject.Kind != "Pod" && len(f.Pods) < int(f.Workload.Desired)
 	if !awaited && !slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool { return f.runs(&p, present) }) {
-		return nil, nil
+		return nil
 	}
-	return present, before
+	return out
 }
 
 // version reads a ControllerRevision, which holds the pod template as a patch; nil for one that can't be read.
@@ -101,18 +117,49 @@ func (f *Facts) runs(p *corev1.Pod, v *Version) bool {
 	return hash != "" && (hash == v.Name || f.Workload.Name+"-"+hash == v.Name)
 }
 
-// Undo returns the commands that go back to the revision before, if there is one that differs as wanted.
-func (f *Facts) Undo(differs func(old *corev1.PodSpec) bool) []string {
-	present, before := f.Revisions()
-	if before == nil || !differs(&before.Spec) {
+// Any revision differs enough where all that it was is to come back.
+func Any(*corev1.PodSpec) bool { return true }
+
+// Earlier returns the revision to go back to: the newest one before the present with a ready pod that differs as wanted, for
+// one that was a failed attempt itself has no ready pod. Where none is ready it is the revision before, if that differs.
+func (f *Facts) Earlier(differs func(old *corev1.PodSpec) bool) *Version {
+	all := f.versions()
+	if len(all) < 2 {
 		return nil
 	}
-	undo := Kubectl(f.NS(), "rollout", "undo", f.Workload.Arg(), fmt.Sprintf("--to-revision=%d", before.Revision))
+	for _, v := range all[1:] {
+		if v.Ready > 0 && differs(&v.Spec) {
+			return v
+		}
+	}
+	if before := all[1]; differs(&before.Spec) {
+		return before
+	}
+	return nil
+}
+
+// Untried is a sentence, with a space before it, which says that nothing shows that the revision to go back to ran; it is
+// empty where a pod of it is ready, or the rollout that took its place came to its end, or that is not known.
+func (f *Facts) Untried(differs func(old *corev1.PodSpec) bool) string {
+	v, progress := f.Earlier(differs), f.Workload.Condition("Progressing").Reason
+	if v == nil || v.Ready > 0 || progress == "" || progress == "NewReplicaSetAvailable" {
+		return ""
+	}
+	return fmt.Sprintf(" No pod of revision %d is ready, so nothing shows that it ran.", v.Revision)
+}
+
+// Undo returns the commands that go back to the earlier revision, if there is one that differs as wanted.
+func (f *Facts) Undo(differs func(old *corev1.PodSpec) bool) []string {
+	v := f.Earlier(differs)
+	if v == nil {
+		return nil
+	}
+	undo := Kubectl(f.NS(), "rollout", "undo", f.Workload.Arg(), fmt.Sprintf("--to-revision=%d", v.Revision))
 	switch f.Workload.Kind {
 	case "Deployment", "DaemonSet":
 		return []string{undo}
 	case "StatefulSet":
-		return append([]string{undo}, f.release(present)...)
+		return append([]string{undo}, f.release(f.versions()[0])...)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func explain(f *diagnosis.Facts, p pattern) diagnosis.Finding {
 		out.Sentence += "; " + says
 		out.Fix.Explanation = "Correct the setting that the line names."
 	}
-	out.Fix.Commands = append(out.Fix.Commands, f.Undo(func(*corev1.PodSpec) bool { return true })...)
+	out.Fix.Commands = append(out.Fix.Commands, f.Undo(diagnosis.Any)...)
 	return out
 }
 

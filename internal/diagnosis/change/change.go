@@ -62,14 +62,15 @@ func rollouts(f *diagnosis.Facts) []diagnosis.Finding {
 	if more := len(changes) - 4; more > 0 {
 		says = append(says, diagnosis.Plural(more, "more change"))
 	}
-	fix := diagnosis.Fix{Explanation: fmt.Sprintf("Go back to revision %d if the trouble began with the change.", before.Revision), Commands: f.Undo(func(*corev1.PodSpec) bool { return true })}
+	back := f.Earlier(diagnosis.Any)
+	fix := diagnosis.Fix{Explanation: fmt.Sprintf("Go back to revision %d if the trouble began with the change.", back.Revision) + f.Untried(diagnosis.Any), Commands: f.Undo(diagnosis.Any)}
 	if len(fix.Commands) > 1 {
 		fix.Explanation += " A StatefulSet waits for pods that are not ready, so delete these then."
 	}
 	return []diagnosis.Finding{{
 		Kind: kind, Object: f.Workload.Object, Field: changes[0].Field, Value: changes[0].New, Score: diagnosis.ScorePossible,
 		Sentence: fmt.Sprintf("Revision %d of %s changed %s", present.Revision, f.Workload.Object, strings.Join(says, "; ")),
-		Evidence: evidence(f, present, before),
+		Evidence: evidence(f, present, back),
 		Fix:      fix,
 	}}
 }

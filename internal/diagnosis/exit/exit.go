@@ -177,9 +177,9 @@ func repair(f *diagnosis.Facts, c diagnosis.Container, class logline.Class) diag
 	if !ok {
 		text = readBefore
 	}
-	undo := f.Undo(func(old *corev1.PodSpec) bool { return true })
+	undo := f.Undo(diagnosis.Any)
 	if len(undo) > 0 {
-		text += " Going back to the revision before undoes the last change."
+		text += " Going back to an earlier revision undoes what changed since." + f.Untried(diagnosis.Any)
 	}
 	return diagnosis.Fix{Explanation: text, Commands: append([]string{diagnosis.LogsCommand(c)}, undo...)}
 }

@@ -89,10 +89,11 @@ func explain(f *diagnosis.Facts, c diagnosis.Container, reason, message string) 
 	if len(missing.secrets) > 0 {
 		return missing.explain(f, c, out)
 	}
-	out.Fix = diagnosis.Fix{Explanation: fix, Commands: f.Undo(func(old *corev1.PodSpec) bool {
+	another := func(old *corev1.PodSpec) bool {
 		o := diagnosis.ContainerNamed(old, c.Spec.Name)
 		return o != nil && o.Image != c.Spec.Image
-	})}
+	}
+	out.Fix = diagnosis.Fix{Explanation: fix + f.Untried(another), Commands: f.Undo(another)}
 	switch {
 	case owner.Kind == "Job" || owner.Kind == "CronJob":
 	case len(out.Fix.Commands) == 0 && reason == "ErrImageNeverPull" && owner.Kind != "Pod":

@@ -165,7 +165,7 @@ func missingObject(f *diagnosis.Facts, ref diagnosis.Reference, evidence string)
 		out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the ConfigMap, or refer to the like-named %s, which exists.", near),
 			[]diagnosis.Patch{diagnosis.JSONPatch(w.Object, diagnosis.Replace(w.SpecPath(ref.Path), ref.Name, near)...)})
 	case len(undo) > 0:
-		out.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Make the %s, or go back to the revision before, which did not need it.", ref.Kind), Commands: undo}
+		out.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Make the %s, or go back to an earlier revision, which did not need it.", ref.Kind), Commands: undo}
 	default:
 		out.Fix = create(f, ref)
 	}

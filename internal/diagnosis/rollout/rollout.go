@@ -75,7 +75,7 @@ func stuck(f *diagnosis.Facts, x diagnosis.Finding, describe []string) diagnosis
 	x.Field, x.Value = "status.conditions[Progressing]", c.Reason
 	x.Sentence = fmt.Sprintf("The rollout of %s is stuck: %d of %d pods are updated and ready within its progress deadline", f.Workload.Object, updated(f), f.Workload.Desired)
 	x.Evidence = []string{"condition Progressing=False: " + diagnosis.Shorten(c.Message, 200)}
-	x.Fix = diagnosis.Fix{Explanation: "Find why the new pods are not ready, or go back.", Commands: append(describe, f.Undo(func(*corev1.PodSpec) bool { return true })...)}
+	x.Fix = diagnosis.Fix{Explanation: "Find why the new pods are not ready, or go back." + f.Untried(diagnosis.Any), Commands: append(describe, f.Undo(diagnosis.Any)...)}
 	return x
 }
 
