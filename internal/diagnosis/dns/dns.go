@@ -22,7 +22,7 @@ import (
 var Detector = diagnosis.Detector{Name: "dns", Doc: "names that do not resolve, and a DNS that does not answer", Detect: detect}
 
 // silent is what a DNS that does not answer looks like.
-var silent = regexp.MustCompile(`(?i)lookup .*(?:i/o timeout|connection refused|deadline exceeded|server misbehaving)|EAI_AGAIN|temporary failure in name resolution`)
+var silent = regexp.MustCompile(`(?i)lookup .*(?:i/o timeout|connection refused|deadline exceeded|server misbehaving)|EAI_AGAIN|temporary failure in name resolution|server host '[^']+' \(-3\)`)
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding

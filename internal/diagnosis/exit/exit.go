@@ -39,7 +39,7 @@ var kinds = map[logline.Class]diagnosis.Kind{
 	logline.ClassDNS: diagnosis.KindDNS, logline.ClassRefused: diagnosis.KindDependency, logline.ClassTimeout: diagnosis.KindDependency,
 	logline.ClassCertificate: diagnosis.KindCertificate, logline.ClassMemory: diagnosis.KindMemory, logline.ClassDisk: diagnosis.KindDisk,
 	logline.ClassPermission: diagnosis.KindConfig, logline.ClassForbidden: diagnosis.KindConfig, logline.ClassPort: diagnosis.KindConfig,
-	logline.ClassFormat: diagnosis.KindImage, logline.ClassFile: diagnosis.KindConfig, logline.ClassConfig: diagnosis.KindConfig,
+	logline.ClassPrivilege: diagnosis.KindConfig, logline.ClassFormat: diagnosis.KindImage, logline.ClassFile: diagnosis.KindConfig, logline.ClassConfig: diagnosis.KindConfig,
 }
 
 // notStarted is what the runtime says of a command that is not in the image.
@@ -68,7 +68,7 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	if kind, ok := kinds[class]; ok {
 		out.Kind = kind
 	}
-	out.Sentence = fmt.Sprintf("%s %s: %s", who, Code(ended), line.Message)
+	out.Sentence = fmt.Sprintf("%s %s: %s", who, Code(ended), strings.TrimRight(line.Message, ". "))
 	out.Value = line.Message
 	out.Score = score(class)
 	if line.Line != "" {
@@ -167,6 +167,7 @@ var advice = map[logline.Class]string{
 	logline.ClassDisk:        "Free space, or enlarge the volume that the line names.",
 	logline.ClassPermission:  "The program may not use what the line names; compare the container's user (securityContext) with the owner of the file, and the volume's mode.",
 	logline.ClassPort:        "Two processes of the pod use one port; give one of them another.",
+	logline.ClassPrivilege:   "Only root may open ports below 1024 here: let the program listen on a higher one, to which the Service may lead by its targetPort, or set the sysctl net.ipv4.ip_unprivileged_port_start to 0 in the pod's securityContext.",
 	logline.ClassFormat:      "The image is for another processor architecture; use one for the node's.",
 	logline.ClassFile:        "Mount or make the file that the line names, or correct the path.",
 	logline.ClassConfig:      "Correct the setting that the line names.",

@@ -3,6 +3,7 @@ package initcontainer
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -47,7 +48,7 @@ func endless(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 		},
 	}
 	if line, ok := logline.Find(f.Log(c.Pod.Name, c.Spec.Name, false)); ok && line.Weight > 0 {
-		out.Sentence += ": " + line.Message
+		out.Sentence += ": " + strings.TrimRight(line.Message, ". ")
 		out.Evidence = append(out.Evidence, "log: "+line.Line)
 	}
 	return out

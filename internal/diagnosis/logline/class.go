@@ -22,10 +22,14 @@ const (
 	ClassPermission  Class = "permission"
 	ClassForbidden   Class = "forbidden"
 	ClassPort        Class = "port"
+	ClassPrivilege   Class = "privilege"
 	ClassFormat      Class = "format"
 	ClassFile        Class = "file"
 	ClassConfig      Class = "config"
 )
+
+// lowPort is a port below 1024.
+const lowPort = `(?:\d{1,3}|10[01]\d|102[0-3])`
 
 // classes in the order in which they are tried: what is nearer to the root first.
 var classes = []struct {
@@ -33,17 +37,19 @@ var classes = []struct {
 	pattern *regexp.Regexp
 }{
 	{ClassCertificate, regexp.MustCompile(`x509: |certificate has expired|certificate is not yet valid|CERTIFICATE_VERIFY_FAILED|CERT_HAS_EXPIRED|PKIX path|CertificateExpiredException|SSLHandshakeException|self[- ]signed certificate|tls: (?:bad|expired|unknown) certificate|alert (?:bad certificate|certificate (?:expired|unknown)|unknown ca)|certificate verify failed|invalid peer certificate|remote certificate (?:is invalid|was rejected)|UNABLE_TO_VERIFY_LEAF|DEPTH_ZERO_SELF_SIGNED`)},
-	{ClassDNS, regexp.MustCompile(`no such host|lookup \S+(?: on \S+)?: |(?i:name resolution|name or service not known|could not resolve host|nodename nor servname|UnknownHostException|ENOTFOUND|EAI_AGAIN|server misbehaving|failed to resolve|could not translate host name|produced zero addresses)`)},
+	{ClassDNS, regexp.MustCompile(`no such host|lookup \S+(?: on \S+)?: |(?i:name resolution|name or service not known|could not resolve host|nodename nor servname|UnknownHostException|ENOTFOUND|EAI_AGAIN|server misbehaving|failed to resolve|could not translate host name|produced zero addresses|gaierror|name does not resolve|lookup address information|no address associated with|: bad address '|host not found in upstream|unknown (?:mysql )?server host|php_network_getaddresses)`)},
 	{ClassForbidden, regexp.MustCompile(`is forbidden: User "|(?:cannot (?:get|list|watch|create|update|patch|delete) resource)`)},
 	{ClassDisk, regexp.MustCompile(`(?i)no space left on device|ENOSPC|disk quota exceeded`)},
-	{ClassMemory, regexp.MustCompile(`(?i)OutOfMemoryError|out of memory|heap out of memory|MemoryError|cannot allocate memory|bad_alloc`)},
-	{ClassPort, regexp.MustCompile(`(?i)address already in use|EADDRINUSE`)},
+	{ClassMemory, regexp.MustCompile(`(?i)\bOutOfMemoryError|out of memory|heap out of memory|\b(?:_Array)?MemoryError|cannot allocate memory|bad_alloc`)},
+	{ClassPort, regexp.MustCompile(`(?i)address already in use|EADDRINUSE|\bport \d+ (?:is|was) already in use`)},
+	// Only root may open ports below 1024, unless the node allows it to all. A Unix socket is a file.
+	{ClassPrivilege, regexp.MustCompile(`(?i)\bbind\b.*:` + lowPort + `\b.*permission denied|:` + lowPort + `: bind: permission denied|permission denied.*\bbind\b.*:` + lowPort + `\b|listen EACCES\S* (?:permission denied )?\S*:` + lowPort + `\b|BindException: permission denied`)},
 	{ClassFormat, regexp.MustCompile(`exec format error`)},
-	{ClassRefused, regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|connect: refused`)},
-	{ClassTimeout, regexp.MustCompile(`(?i)i/o timeout|connection timed out|connect timed out|ETIMEDOUT|dial tcp .*(?:deadline exceeded|timeout)|no route to host|network is unreachable|EHOSTUNREACH|timeout expired`)},
+	{ClassRefused, regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|connect: refused|server on '[^']+' \((?:111|115)\)`)},
+	{ClassTimeout, regexp.MustCompile(`(?i)i/o timeout|connection timed out|connect timed out|ETIMEDOUT|dial tcp .*(?:deadline exceeded|timeout)|no route to host|network is unreachable|EHOSTUNREACH|timeout expired|server on '[^']+' \((?:110|113)\)`)},
 	{ClassPermission, regexp.MustCompile(`(?i)permission denied|EACCES|EPERM|operation not permitted|read-only file system|EROFS`)},
 	{ClassFile, regexp.MustCompile(`(?i)no such file or directory|ENOENT|FileNotFoundException|FileNotFoundError|cannot find module|ModuleNotFoundError|NoClassDefFoundError|ClassNotFoundException`)},
-	{ClassConfig, regexp.MustCompile(`(?i)environment variable|env(?:ironment)? .*(?:not set|missing|required)|(?:is|are) (?:required|not set|missing|mandatory)|missing required|must be set|invalid (?:config|configuration|value|option|argument|port|address|url|format|flag)|unknown (?:flag|option|command|subcommand|field|service|argument|key)|flag provided but not defined|unrecognized (?:option|argument)|(?:parse|parsing|load|loading|read|reading|decode|unmarshal)\w* .*(?:config|settings|yaml|json|toml)|(?:yaml|toml|json): |cannot unmarshal|lookup tcp/|unknown port|usage:`)},
+	{ClassConfig, regexp.MustCompile(`(?i)environment variable|env(?:ironment)? .*(?:not set|missing|required)|(?:is|are) (?:required|not set|not specified|missing|mandatory)|missing required|must be set|invalid (?:config|configuration|value|option|argument|port|address|url|format|flag)|unknown (?:flag|option|command|subcommand|field|service|argument|key)|flag provided but not defined|unrecognized (?:option|argument)|(?:parse|parsing|load|loading|read|reading|decode|unmarshal)\w* .*(?:config|settings|yaml|json|toml)|(?:yaml|toml|json): |cannot unmarshal|lookup tcp/|unknown port|usage:`)},
 }
 
 // Classify returns what a line speaks of.
@@ -77,16 +83,19 @@ var (
 	portLookup = regexp.MustCompile(`lookup (?:tcp|udp)/|address \S+: invalid port`)
 	urls       = regexp.MustCompile(`[a-z][a-z0-9+.-]*://[^\s"'\\<>)\]]+`)
 	hosts      = []*regexp.Regexp{
-		regexp.MustCompile(`.*lookup ([A-Za-z0-9][\w.-]*)`), // the last: gRPC writes "A record lookup error: lookup cart"
-		regexp.MustCompile(`(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:|could not resolve host:?|Could not resolve host:?|failed to resolve:?) '?"?([A-Za-z0-9][\w.-]*)`),
+		regexp.MustCompile(`.*lookup ([A-Za-z0-9][\w.-]*)(?: on |[^\w ]|$)`), // the last: gRPC writes "A record lookup error: lookup cart"
+		regexp.MustCompile(`(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:|could not resolve host:?|Could not resolve host:?|[Ff]ailed to resolve:?|getaddrinfo for) '?"?([A-Za-z0-9][\w.-]*)`),
 		regexp.MustCompile(`could not translate host name "([^"]+)"`),
 		regexp.MustCompile(`host "([A-Za-z0-9][\w.-]*)"`),
+		regexp.MustCompile(`host not found in upstream "([A-Za-z0-9][\w.-]*)`),
 	}
 	dials = []*regexp.Regexp{
 		regexp.MustCompile(`(?:dial tcp|connect|ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|connecting to|connect to|connection to)[: ]+(?:to )?"?'?(?:tcp )?\[?([A-Za-z0-9][\w.:-]*?)\]?:(\d{1,5})\b`),
 		regexp.MustCompile(`\b((?:\d{1,3}\.){3}\d{1,3}):(\d{1,5})\b`),
 		regexp.MustCompile(`\b([a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*):(\d{2,5})\b`),
 	}
+	// bare are hosts that stand there without a port, or with one of the dials.
+	bare = regexp.MustCompile(`(?:server on|server host|bad address) '([A-Za-z0-9][\w.-]*)`)
 	// incoming is how servers name the client of a connection that failed, which is nothing that they called.
 	incoming = regexp.MustCompile(`handshake (?:error|failed|failure) (?:from|with) |\bhandshak\w+, client: `)
 	postgres = regexp.MustCompile(`server at "([^"]+)".*port (\d{1,5})`)
@@ -122,6 +131,9 @@ func EndpointOf(text string) (Endpoint, bool) {
 				return Endpoint{m[1], port}, true
 			}
 		}
+	}
+	if m := bare.FindStringSubmatch(text); m != nil {
+		return Endpoint{Host: m[1]}, true
 	}
 	return Endpoint{}, false
 }

@@ -38,15 +38,15 @@ var shapes = []struct {
 }{
 	{weightCause, regexp.MustCompile(`^Caused by: `)}, // Java: the last one is the root
 	{weightPanic, regexp.MustCompile(`^(?:panic: |fatal error: |thread '.*' panicked at |Exception in thread |Segmentation fault|\w*: ?symbol lookup error|#?\s*There is insufficient memory)`)},
-	{weightPanic, regexp.MustCompile(`^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Failure|Fault)(?:: |$)`)}, // Python, Node, Java
+	{weightPanic, regexp.MustCompile(`^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Failure|Fault)(?:: |$)|^socket\.(?:gaierror|herror|timeout): `)}, // Python, Node, Java
 	{weightPanic, regexp.MustCompile(`exec format error|(?i:out of memory|heap limit|core dumped)`)},
 	{weightFatal, regexp.MustCompile(`^F\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,3}\W*(?:fatal|panic|critical|crit|emerg|alert)\b\W`)},
 	{WeightError, regexp.MustCompile(`^E\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,4}\W*(?:error|err|severe)\b\W`)},
 	{weightWord, regexp.MustCompile(`(?i)\b(?:error|fatal|failed|failure|cannot|can't|could not|couldn't|unable to|no such|not found|denied|refused|timed out|invalid|unknown|missing|required|unrecognized|undefined|usage)\b`)},
 }
 
-// frame is a line of a stack trace or of a goroutine's dump, which explains nothing by itself.
-var frame = regexp.MustCompile(`^(?:\s+at |\s+File "|\t|goroutine \d+ |\s*\.\.\. \d+ more|main\.|runtime\.|created by |exit status \d+|\s*\^+\s*$|Traceback|\s*$|note: run with .RUST_BACKTRACE|Node\.js v)`)
+// frame is a line of a stack trace or of a goroutine's dump, or one of a logger without a message: it explains nothing.
+var frame = regexp.MustCompile(`^(?:\s+at |\s+File "|\t|goroutine \d+ |\s*\.\.\. \d+ more|main\.|runtime\.|created by |exit status \d+|\s*\^+\s*$|Traceback|\s*$|note: run with .RUST_BACKTRACE|Node\.js v|.*\bERROR\b.*\s\w+(?:\.[\w$]+)+\s+[:-]$)`)
 
 // Find returns the decisive line of a log, and false for a log without any text.
 func Find(lines []diagnosis.Line) (Decisive, bool) {
@@ -58,6 +58,9 @@ func Find(lines []diagnosis.Line) (Decisive, bool) {
 		}
 		message, level := Message(text)
 		weight := weigh(text, message, level)
+		if described(lines[:i]) {
+			weight = weightCause
+		}
 		// A panic is the first of its kind; what follows it is its consequence. Otherwise the last line tells.
 		if weight < best.Weight || (weight == weightPanic && best.Weight == weightPanic && strings.HasPrefix(best.Message, "panic: ")) {
 			continue
@@ -82,12 +85,38 @@ func weigh(text, message, level string) int {
 				return s.weight
 			}
 		}
+		if failure(text) {
+			return weightWord
+		}
 		return weightLast
 	}
-	if words := shapes[len(shapes)-1]; words.pattern.MatchString(message) {
+	if words := shapes[len(shapes)-1]; words.pattern.MatchString(message) || failure(message) {
 		return words.weight - 1 // a line of level info or warning that speaks of a failure
 	}
 	return weightLast
+}
+
+// failure tells whether a line speaks of what is a failure by itself. Of certificates and settings programs also speak that
+// are well.
+func failure(text string) bool {
+	switch Classify(text) {
+	case ClassNone, ClassCertificate, ClassConfig:
+		return false
+	}
+	return true
+}
+
+// described tells whether the lines before end where Spring Boot says why it did not start.
+func described(before []diagnosis.Line) bool {
+	said := func(text string) func(diagnosis.Line) bool {
+		return func(l diagnosis.Line) bool { return strings.TrimSpace(l.Text) == text }
+	}
+	for _, l := range slices.Backward(before) {
+		if strings.TrimSpace(l.Text) != "" {
+			return said("Description:")(l) && slices.ContainsFunc(before, said("APPLICATION FAILED TO START"))
+		}
+	}
+	return false
 }
 
 var (

@@ -229,11 +229,11 @@ func adds(f *diagnosis.Facts, policy diagnosis.Object, side string, rule map[str
 
 var (
 	// unanswered is a look-up without an answer.
-	unanswered = regexp.MustCompile(`(?i)i/o timeout|deadline exceeded|timed out|EAI_AGAIN|temporary failure in name resolution`)
+	unanswered = regexp.MustCompile(`(?i)i/o timeout|deadline exceeded|timed out|EAI_AGAIN|temporary failure in name resolution|server host '[^']+' \(-3\)`)
 	// rejected is what some network plugins make of a cut, but also a DNS without pods.
 	rejected = regexp.MustCompile(`(?i)connection refused`)
-	// mute is what curl and Java say of a look-up that failed, with an answer or without one.
-	mute = regexp.MustCompile(`(?i)could not resolve host|UnknownHostException`)
+	// mute is what curl, Java, BusyBox and nginx say of a look-up that failed, with an answer or without one.
+	mute = regexp.MustCompile(`(?i)could not resolve host|UnknownHostException|: bad address '|host not found in upstream`)
 	// answered is a look-up with an answer, if only that the name does not exist: the DNS was reached.
 	answered = regexp.MustCompile(`(?i)no such host|NXDOMAIN|ENOTFOUND|not known|name does not resolve|no address associated|domain name not found|non-recoverable failure|server misbehaving|zero addresses`)
 	asked    = regexp.MustCompile(`lookup \S+ on (\S+):53: `)
