@@ -62,6 +62,9 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 		line, ok = logline.Decisive{Message: diagnosis.Shorten(mask.Text(ended.Message), 300), Weight: 3}, true
 	}
 	if !ok || line.Weight <= 0 {
+		if ok {
+			out.Evidence = append(out.Evidence, "last line of the log: "+diagnosis.Shorten(line.Line, 400))
+		}
 		return silent(f, c, out, who)
 	}
 	class := logline.Classify(line.Line + " " + line.Message)
