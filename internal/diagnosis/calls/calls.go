@@ -24,6 +24,8 @@ type Call struct {
 	Line  string
 	Last  time.Time
 	Pod   string
+	// Init is the init container that wrote the last of them; empty for one of the others.
+	Init string
 	// Failing is set where the container that wrote it ended, or its pod is not ready.
 	Failing bool
 }
@@ -58,7 +60,10 @@ func Of(f *diagnosis.Facts, classes ...logline.Class) []Call {
 			call.Lines = append(call.Lines, line.Text)
 			call.Failing = call.Failing || failing
 			if !line.Time.Before(call.Last) {
-				call.Line, call.Last, call.Pod = line.Text, line.Time, c.Pod.Name
+				call.Line, call.Last, call.Pod, call.Init = line.Text, line.Time, c.Pod.Name, ""
+				if c.Init {
+					call.Init = c.Spec.Name
+				}
 			}
 		}
 	}
@@ -87,6 +92,15 @@ func lines(f *diagnosis.Facts, c diagnosis.Container) []diagnosis.Line {
 func (c Call) Evidence() string {
 	message, _ := logline.Message(c.Line)
 	return fmt.Sprintf("log of pod %s (%s): %s", c.Pod, diagnosis.Plural(c.Count, "such line"), message)
+}
+
+// LogsCommand prints the end of the log that has the call; kubectl takes no init container by itself.
+func (c Call) LogsCommand(namespace string) string {
+	args := []string{"logs", "pod/" + c.Pod}
+	if c.Init != "" {
+		args = append(args, "-c", c.Init)
+	}
+	return diagnosis.Kubectl(namespace, append(args, "--tail=50")...)
 }
 
 // Name is the name of the Service in the namespace that a host means, and whether it can mean one there.

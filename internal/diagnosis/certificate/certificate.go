@@ -108,7 +108,7 @@ func refusedByOthers(f *diagnosis.Facts, c calls.Call) diagnosis.Finding {
 }
 
 func logs(f *diagnosis.Facts, c calls.Call) string {
-	return diagnosis.Kubectl(f.NS(), "logs", "pod/"+c.Pod, "--tail=50")
+	return c.LogsCommand(f.NS())
 }
 
 func validUntil(line string) (time.Time, bool) {

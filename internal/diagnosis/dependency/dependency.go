@@ -61,7 +61,7 @@ func explain(f *diagnosis.Facts, c calls.Call) diagnosis.Finding {
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindDependency, Object: f.Workload.Object, Field: "call", Value: c.Endpoint.String(), Score: diagnosis.ScoreLikely,
 		Sentence: fmt.Sprintf("%s calls %s, which %s", f.Workload.Object, c.Endpoint, does), Evidence: []string{c.Evidence()},
-		Fix: diagnosis.Fix{Explanation: "Bring the dependency up, or correct its address.", Commands: []string{diagnosis.Kubectl(f.NS(), "logs", "pod/"+c.Pod, "--tail=50")}},
+		Fix: diagnosis.Fix{Explanation: "Bring the dependency up, or correct its address.", Commands: []string{c.LogsCommand(f.NS())}},
 	}
 	if s, ok := calls.SettingOf(f, c.Endpoint.Host); ok {
 		out.Field, out.Value = fmt.Sprintf("containers[%s].env[%s]", s.Container, s.Name), mask.Value(s.Name, s.Value)

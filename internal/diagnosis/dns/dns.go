@@ -61,7 +61,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 func field(s calls.Setting) string { return fmt.Sprintf("containers[%s].env[%s]", s.Container, s.Name) }
 
 func logs(f *diagnosis.Facts, c calls.Call) []string {
-	return []string{diagnosis.Kubectl(f.NS(), "logs", "pod/"+c.Pod, "--tail=50")}
+	return []string{c.LogsCommand(f.NS())}
 }
 
 func noService(f *diagnosis.Facts, x diagnosis.Finding, host, name string) diagnosis.Finding {

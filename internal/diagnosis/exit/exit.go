@@ -73,7 +73,7 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	}
 	out.Sentence = fmt.Sprintf("%s %s: %s", who, Code(ended), strings.TrimRight(line.Message, ". "))
 	out.Value = line.Message
-	out.Score = score(class)
+	out.Score = Score(class)
 	if line.Line != "" {
 		out.Evidence = append(out.Evidence, "log: "+diagnosis.Shorten(line.Line, 400))
 	}
@@ -89,8 +89,8 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	return out
 }
 
-// score leaves room above for the detectors that know the other side of a call.
-func score(class logline.Class) float64 {
+// Score is that of a line of the class: it leaves room above for the detectors that know the other side of a call.
+func Score(class logline.Class) float64 {
 	switch class {
 	case logline.ClassDNS, logline.ClassRefused, logline.ClassTimeout, logline.ClassCertificate:
 		return diagnosis.ScorePossible

@@ -156,7 +156,7 @@ func (r *reader) logSources() []source {
 	var out []source
 	for _, p := range pods[:min(len(pods), maxLogPods)] {
 		for _, c := range diagnosis.ContainersOf(p) {
-			if c.Status == nil || (c.Init && !c.Failing(r.facts.Now)) {
+			if c.Status == nil || c.Init && !c.Failing(r.facts.Now) && !waits(c, r.facts.Now) {
 				continue
 			}
 			if c.Status.State.Running != nil || c.Status.State.Terminated != nil {
@@ -168,6 +168,15 @@ func (r *reader) logSources() []source {
 		}
 	}
 	return out
+}
+
+// young is how long an init container may run before its log is worth a look: many wait for a moment for what they need.
+const young = time.Minute
+
+// waits tells whether an init container runs for so long that it may wait for something that does not come.
+func waits(c diagnosis.Container, now time.Time) bool {
+	run := c.Status.State.Running
+	return run != nil && now.Sub(run.StartedAt.Time) >= young
 }
 
 func (r *reader) rank(p *corev1.Pod) int {

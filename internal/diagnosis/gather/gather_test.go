@@ -404,3 +404,45 @@ func TestLogsOfPastTriesComeLast(t *testing.T) {
 		t.Errorf("%d logs are read, first %s", len(got), got[0].name)
 	}
 }
+
+func TestTheLogOfAnInitContainerThatWaitsIsRead(t *testing.T) {
+	now := time.Date(2026, 11, 21, 4, 8, 0, 0, time.UTC)
+	running := func(name string, since time.Duration) corev1.ContainerStatus {
+		return corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-since))}}}
+	}
+	done := corev1.ContainerStatus{Name: "copy", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}}
+	for name, c := range map[string]struct {
+		status corev1.ContainerStatus
+		want   []string
+	}{
+		"for 18 minutes":             {running("wait-db", 18*time.Minute), []string{"proxy", "wait-db"}},
+		"for a moment, as many do":   {running("wait-db", 10*time.Second), []string{"proxy"}},
+		"no more, and all goes well": {corev1.ContainerStatus{Name: "wait-db", State: done.State}, []string{"proxy"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := deployment()
+			d.Spec.Template.Spec.Volumes = nil
+			set := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "shop", Labels: d.Spec.Template.Labels,
+				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}}}
+			client := fake.NewClientset(d, set)
+			for i := range maxLogPods + 2 { // as many pods are looked at as of any other trouble
+				pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("web-%d", i), Namespace: "shop", Labels: d.Spec.Template.Labels,
+					OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))}}}
+				pod.Spec.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}, {Name: "copy"}, {Name: "wait-db"}}
+				pod.Spec.Containers = []corev1.Container{{Name: "app"}}
+				pod.Status.InitContainerStatuses = []corev1.ContainerStatus{running("proxy", 18*time.Minute), done, c.status}
+				pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}}}
+				must(t, client.Tracker().Add(pod))
+			}
+			f, err := Facts(t.Context(), client, diagnosis.Object{Kind: "Deployment", Namespace: "shop", Name: "web"}, Options{Now: func() time.Time { return now }})
+			must(t, err)
+			read := map[string][]string{}
+			for _, l := range f.Logs {
+				read[l.Pod] = append(read[l.Pod], l.Container)
+			}
+			if len(read) != maxLogPods || !slices.Equal(read["web-0"], c.want) {
+				t.Errorf("read %v, want %v of each of %d pods", read, c.want, maxLogPods)
+			}
+		})
+	}
+}

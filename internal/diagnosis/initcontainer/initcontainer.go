@@ -47,9 +47,13 @@ func endless(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 			Commands:    []string{diagnosis.Kubectl(c.Pod.Namespace, "logs", "pod/"+c.Pod.Name, "-c", c.Spec.Name)},
 		},
 	}
-	if line, ok := logline.Find(f.Log(c.Pod.Name, c.Spec.Name, false)); ok && line.Weight > 0 {
+	switch line, ok := logline.Find(f.Log(c.Pod.Name, c.Spec.Name, false)); {
+	case ok && line.Weight > 0:
 		out.Sentence += ": " + strings.TrimRight(line.Message, ". ")
-		out.Evidence = append(out.Evidence, "log: "+line.Line)
+		out.Evidence = append(out.Evidence, "log: "+diagnosis.Shorten(line.Line, 400))
+		out.Score = exit.Score(logline.Classify(line.Line))
+	case ok:
+		out.Evidence = append(out.Evidence, "last line of the log: "+diagnosis.Shorten(line.Line, 400))
 	}
 	return out
 }

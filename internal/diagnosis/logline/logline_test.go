@@ -77,6 +77,7 @@ func TestClassifyAndEndpoint(t *testing.T) {
 		{`django.db.utils.OperationalError: (2002, "Can't connect to MySQL server on 'db' (115)")`, ClassRefused, "db"},
 		{`ERROR 2003 (HY000): Can't connect to MySQL server on 'db:3306' (111)`, ClassRefused, "db:3306"},
 		{`ERROR 2003 (HY000): Can't connect to MySQL server on 'db' (110)`, ClassTimeout, "db"},
+		{`db:5432 - no response`, ClassTimeout, "db:5432"},
 		{`dial tcp 10.96.3.4:5432: connect: connection refused`, ClassRefused, "10.96.3.4:5432"},
 		{`Error: connect ECONNREFUSED 127.0.0.1:6379`, ClassRefused, "127.0.0.1:6379"},
 		{`connection to server at "db" (10.1.2.3), port 5432 failed: Connection refused`, ClassRefused, "db:5432"},
