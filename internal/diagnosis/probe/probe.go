@@ -51,7 +51,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		seen := map[string]bool{}
 		for _, e := range f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID)) {
 			m := prefix.FindStringSubmatch(e.Message)
-			if e.Reason != "Unhealthy" || m == nil || seen[m[1]] || !strings.Contains(e.InvolvedObject.FieldPath, "{"+c.Spec.Name+"}") {
+			if e.Reason != "Unhealthy" || m == nil || seen[m[1]] || !strings.Contains(e.InvolvedObject.FieldPath, "{"+c.Spec.Name+"}") || over(c, m[1], &e, killed) {
 				continue
 			}
 			seen[m[1]] = true
@@ -61,6 +61,19 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		}
 	}
 	return out
+}
+
+// over tells whether the failure of a probe is past: it answers well now, or the container was started anew since. One that
+// the kubelet ends for a probe is started anew each time.
+func over(c diagnosis.Container, probe string, e *corev1.Event, killed bool) bool {
+	if probe == "Readiness" && c.Status.Ready {
+		return true
+	}
+	if killed {
+		return false
+	}
+	run := c.Status.State.Running
+	return probe == "Startup" && c.Status.Started != nil && *c.Status.Started || run != nil && diagnosis.EventTime(e).Before(run.StartedAt.Time)
 }
 
 func newFailure(f *diagnosis.Facts, c diagnosis.Container, name, message, evidence string, killed bool) (failure, bool) {
