@@ -36,13 +36,13 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if n := p.Spec.NodeName; n != "" && p.Status.Phase != corev1.PodSucceeded && p.Status.Phase != corev1.PodFailed {
 			names = append(names, n)
 		}
-		if p.Status.Reason != "Evicted" {
+		if p.Status.Reason != "Evicted" || !matters(f, p) {
 			continue
 		}
-		if limit, own := ownLimit(p.Status.Message); !own {
-			out = append(out, evicted(f, p))
-		} else if !f.Workload.Satisfied() || f.Now.Sub(diagnosis.EvictedAt(p)) < lately {
+		if limit, own := ownLimit(p.Status.Message); own {
 			out = append(out, overLimit(f, p, limit))
+		} else {
+			out = append(out, evicted(f, p))
 		}
 	}
 	slices.Sort(names)
@@ -170,6 +170,18 @@ func ownLimit(message string) (limit, bool) {
 // lately is for how long an eviction is still trouble of now when other pods have taken over: alerts look at up to 5
 // minutes, and are up to 5 minutes old when they are explained again.
 const lately = 10 * time.Minute
+
+// matters tells whether an eviction is trouble of now. What is left of an evicted pod stays for days; once the workload has
+// all its pods, or one that was made since, what is wrong with these is something else.
+func matters(f *diagnosis.Facts, evicted *corev1.Pod) bool {
+	at, made := diagnosis.EvictedAt(evicted), evicted.CreationTimestamp.Time
+	if f.Now.Sub(at) < lately {
+		return true
+	}
+	return !f.Workload.Satisfied() && !slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
+		return p.CreationTimestamp.After(made) && !p.CreationTimestamp.Time.Before(at)
+	})
+}
 
 // overLimit is an eviction that the pod's own limit asked for.
 func overLimit(f *diagnosis.Facts, p *corev1.Pod, l limit) diagnosis.Finding {
