@@ -231,17 +231,35 @@ func outOfRange(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis
 	if w.Kind == "Pod" || w.Kind == "Job" {
 		return out
 	}
+	value, err := resource.ParseQuantity(m[4])
+	if err != nil {
+		return out
+	}
 	var patches []diagnosis.Patch
-	for _, c := range w.Template.Spec.Containers {
-		list := c.Resources.Limits
-		if kind == "request" {
-			list = c.Resources.Requests
-		}
-		if q, ok := list[corev1.ResourceName(m[2])]; !ok || q.String() == m[6] {
-			patches = append(patches, w.SetResource(c.Name, kind+"s", m[2], m[4]))
+	for _, c := range slices.Concat(w.Template.Spec.InitContainers, w.Template.Spec.Containers) {
+		if r := within(c.Resources, m, kind, value); len(r.Limits)+len(r.Requests) > 0 {
+			patches = append(patches, w.SetResources(c.Name, r))
 		}
 	}
 	out.Fix = diagnosis.FixBy(out.Fix.Explanation, patches)
+	return out
+}
+
+// within is what a container gets to keep the bound that a message names on limits or requests, none if it does. The API
+// server takes no request above its limit, so the other one goes along.
+func within(has corev1.ResourceRequirements, m []string, kind string, value resource.Quantity) corev1.ResourceRequirements {
+	name := corev1.ResourceName(m[2])
+	beyond := func(list corev1.ResourceList, of string) corev1.ResourceList {
+		q, set := list[name]
+		if set && (m[1] == "maximum" && q.Cmp(value) > 0 || m[1] == "minimum" && q.Cmp(value) < 0) || !set && m[7] == of {
+			return corev1.ResourceList{name: value}
+		}
+		return nil
+	}
+	out := corev1.ResourceRequirements{Limits: beyond(has.Limits, "limit"), Requests: beyond(has.Requests, "request")}
+	if kind == "limit" && len(out.Limits) == 0 || kind == "request" && len(out.Requests) == 0 {
+		return corev1.ResourceRequirements{}
+	}
 	return out
 }
 
