@@ -54,13 +54,7 @@ func (r *reader) gateways(ns string) []source {
 
 // listGateways lists one kind of the Gateway API.
 func (r *reader) listGateways(ctx context.Context, ns, kind string) error {
-	list, err := listAll(ctx, r.most, func(ctx context.Context, o metav1.ListOptions) ([]unstructured.Unstructured, string, error) {
-		l, err := r.dynamic.Resource(gatewayVersion.WithResource(gatewayResources[kind])).Namespace(ns).List(ctx, o)
-		if err != nil {
-			return nil, "", err
-		}
-		return l.Items, l.GetContinue(), nil
-	})
+	list, err := listAll[unstructured.Unstructured](ctx, r.most, r.dynamic.Resource(gatewayVersion.WithResource(gatewayResources[kind])).Namespace(ns).List)
 	for i := range list {
 		if kind == "Gateway" {
 			err = errors.Join(err, r.addGateway(&list[i]))

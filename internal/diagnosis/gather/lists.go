@@ -3,13 +3,15 @@ package gather
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -101,30 +103,55 @@ const (
 	maxObjects = 5000
 )
 
-// listAll reads the pages of a list.
-func listAll[T any](ctx context.Context, most int, list func(context.Context, metav1.ListOptions) ([]T, string, error)) ([]T, error) {
+// listOf is a list of objects, such as *corev1.PodList.
+type listOf interface {
+	runtime.Object
+	metav1.ListInterface
+}
+
+// listAll reads the pages of a list. It is no pager of client-go: that one reads everything, in one request where a page
+// has expired, and drops what it read when it fails.
+func listAll[T any, L listOf](ctx context.Context, most int, list func(context.Context, metav1.ListOptions) (L, error)) ([]T, error) {
 	var out []T
 	o := metav1.ListOptions{Limit: page}
 	for {
-		items, next, err := list(ctx, o)
+		l, err := list(ctx, o)
+		if next := newer(err); o.Continue != "" && next != "" {
+			o.Continue = next
+			continue
+		}
 		if err != nil {
 			return out, err
 		}
-		out = append(out, items...)
-		if next == "" {
+		items, err := meta.GetItemsPtr(l)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, *items.(*[]T)...)
+		if l.GetContinue() == "" {
 			return out, nil
 		}
 		if len(out) >= most {
 			return out, fmt.Errorf("more than %d: the rest was not read", most)
 		}
-		o.Continue = next
+		o.Continue = l.GetContinue()
 	}
 }
 
+// newer is the token by which a list goes on with newer objects when the state that its pages showed is no longer kept;
+// empty when the error is another one.
+func newer(err error) string {
+	var status apierrors.APIStatus
+	if !apierrors.IsResourceExpired(err) || !errors.As(err, &status) {
+		return ""
+	}
+	return status.Status().Continue
+}
+
 // into makes a source that lists a kind into a field.
-func into[T any](r *reader, kind string, field *[]T, list func(context.Context, metav1.ListOptions) ([]T, string, error)) source {
+func into[T any, L listOf](r *reader, kind string, field *[]T, list func(context.Context, metav1.ListOptions) (L, error)) source {
 	return source{kind: kind, read: func(ctx context.Context) error {
-		items, err := listAll(ctx, r.most, list)
+		items, err := listAll[T](ctx, r.most, list)
 		*field = items
 		return err
 	}}
@@ -133,13 +160,7 @@ func into[T any](r *reader, kind string, field *[]T, list func(context.Context, 
 // lists reads the lists of the namespace and of the cluster.
 func (r *reader) lists(ctx context.Context) {
 	f, c := r.facts, r.client
-	cluster := []source{into(r, "Node", &f.Nodes, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Node, string, error) {
-		l, err := c.CoreV1().Nodes().List(ctx, o)
-		if err != nil {
-			return nil, "", err
-		}
-		return l.Items, l.Continue, nil
-	})}
+	cluster := []source{into(r, "Node", &f.Nodes, c.CoreV1().Nodes().List)}
 	ns := f.Subject.Namespace
 	if ns == "" {
 		var events []corev1.Event
@@ -149,13 +170,7 @@ func (r *reader) lists(ctx context.Context) {
 	}
 	sources := append(cluster, r.namespaceSources(ns)...)
 	var events, nodeEvents []corev1.Event
-	sources = append(sources, r.nodeEvents(&nodeEvents), into(r, "Event", &events, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Event, string, error) {
-		l, err := c.CoreV1().Events(ns).List(ctx, o)
-		if err != nil {
-			return nil, "", err
-		}
-		return l.Items, l.Continue, nil
-	}))
+	sources = append(sources, r.nodeEvents(&nodeEvents), into(r, "Event", &events, c.CoreV1().Events(ns).List))
 	sources = append(sources, r.networkSources(ns)...)
 	sources = append(sources, r.gateways(ns)...)
 	r.all(ctx, sources)
@@ -169,21 +184,11 @@ func (r *reader) lists(ctx context.Context) {
 func (r *reader) onNode(node string) []source {
 	f, c := r.facts, r.client
 	return []source{
-		into(r, "Pod", &f.Pods, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Pod, string, error) {
+		into(r, "Pod", &f.Pods, func(ctx context.Context, o metav1.ListOptions) (*corev1.PodList, error) {
 			o.FieldSelector = "spec.nodeName=" + node
-			l, err := c.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
+			return c.CoreV1().Pods(metav1.NamespaceAll).List(ctx, o)
 		}),
-		into(r, "PodDisruptionBudget", &f.Budgets, func(ctx context.Context, o metav1.ListOptions) ([]policyv1.PodDisruptionBudget, string, error) {
-			l, err := c.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
+		into(r, "PodDisruptionBudget", &f.Budgets, c.PolicyV1().PodDisruptionBudgets(metav1.NamespaceAll).List),
 	}
 }
 

@@ -3,14 +3,6 @@ package gather
 import (
 	"context"
 
-	appsv1 "k8s.io/api/apps/v1"
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -18,104 +10,20 @@ import (
 func (r *reader) namespaceSources(ns string) []source {
 	f, c := r.facts, r.client
 	return []source{
-		into(r, "Pod", &f.Pods, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Pod, string, error) {
-			l, err := c.CoreV1().Pods(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "ReplicaSet", &f.ReplicaSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.ReplicaSet, string, error) {
-			l, err := c.AppsV1().ReplicaSets(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "ControllerRevision", &f.ControllerRevisions, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.ControllerRevision, string, error) {
-			l, err := c.AppsV1().ControllerRevisions(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "Deployment", &r.deployments, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.Deployment, string, error) {
-			l, err := c.AppsV1().Deployments(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "StatefulSet", &r.statefulSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.StatefulSet, string, error) {
-			l, err := c.AppsV1().StatefulSets(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "DaemonSet", &r.daemonSets, func(ctx context.Context, o metav1.ListOptions) ([]appsv1.DaemonSet, string, error) {
-			l, err := c.AppsV1().DaemonSets(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "Job", &f.Jobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.Job, string, error) {
-			l, err := c.BatchV1().Jobs(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "CronJob", &f.CronJobs, func(ctx context.Context, o metav1.ListOptions) ([]batchv1.CronJob, string, error) {
-			l, err := c.BatchV1().CronJobs(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "ResourceQuota", &f.Quotas, func(ctx context.Context, o metav1.ListOptions) ([]corev1.ResourceQuota, string, error) {
-			l, err := c.CoreV1().ResourceQuotas(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "LimitRange", &f.LimitRanges, func(ctx context.Context, o metav1.ListOptions) ([]corev1.LimitRange, string, error) {
-			l, err := c.CoreV1().LimitRanges(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "PersistentVolumeClaim", &f.Claims, func(ctx context.Context, o metav1.ListOptions) ([]corev1.PersistentVolumeClaim, string, error) {
-			l, err := c.CoreV1().PersistentVolumeClaims(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "PodDisruptionBudget", &f.Budgets, func(ctx context.Context, o metav1.ListOptions) ([]policyv1.PodDisruptionBudget, string, error) {
-			l, err := c.PolicyV1().PodDisruptionBudgets(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "HorizontalPodAutoscaler", &f.Autoscalers, func(ctx context.Context, o metav1.ListOptions) ([]autoscalingv2.HorizontalPodAutoscaler, string, error) {
-			l, err := c.AutoscalingV2().HorizontalPodAutoscalers(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "StorageClass", &f.StorageClasses, func(ctx context.Context, o metav1.ListOptions) ([]storagev1.StorageClass, string, error) {
-			l, err := c.StorageV1().StorageClasses().List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
+		into(r, "Pod", &f.Pods, c.CoreV1().Pods(ns).List),
+		into(r, "ReplicaSet", &f.ReplicaSets, c.AppsV1().ReplicaSets(ns).List),
+		into(r, "ControllerRevision", &f.ControllerRevisions, c.AppsV1().ControllerRevisions(ns).List),
+		into(r, "Deployment", &r.deployments, c.AppsV1().Deployments(ns).List),
+		into(r, "StatefulSet", &r.statefulSets, c.AppsV1().StatefulSets(ns).List),
+		into(r, "DaemonSet", &r.daemonSets, c.AppsV1().DaemonSets(ns).List),
+		into(r, "Job", &f.Jobs, c.BatchV1().Jobs(ns).List),
+		into(r, "CronJob", &f.CronJobs, c.BatchV1().CronJobs(ns).List),
+		into(r, "ResourceQuota", &f.Quotas, c.CoreV1().ResourceQuotas(ns).List),
+		into(r, "LimitRange", &f.LimitRanges, c.CoreV1().LimitRanges(ns).List),
+		into(r, "PersistentVolumeClaim", &f.Claims, c.CoreV1().PersistentVolumeClaims(ns).List),
+		into(r, "PodDisruptionBudget", &f.Budgets, c.PolicyV1().PodDisruptionBudgets(ns).List),
+		into(r, "HorizontalPodAutoscaler", &f.Autoscalers, c.AutoscalingV2().HorizontalPodAutoscalers(ns).List),
+		into(r, "StorageClass", &f.StorageClasses, c.StorageV1().StorageClasses().List),
 		{kind: "Namespace", name: ns, read: func(ctx context.Context) error {
 			n, err := c.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{})
 			if err == nil {
@@ -130,40 +38,10 @@ func (r *reader) namespaceSources(ns string) []source {
 func (r *reader) networkSources(ns string) []source {
 	f, c := r.facts, r.client
 	return []source{
-		into(r, "Service", &f.Services, func(ctx context.Context, o metav1.ListOptions) ([]corev1.Service, string, error) {
-			l, err := c.CoreV1().Services(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "EndpointSlice", &f.EndpointSlices, func(ctx context.Context, o metav1.ListOptions) ([]discoveryv1.EndpointSlice, string, error) {
-			l, err := c.DiscoveryV1().EndpointSlices(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "Ingress", &f.Ingresses, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.Ingress, string, error) {
-			l, err := c.NetworkingV1().Ingresses(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "IngressClass", &f.IngressClasses, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.IngressClass, string, error) {
-			l, err := c.NetworkingV1().IngressClasses().List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
-		into(r, "NetworkPolicy", &f.Policies, func(ctx context.Context, o metav1.ListOptions) ([]networkingv1.NetworkPolicy, string, error) {
-			l, err := c.NetworkingV1().NetworkPolicies(ns).List(ctx, o)
-			if err != nil {
-				return nil, "", err
-			}
-			return l.Items, l.Continue, nil
-		}),
+		into(r, "Service", &f.Services, c.CoreV1().Services(ns).List),
+		into(r, "EndpointSlice", &f.EndpointSlices, c.DiscoveryV1().EndpointSlices(ns).List),
+		into(r, "Ingress", &f.Ingresses, c.NetworkingV1().Ingresses(ns).List),
+		into(r, "IngressClass", &f.IngressClasses, c.NetworkingV1().IngressClasses().List),
+		into(r, "NetworkPolicy", &f.Policies, c.NetworkingV1().NetworkPolicies(ns).List),
 	}
 }
