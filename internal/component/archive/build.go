@@ -55,9 +55,9 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 		return nil, err
 	}
 	return pods.Pinned([]client.Object{
-		&corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: meta(kb), Data: otelcol.ConfigData(text)},
+		pods.ConfigMap(kb, name, otelcol.ConfigData(text)),
 		&corev1.Service{
-			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: meta(kb),
+			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Service"}, ObjectMeta: pods.Meta(kb, name),
 			Spec: corev1.ServiceSpec{Selector: naming.Selector(kb, name), Ports: otelcol.ServicePorts(c)},
 		},
 		set,
@@ -75,10 +75,6 @@ func checkSecrets(s *v1alpha1.ObjectStorage) error {
 		return err
 	}
 	return component.CheckSecret(field+".objectStorage.secretKeySecret", *s.SecretKeySecret)
-}
-
-func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
 }
 
 // Folder of the archive's files in its volume.
@@ -111,7 +107,7 @@ func statefulSet(in component.Input, c otelcol.Config, volume pods.Volume) (*app
 	}
 	// The identity of a pod that reaches a bucket without keys is its ServiceAccount's, as the cloud mounts it itself.
 	pod.Volumes = append(pod.Volumes, volume.Volumes...)
-	own := meta(kb)
+	own := pods.Meta(kb, name)
 	own.Name = setName(kb)
 	return &appsv1.StatefulSet{
 		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet"},

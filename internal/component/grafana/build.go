@@ -7,16 +7,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/netpol"
+	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/dashboards/config"
 	"github.com/kubebot/kubebot/internal/endpoints"
-	"github.com/kubebot/kubebot/internal/naming"
 )
 
 const (
@@ -53,7 +51,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []client.Object{configMap(in.KubeBot, data), service(in.KubeBot), w, networkPolicy(in)}, nil
+	return []client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{path.Base(config.Path): data}), service(in.KubeBot), w, networkPolicy(in)}, nil
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
@@ -61,28 +59,12 @@ func managed(kb *v1alpha1.KubeBot) bool {
 	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
 }
 
-func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
-}
-
-func configMap(kb *v1alpha1.KubeBot, data string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: meta(kb),
-		Data:       map[string]string{path.Base(config.Path): data},
-	}
-}
-
 func service(kb *v1alpha1.KubeBot) *corev1.Service {
-	ports := []corev1.ServicePort{{Name: portMetrics, Port: metricsPort, TargetPort: intstr.FromString(portMetrics), Protocol: corev1.ProtocolTCP}}
+	ports := []pods.Port{{Name: portMetrics, Number: metricsPort}}
 	if managed(kb) {
-		ports = append([]corev1.ServicePort{{Name: portHTTP, Port: endpoints.GrafanaPort, TargetPort: intstr.FromString(portHTTP), Protocol: corev1.ProtocolTCP}}, ports...)
+		ports = append([]pods.Port{{Name: portHTTP, Number: endpoints.GrafanaPort}}, ports...)
 	}
-	return &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(kb),
-		Spec:       corev1.ServiceSpec{Selector: naming.Selector(kb, name), Ports: ports},
-	}
+	return pods.Service(kb, name, ports...)
 }
 
 // networkPolicy lets people in from everywhere, by whatever ingress they have: they sign in. Grafana asks the stores; an

@@ -26,7 +26,7 @@ func workload(in component.Input, c config.Config) (client.Object, error) {
 		return nil, err
 	}
 	if persistent(kb) {
-		own := meta(kb)
+		own := pods.Meta(kb, name)
 		own.Name = setName(kb)
 		return &appsv1.StatefulSet{
 			TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet"},
@@ -44,7 +44,7 @@ func workload(in component.Input, c config.Config) (client.Object, error) {
 	}
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment"},
-		ObjectMeta: meta(kb),
+		ObjectMeta: pods.Meta(kb, name),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(1)),
 			Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType},

@@ -50,7 +50,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pods.Pinned([]client.Object{configMap(in.KubeBot, data), newService(in.KubeBot), set, networkPolicy(in)})
+	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{configFile: data}), newService(in.KubeBot), set, networkPolicy(in)})
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
@@ -65,20 +65,8 @@ func checkExternal(s v1alpha1.JaegerSpec) error {
 	return nil
 }
 
-func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
-}
-
 // setName is bounded, because the name of a StatefulSet becomes part of a label.
 func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, name), 52) }
-
-func configMap(kb *v1alpha1.KubeBot, data string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: meta(kb),
-		Data:       map[string]string{configFile: data},
-	}
-}
 
 // ports of the pod; those of the Service are the same.
 var ports = []corev1.ContainerPort{
@@ -89,15 +77,11 @@ var ports = []corev1.ContainerPort{
 }
 
 func newService(kb *v1alpha1.KubeBot) *corev1.Service {
-	s := &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(kb),
-		Spec:       corev1.ServiceSpec{Selector: naming.Selector(kb, name)},
-	}
+	served := make([]pods.Port, 0, len(ports))
 	for _, p := range ports {
-		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Name: p.Name, Port: p.ContainerPort, TargetPort: intstr.FromString(p.Name), Protocol: p.Protocol})
+		served = append(served, pods.Port{Name: p.Name, Number: p.ContainerPort})
 	}
-	return s
+	return pods.Service(kb, name, served...)
 }
 
 // replicas are one with the embedded store, whose files have one writer.
@@ -133,7 +117,7 @@ func statefulSet(in component.Input) (*appsv1.StatefulSet, error) {
 		Volumes:                       volumes(kb, s.Elasticsearch, volume.Volumes),
 	}
 	pods.Place(&pod, in, s.PodSettings)
-	own := meta(kb)
+	own := pods.Meta(kb, name)
 	own.Name = setName(kb)
 	return &appsv1.StatefulSet{
 		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet"},

@@ -52,7 +52,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pods.Pinned([]client.Object{configMap(in.KubeBot, data), service(in.KubeBot), set, networkPolicy(in)})
+	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{configFile: data}), pods.Service(in.KubeBot, name, pods.Port{Name: portHTTP, Number: endpoints.LokiPort}), set, networkPolicy(in)})
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
@@ -77,31 +77,8 @@ func checkSecrets(o *v1alpha1.ObjectStorage) error {
 	return component.CheckSecret(field+".objectStorage.secretKeySecret", *o.SecretKeySecret)
 }
 
-func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
-}
-
 // setName is bounded, because the name of a StatefulSet becomes part of a label.
 func setName(kb *v1alpha1.KubeBot) string { return naming.Bounded(naming.Object(kb, name), 52) }
-
-func configMap(kb *v1alpha1.KubeBot, data string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: meta(kb),
-		Data:       map[string]string{configFile: data},
-	}
-}
-
-func service(kb *v1alpha1.KubeBot) *corev1.Service {
-	return &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(kb),
-		Spec: corev1.ServiceSpec{
-			Selector: naming.Selector(kb, name),
-			Ports:    []corev1.ServicePort{{Name: portHTTP, Port: endpoints.LokiPort, TargetPort: intstr.FromString(portHTTP), Protocol: corev1.ProtocolTCP}},
-		},
-	}
-}
 
 // statefulSet has one replica: the write-ahead log and the files have one writer. While it is replaced, the collector
 // keeps what comes. Its pods are managed in parallel, so that a new template also replaces a pod that never got ready.
@@ -134,7 +111,7 @@ func statefulSet(in component.Input) (*appsv1.StatefulSet, error) {
 		}, volume.Volumes...),
 	}
 	pods.Place(&pod, in, s.PodSettings)
-	own := meta(kb)
+	own := pods.Meta(kb, name)
 	own.Name = setName(kb)
 	return &appsv1.StatefulSet{
 		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "StatefulSet"},

@@ -21,6 +21,11 @@ func Meta(kb *v1alpha1.KubeBot, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
 }
 
+// ConfigMap returns the ConfigMap of a component's settings.
+func ConfigMap(kb *v1alpha1.KubeBot, name string, data map[string]string) *corev1.ConfigMap {
+	return &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: Meta(kb, name), Data: data}
+}
+
 // Service returns the Service of a component's pods.
 func Service(kb *v1alpha1.KubeBot, name string, ports ...Port) *corev1.Service {
 	s := &corev1.Service{

@@ -6,9 +6,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
-	policyv1 "k8s.io/api/policy/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -16,7 +13,6 @@ import (
 	"github.com/kubebot/kubebot/internal/component/netpol"
 	"github.com/kubebot/kubebot/internal/component/pods"
 	"github.com/kubebot/kubebot/internal/endpoints"
-	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -48,39 +44,15 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pods.Pinned([]client.Object{configMap(in.KubeBot, data), service(in.KubeBot), d, networkPolicy(in), disruptionBudget(in.KubeBot)})
-}
-
-func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
-}
-
-func configMap(kb *v1alpha1.KubeBot, data string) *corev1.ConfigMap {
-	return &corev1.ConfigMap{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: meta(kb),
-		Data:       map[string]string{path.Base(config.Path): data},
-	}
+	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{path.Base(config.Path): data}), service(in.KubeBot), d, networkPolicy(in), pods.DisruptionBudget(in.KubeBot, name)})
 }
 
 func service(kb *v1alpha1.KubeBot) *corev1.Service {
-	s := &corev1.Service{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Service"},
-		ObjectMeta: meta(kb),
-		Spec: corev1.ServiceSpec{
-			Selector: naming.Selector(kb, name),
-			Ports: []corev1.ServicePort{
-				{Name: portHTTPS, Port: endpoints.ResponderPort, TargetPort: intstr.FromString(portHTTPS), Protocol: corev1.ProtocolTCP},
-				{Name: portMetrics, Port: endpoints.ResponderMetricsPort, TargetPort: intstr.FromString(portMetrics), Protocol: corev1.ProtocolTCP},
-			},
-		},
-	}
+	ports := []pods.Port{{Name: portHTTPS, Number: endpoints.ResponderPort}, {Name: portMetrics, Number: endpoints.ResponderMetricsPort}}
 	if takesRequests(kb) {
-		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{
-			Name: portInteractions, Port: endpoints.ResponderInteractionsPort, TargetPort: intstr.FromString(portInteractions), Protocol: corev1.ProtocolTCP,
-		})
+		ports = append(ports, pods.Port{Name: portInteractions, Number: endpoints.ResponderInteractionsPort})
 	}
-	return s
+	return pods.Service(kb, name, ports...)
 }
 
 // networkPolicy lets in alerts, the manager's questions and scrapes. The responder may call every TCP port: receivers,
@@ -109,15 +81,4 @@ func takesRequests(kb *v1alpha1.KubeBot) bool {
 		}
 	}
 	return false
-}
-
-func disruptionBudget(kb *v1alpha1.KubeBot) *policyv1.PodDisruptionBudget {
-	return &policyv1.PodDisruptionBudget{
-		TypeMeta:   metav1.TypeMeta{APIVersion: policyv1.SchemeGroupVersion.String(), Kind: "PodDisruptionBudget"},
-		ObjectMeta: meta(kb),
-		Spec: policyv1.PodDisruptionBudgetSpec{
-			MaxUnavailable: new(intstr.FromInt(1)),
-			Selector:       &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)},
-		},
-	}
 }

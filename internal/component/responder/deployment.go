@@ -42,7 +42,7 @@ func deployment(in component.Input) (*appsv1.Deployment, error) {
 	pods.Place(&pod, in, s.PodSettings)
 	return &appsv1.Deployment{
 		TypeMeta:   metav1.TypeMeta{APIVersion: appsv1.SchemeGroupVersion.String(), Kind: "Deployment"},
-		ObjectMeta: meta(kb),
+		ObjectMeta: pods.Meta(kb, name),
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(ptr.Deref(s.Replicas, replicas)),
 			Selector: &metav1.LabelSelector{MatchLabels: naming.Selector(kb, name)},

@@ -61,15 +61,11 @@ func managed(kb *v1alpha1.KubeBot) bool {
 	return analyses(kb) && kb.Spec.Analysis.Training.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
 }
 
-func meta(kb *v1alpha1.KubeBot) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Name: naming.Object(kb, name), Namespace: kb.Namespace, Labels: naming.Labels(kb, name)}
-}
-
 // configMap holds what the spec asks for; the job adds what it learned.
 func configMap(kb *v1alpha1.KubeBot, called string, data map[string]string) *corev1.ConfigMap {
-	own := meta(kb)
-	own.Name = called
-	return &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: own, Data: data}
+	m := pods.ConfigMap(kb, name, data)
+	m.Name = called
+	return m
 }
 
 // jobName is bounded, because the controller adds to the name of a CronJob.
@@ -85,7 +81,7 @@ func cronJob(in component.Input) (*batchv1.CronJob, error) {
 	if s.Schedule != "" {
 		when = s.Schedule
 	}
-	own := meta(kb)
+	own := pods.Meta(kb, name)
 	own.Name = jobName(kb)
 	return &batchv1.CronJob{
 		TypeMeta:   metav1.TypeMeta{APIVersion: batchv1.SchemeGroupVersion.String(), Kind: "CronJob"},
