@@ -18,9 +18,15 @@ const (
 	ModeDisabled Mode = "Disabled"
 )
 
+// Managed tells whether KubeBot runs the component, as it does when nothing is said.
+func (m Mode) Managed() bool { return m != ModeExternal && m != ModeDisabled }
+
 // ExporterMode says whether KubeBot runs an exporter.
 // +kubebuilder:validation:Enum=Managed;Disabled
 type ExporterMode string
+
+// Managed tells whether KubeBot runs the exporter, as it does when nothing is said.
+func (m ExporterMode) Managed() bool { return m != ExporterMode(ModeDisabled) }
 
 // Switch turns a behaviour on or off.
 // +kubebuilder:validation:Enum=Enabled;Disabled

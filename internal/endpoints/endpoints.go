@@ -150,7 +150,7 @@ func Grafana(kb *v1alpha1.KubeBot) string {
 
 // CollectorHost returns the DNS name at which the collector takes OTLP, empty when it is disabled.
 func CollectorHost(kb *v1alpha1.KubeBot) string {
-	if kb.Spec.Traces.Collector.Mode == v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+	if !kb.Spec.Traces.Collector.Mode.Managed() {
 		return ""
 	}
 	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, "collector"), kb.Namespace)
@@ -167,7 +167,7 @@ func CollectorHTTP(kb *v1alpha1.KubeBot) string {
 
 // ArchiveHost returns the DNS name at which the archive takes OTLP and remote write, empty when there is none.
 func ArchiveHost(kb *v1alpha1.KubeBot) string {
-	if kb.Spec.Analysis.Archive.Mode == v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+	if !kb.Spec.Analysis.Archive.Mode.Managed() {
 		return ""
 	}
 	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, "archive"), kb.Namespace)

@@ -105,15 +105,14 @@ var foreignExporters = map[string][]string{
 // has a Service of one.
 func (g *Gatherer) sources(ctx context.Context, kb *v1alpha1.KubeBot) (map[string]bool, error) {
 	m := kb.Spec.Metrics
-	disabled := v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
 	found := map[string]bool{
 		"kubelet":            m.Prometheus.Mode != v1alpha1.ModeDisabled,
 		"cadvisor":           m.Prometheus.Mode != v1alpha1.ModeDisabled,
 		"prometheus":         m.Prometheus.Mode != v1alpha1.ModeDisabled,
 		"alertmanager":       m.Alertmanager.Mode != v1alpha1.ModeDisabled,
 		"responder":          true,
-		"kube-state-metrics": m.KubeStateMetrics.Mode != disabled,
-		"node-exporter":      m.NodeExporter.Mode != disabled,
+		"kube-state-metrics": m.KubeStateMetrics.Mode.Managed(),
+		"node-exporter":      m.NodeExporter.Mode.Managed(),
 	}
 	for exporter, names := range foreignExporters {
 		if found[exporter] {

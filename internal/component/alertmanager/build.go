@@ -65,10 +65,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	return objects, nil
 }
 
-func managed(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Metrics.Alertmanager.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
+func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Metrics.Alertmanager.Mode.Managed() }
 
 // resourceName is the name of the Alertmanager resource. The operator's StatefulSet is called alertmanager-<name>.
 func resourceName(kb *v1alpha1.KubeBot) string {

@@ -22,7 +22,7 @@ const (
 // Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
 // which names, is its owner's.
 func (Component) Questions(in component.Input) []component.Question {
-	if !managed(in.KubeBot) || !asked(in.KubeBot) {
+	if !managed(in.KubeBot) || !in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
 		return nil
 	}
 	base := endpoints.Prometheus(in.KubeBot)
@@ -51,11 +51,6 @@ func silent(kb *v1alpha1.KubeBot) string {
 		otelcol.Settled(endpoints.JobCollector, ".*-collector-sampler-[0-9]+"))
 }
 
-func asked(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Metrics.Prometheus.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
-
 // Health implements component.Component.
 func (Component) Health(in component.Input, seen component.Observed) component.Health {
 	kb := in.KubeBot
@@ -73,7 +68,7 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 	if trouble := observe.StatefulSetTrouble(seen, setName(kb)); trouble != "" {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(trouble, seen.Pods))
 	}
-	if !asked(kb) {
+	if !kb.Spec.Metrics.Prometheus.Mode.Managed() {
 		return observe.Ready("the archive's writer runs")
 	}
 	for _, question := range []struct{ key, label, what string }{

@@ -24,7 +24,7 @@ const (
 // Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
 // which names, is its owner's.
 func (Component) Questions(in component.Input) []component.Question {
-	if !managed(in.KubeBot) || !asked(in.KubeBot) {
+	if !managed(in.KubeBot) || !in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
 		return nil
 	}
 	base := endpoints.Prometheus(in.KubeBot)
@@ -58,11 +58,6 @@ func failing(kb *v1alpha1.KubeBot) string {
 		all, byLoki(refused+" > 0"), received+" > 0.7 * "+sent, byLoki(refused+" / "+received+" > 0.01"), otelcol.Full(endpoints.JobCollector))
 }
 
-func asked(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Metrics.Prometheus.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
-
 // Health implements component.Component.
 func (Component) Health(in component.Input, seen component.Observed) component.Health {
 	kb := in.KubeBot
@@ -90,7 +85,7 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 	if len(troubles) > 0 {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(strings.Join(troubles, "; "), seen.Pods))
 	}
-	if !asked(kb) {
+	if !kb.Spec.Metrics.Prometheus.Mode.Managed() {
 		return observe.Ready("both tiers of the collector run")
 	}
 	for _, question := range []struct{ key, what string }{

@@ -27,7 +27,7 @@ func instrumentation(in component.Input) []client.Object {
 func operated(in component.Input) *unstructured.Unstructured {
 	kb := in.KubeBot
 	env := []any{map[string]any{"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}}
-	if kb.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+	if kb.Spec.Logs.FluentBit.Mode.Managed() {
 		env = append(env, map[string]any{"name": "OTEL_LOGS_EXPORTER", "value": "none"})
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{

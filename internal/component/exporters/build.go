@@ -34,14 +34,14 @@ func (Component) ConditionType() string { return v1alpha1.ConditionExportersRead
 // Build implements component.Component.
 func (Component) Build(in component.Input) ([]client.Object, error) {
 	var objects []client.Object
-	if s := in.KubeBot.Spec.Metrics.KubeStateMetrics; enabled(s) {
+	if s := in.KubeBot.Spec.Metrics.KubeStateMetrics; s.Mode.Managed() {
 		img, err := pods.Image(in, kubeStateMetricsField, kubeStateMetricsImage, s.PodSettings)
 		if err != nil {
 			return nil, err
 		}
 		objects = append(objects, kubeStateMetricsDeployment(in, img), kubeStateMetricsService(in.KubeBot), kubeStateMetricsPolicy(in))
 	}
-	if s := in.KubeBot.Spec.Metrics.NodeExporter; enabled(s) {
+	if s := in.KubeBot.Spec.Metrics.NodeExporter; s.Mode.Managed() {
 		img, err := pods.Image(in, nodeExporterField, nodeExporterImage, s.PodSettings)
 		if err != nil {
 			return nil, err
@@ -49,10 +49,6 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 		objects = append(objects, nodeExporterDaemonSet(in, img))
 	}
 	return objects, nil
-}
-
-func enabled(s v1alpha1.ExporterSpec) bool {
-	return s.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
 }
 
 // labels are those of the component, with the exporter's own name.

@@ -29,14 +29,14 @@ func (Component) Questions(in component.Input) []component.Question {
 // jobs are the jobs by which a managed Prometheus scrapes the exporters.
 func jobs(in component.Input) []string {
 	m := in.KubeBot.Spec.Metrics
-	if m.Prometheus.Mode == v1alpha1.ModeExternal || m.Prometheus.Mode == v1alpha1.ModeDisabled {
+	if !m.Prometheus.Mode.Managed() {
 		return nil
 	}
 	var names []string
-	if enabled(m.KubeStateMetrics) {
+	if m.KubeStateMetrics.Mode.Managed() {
 		names = append(names, endpoints.JobKubeStateMetrics)
 	}
-	if enabled(m.NodeExporter) {
+	if m.NodeExporter.Mode.Managed() {
 		names = append(names, endpoints.JobNodeExporter)
 	}
 	return names
@@ -45,7 +45,7 @@ func jobs(in component.Input) []string {
 // Health implements component.Component.
 func (Component) Health(in component.Input, seen component.Observed) component.Health {
 	m := in.KubeBot.Spec.Metrics
-	if !enabled(m.KubeStateMetrics) && !enabled(m.NodeExporter) {
+	if !m.KubeStateMetrics.Mode.Managed() && !m.NodeExporter.Mode.Managed() {
 		return observe.Disabled("kube-state-metrics and node-exporter", kubeStateMetricsField+".mode and "+nodeExporterField+".mode")
 	}
 	troubles, leftOut := rolloutTroubles(in, seen)
@@ -79,10 +79,10 @@ func rolloutTroubles(in component.Input, seen component.Observed) (troubles []st
 			troubles = append(troubles, trouble)
 		}
 	}
-	if enabled(in.KubeBot.Spec.Metrics.KubeStateMetrics) {
+	if in.KubeBot.Spec.Metrics.KubeStateMetrics.Mode.Managed() {
 		add(observe.DeploymentTrouble(seen, naming.Object(in.KubeBot, kubeStateMetrics)))
 	}
-	if enabled(in.KubeBot.Spec.Metrics.NodeExporter) {
+	if in.KubeBot.Spec.Metrics.NodeExporter.Mode.Managed() {
 		var trouble string
 		trouble, leftOut = observe.DaemonSetTrouble(seen, nodeExporterName(in))
 		add(trouble)

@@ -52,9 +52,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	return pods.Pinned(append(decision.Objects, configMap(in, decision.Files), networkPolicy(in), daemonSet(in, decision.Image)))
 }
 
-func managed(kb *v1alpha1.KubeBot) bool {
-	return kb.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
-}
+func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Logs.FluentBit.Mode.Managed() }
 
 // buffer is how much of a node's disk the lines may take that could not be sent yet.
 func buffer(s v1alpha1.FluentBitSpec) (resource.Quantity, error) {

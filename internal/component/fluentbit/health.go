@@ -46,7 +46,7 @@ const Unread = `(
 // Questions implements component.Component. Only a managed Prometheus is asked: what an external one scrapes, and under
 // which names, is its owner's.
 func (Component) Questions(in component.Input) []component.Question {
-	if !managed(in.KubeBot) || !asks(in.KubeBot) {
+	if !managed(in.KubeBot) || !in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
 		return nil
 	}
 	base := endpoints.Prometheus(in.KubeBot)
@@ -57,11 +57,6 @@ func (Component) Questions(in component.Input) []component.Question {
 		{Key: keyUnread, URL: observe.Query(base, Unread)},
 		observe.AskNodesNotReady(base),
 	}
-}
-
-func asks(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Metrics.Prometheus.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
 }
 
 // Health implements component.Component.
@@ -81,7 +76,7 @@ func observed(in component.Input, seen component.Observed) component.Health {
 	if trouble != "" {
 		return observe.NotReady(v1alpha1.ReasonProgressing, observe.With(trouble, seen.Pods))
 	}
-	if !asks(in.KubeBot) {
+	if !in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
 		return observe.Ready("Fluent Bit runs on every node")
 	}
 	health := judge(seen.Answers)

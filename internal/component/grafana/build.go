@@ -54,10 +54,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	return []client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{path.Base(config.Path): data}), service(in.KubeBot), w, networkPolicy(in)}, nil
 }
 
-func managed(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Dashboards.Grafana.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
+func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Dashboards.Grafana.Mode.Managed() }
 
 func service(kb *v1alpha1.KubeBot) *corev1.Service {
 	ports := []pods.Port{{Name: portMetrics, Number: metricsPort}}

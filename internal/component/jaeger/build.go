@@ -53,10 +53,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{configFile: data}), newService(in.KubeBot), set, networkPolicy(in)})
 }
 
-func managed(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Traces.Jaeger.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
+func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Traces.Jaeger.Mode.Managed() }
 
 func checkExternal(s v1alpha1.JaegerSpec) error {
 	if s.Mode == v1alpha1.ModeExternal && s.External != nil {

@@ -55,10 +55,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{configFile: data}), pods.Service(in.KubeBot, name, pods.Port{Name: portHTTP, Number: endpoints.LokiPort}), set, networkPolicy(in)})
 }
 
-func managed(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Logs.Loki.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
+func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Logs.Loki.Mode.Managed() }
 
 func checkExternal(s v1alpha1.LokiSpec) error {
 	if s.Mode == v1alpha1.ModeExternal && s.External != nil {

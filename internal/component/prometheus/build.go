@@ -59,10 +59,7 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	return objects, nil
 }
 
-func managed(kb *v1alpha1.KubeBot) bool {
-	m := kb.Spec.Metrics.Prometheus.Mode
-	return m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled
-}
+func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Metrics.Prometheus.Mode.Managed() }
 
 func checkExternal(kb *v1alpha1.KubeBot) error {
 	if e := kb.Spec.Metrics.Prometheus.External; e != nil && kb.Spec.Metrics.Prometheus.Mode == v1alpha1.ModeExternal {

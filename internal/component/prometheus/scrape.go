@@ -46,16 +46,16 @@ func ownJobs(in component.Input) []ownJob {
 		kubeletJob(endpoints.JobKubelet+"-cadvisor", endpoints.MetricsPathCAdvisor, cadvisorSeries()),
 		apiServerJob(),
 	}
-	if m := metrics.Alertmanager.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
+	if metrics.Alertmanager.Mode.Managed() {
 		jobs = append(jobs, podJob(in, endpoints.JobAlertmanager, "alertmanager", portWeb))
 	}
-	if metrics.KubeStateMetrics.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+	if metrics.KubeStateMetrics.Mode.Managed() {
 		jobs = append(jobs, kubeStateMetricsJob(in), podJob(in, endpoints.JobKubeStateMetricsSelf, "kube-state-metrics", "telemetry"))
 	}
-	if metrics.NodeExporter.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+	if metrics.NodeExporter.Mode.Managed() {
 		jobs = append(jobs, nodeExporterJob(in))
 	}
-	if in.KubeBot.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) {
+	if in.KubeBot.Spec.Logs.FluentBit.Mode.Managed() {
 		jobs = append(jobs, fluentBitJob(in))
 	}
 	if endpoints.CollectorHost(in.KubeBot) != "" {
@@ -64,10 +64,10 @@ func ownJobs(in component.Input) []ownJob {
 	if endpoints.ArchiveHost(in.KubeBot) != "" {
 		jobs = append(jobs, podJob(in, endpoints.JobArchive, "archive", "metrics"))
 	}
-	if m := in.KubeBot.Spec.Logs.Loki.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
+	if in.KubeBot.Spec.Logs.Loki.Mode.Managed() {
 		jobs = append(jobs, podJob(in, endpoints.JobLoki, "loki", "http"))
 	}
-	if m := in.KubeBot.Spec.Traces.Jaeger.Mode; m != v1alpha1.ModeExternal && m != v1alpha1.ModeDisabled {
+	if in.KubeBot.Spec.Traces.Jaeger.Mode.Managed() {
 		jobs = append(jobs, podJob(in, endpoints.JobJaeger, "jaeger", "metrics"))
 	}
 	// Grafana itself, where it is managed, and the process that keeps dashboards in it.

@@ -130,9 +130,7 @@ func logsOff(kb *v1alpha1.KubeBot) string {
 }
 
 // shipped tells whether Fluent Bit takes the output of pods.
-func shipped(kb *v1alpha1.KubeBot) bool {
-	return kb.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
-}
+func shipped(kb *v1alpha1.KubeBot) bool { return kb.Spec.Logs.FluentBit.Mode.Managed() }
 
 // alertsOff says why no watchdog alert can be expected: something must evaluate it and hand it on.
 func alertsOff(kb *v1alpha1.KubeBot) string {

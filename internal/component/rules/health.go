@@ -42,7 +42,7 @@ func (Component) Questions(in component.Input) []component.Question {
 		Key: questionRules,
 		URL: strings.TrimSuffix(endpoints.Prometheus(in.KubeBot), "/") + "/api/v1/rules?" + query.Encode(),
 	}
-	if managed(in.KubeBot.Spec.Metrics.Prometheus.Mode) {
+	if in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
 		q.ReplicasOf = naming.Object(in.KubeBot, "prometheus")
 	}
 	return []component.Question{q}
@@ -126,7 +126,7 @@ func judge(in component.Input, shipped []Group, seen component.Observed) compone
 
 // hint says who loads the rules.
 func hint(in component.Input) string {
-	if managed(in.KubeBot.Spec.Metrics.Prometheus.Mode) {
+	if in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
 		return "the Prometheus Operator does so within two minutes"
 	}
 	return "the external Prometheus must select the PrometheusRules of namespace " + in.KubeBot.Namespace +

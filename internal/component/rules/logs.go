@@ -9,7 +9,7 @@ import (
 
 var needFluentBit = Need{
 	has: func(in component.Input) bool {
-		return in.KubeBot.Spec.Logs.FluentBit.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
+		return in.KubeBot.Spec.Logs.FluentBit.Mode.Managed()
 	},
 	without: "KubeBot runs no Fluent Bit; spec.logs.fluentBit.mode: Managed brings it back",
 }

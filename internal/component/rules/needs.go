@@ -29,12 +29,12 @@ var (
 	needEtcd              = controlPlane("etcd")
 
 	needManagedPrometheus = Need{
-		has: func(in component.Input) bool { return managed(in.KubeBot.Spec.Metrics.Prometheus.Mode) },
+		has: func(in component.Input) bool { return in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() },
 		without: "Prometheus is an external one, whose scrape jobs may have other names; " +
 			"spec.metrics.prometheus.mode: Managed brings it back",
 	}
 	needAlertmanager = Need{
-		has:     func(in component.Input) bool { return managed(in.KubeBot.Spec.Metrics.Alertmanager.Mode) },
+		has:     func(in component.Input) bool { return in.KubeBot.Spec.Metrics.Alertmanager.Mode.Managed() },
 		without: "KubeBot runs no Alertmanager; spec.metrics.alertmanager.mode: Managed brings it back",
 	}
 	needRemoteWrite = Need{
@@ -43,13 +43,11 @@ var (
 	}
 )
 
-func managed(mode v1alpha1.Mode) bool { return mode == "" || mode == v1alpha1.ModeManaged }
-
 // exporter needs one that KubeBot runs, or one that the cluster has already.
 func exporter(name, field string, of func(v1alpha1.MetricsSpec) v1alpha1.ExporterSpec) Need {
 	return Need{
 		has: func(in component.Input) bool {
-			return of(in.KubeBot.Spec.Metrics).Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled) || in.Cluster.Sources[name]
+			return of(in.KubeBot.Spec.Metrics).Mode.Managed() || in.Cluster.Sources[name]
 		},
 		without: name + " is switched off and the cluster was not found to have one of its own; " + field +
 			": Managed, or running one, brings it back",
@@ -60,7 +58,7 @@ func exporter(name, field string, of func(v1alpha1.MetricsSpec) v1alpha1.Exporte
 func nodeSource(name string) Need {
 	return Need{
 		has: func(in component.Input) bool {
-			return managed(in.KubeBot.Spec.Metrics.Prometheus.Mode) || in.Cluster.Sources[name]
+			return in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() || in.Cluster.Sources[name]
 		},
 		without: "the external Prometheus was not found to scrape " + name + "; doing so, or " +
 			"spec.metrics.prometheus.mode: Managed, brings it back",

@@ -9,11 +9,11 @@ import (
 
 var (
 	needLoki = Need{
-		has:     func(in component.Input) bool { return managed(in.KubeBot.Spec.Logs.Loki.Mode) },
+		has:     func(in component.Input) bool { return in.KubeBot.Spec.Logs.Loki.Mode.Managed() },
 		without: "KubeBot runs no Loki; spec.logs.loki.mode: Managed brings it back",
 	}
 	needJaeger = Need{
-		has:     func(in component.Input) bool { return managed(in.KubeBot.Spec.Traces.Jaeger.Mode) },
+		has:     func(in component.Input) bool { return in.KubeBot.Spec.Traces.Jaeger.Mode.Managed() },
 		without: "KubeBot runs no Jaeger; spec.traces.jaeger.mode: Managed brings it back",
 	}
 	needProof = Need{

@@ -58,7 +58,7 @@ func analyses(kb *v1alpha1.KubeBot) bool {
 }
 
 func managed(kb *v1alpha1.KubeBot) bool {
-	return analyses(kb) && kb.Spec.Analysis.Training.Mode != v1alpha1.ExporterMode(v1alpha1.ModeDisabled)
+	return analyses(kb) && kb.Spec.Analysis.Training.Mode.Managed()
 }
 
 // configMap holds what the spec asks for; the job adds what it learned.

@@ -87,7 +87,7 @@ func reads(kb *v1alpha1.KubeBot) string {
 	from := "it reads Prometheus, Loki and Jaeger, as far as they are there"
 	a := kb.Spec.Analysis.Archive
 	switch {
-	case a.Mode == v1alpha1.ExporterMode(v1alpha1.ModeDisabled):
+	case !a.Mode.Managed():
 		return from
 	case a.ObjectStorage != nil:
 		return from + "; not the archive, which is in a bucket"
