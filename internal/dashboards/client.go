@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	gapi "github.com/grafana/grafana-api-golang-client"
+
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // maxAnswer bounds what is read of one answer; the greatest dashboards are some hundred KiB.
@@ -96,11 +98,7 @@ func reason(body io.Reader) string {
 	if err := json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&answer); err != nil {
 		return ""
 	}
-	text := strings.Join(strings.Fields(answer.Message), " ")
-	if len(text) > maxReason {
-		text = text[:maxReason] + "…"
-	}
-	return strings.ToValidUTF8(text, "")
+	return truncate.Ellipsis(strings.Join(strings.Fields(answer.Message), " "), maxReason)
 }
 
 // newClient returns a client for one look at Grafana.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/learn"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // Reasons of a decision, in the order of the checks.
@@ -192,7 +193,7 @@ func Decide(rules Rules, facts Facts, now time.Time) Outcome {
 	for _, c := range checks {
 		if out, decided := c(q); decided {
 			out = q.bundle(q.settle(q.withTeams(out)))
-			out.Message = bound(out.Message, 512)
+			out.Message = truncate.Bytes(out.Message, 512)
 			out.Decision.Learned = record(out.Learned)
 			return out
 		}

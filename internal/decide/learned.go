@@ -3,10 +3,10 @@ package decide
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/learn"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // Learned proposes what to do with an incident that is not critical, by what people taught. *learn.Model is one.
@@ -70,20 +70,9 @@ func record(a *learn.Advice) *v1alpha1.LearnedDecision {
 	}
 	return &v1alpha1.LearnedDecision{
 		Action: v1alpha1.LoudAction(a.Action.String()), Without: v1alpha1.LoudAction(a.Plain.String()),
-		Reason: bound(string(a.Reason), 63), Message: bound(a.Message, 512), ChancePercent: int32(min(max(a.Chance, 0), 100)), //nolint:gosec // bounded
+		Reason: truncate.Bytes(string(a.Reason), 63), Message: truncate.Bytes(a.Message, 512), ChancePercent: int32(min(max(a.Chance, 0), 100)), //nolint:gosec // bounded
 		Permille: int32(min(max(a.Permille, 1), 1000)), Revision: a.Revision, //nolint:gosec // bounded
 	}
-}
-
-// bound cuts a text to the API's limit, whole characters only.
-func bound(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
 }
 
 // explicit tells whether a route names what it takes, by labels, rather than whole severities and namespaces. What was

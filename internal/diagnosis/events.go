@@ -8,6 +8,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // EventTime is when the event was last seen.
@@ -126,9 +128,5 @@ func EventEvidence(e *corev1.Event) string {
 
 // Shorten cuts a text to at most n bytes at a rune's border and puts it on one line.
 func Shorten(text string, n int) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if len(text) <= n {
-		return text
-	}
-	return strings.ToValidUTF8(text[:n], "") + "…"
+	return truncate.Ellipsis(strings.Join(strings.Fields(text), " "), n)
 }

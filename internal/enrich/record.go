@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/mask"
 	"github.com/kubebot/kubebot/internal/rca"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // Bounds of what an Incident holds of an answer, in bytes.
@@ -120,7 +120,7 @@ func (a Answer) Status() v1alpha1.IncidentStatus {
 	}
 	out := v1alpha1.IncidentStatus{
 		Causes:   Bound(a.Causes),
-		Analysis: &v1alpha1.Analysis{State: state, Message: text(a.Message, maxText), Weights: cut(a.Weights, 63)},
+		Analysis: &v1alpha1.Analysis{State: state, Message: text(a.Message, maxText), Weights: truncate.Bytes(a.Weights, 63)},
 	}
 	for _, s := range a.Sources {
 		s.Message = text(s.Message, maxText)
@@ -156,9 +156,9 @@ func size(causes []v1alpha1.Cause) int {
 
 func bound(in v1alpha1.Cause) v1alpha1.Cause {
 	c := *in.DeepCopy()
-	c.Object.APIVersion, c.Object.Kind = cut(c.Object.APIVersion, maxName), cut(c.Object.Kind, 63)
-	c.Object.Namespace, c.Object.Name = cut(c.Object.Namespace, 63), cut(c.Object.Name, maxName)
-	c.Workload, c.Field, c.Sentence = cut(c.Workload, maxName), text(c.Field, maxName), text(c.Sentence, maxText)
+	c.Object.APIVersion, c.Object.Kind = truncate.Bytes(c.Object.APIVersion, maxName), truncate.Bytes(c.Object.Kind, 63)
+	c.Object.Namespace, c.Object.Name = truncate.Bytes(c.Object.Namespace, 63), truncate.Bytes(c.Object.Name, maxName)
+	c.Workload, c.Field, c.Sentence = truncate.Bytes(c.Workload, maxName), text(c.Field, maxName), text(c.Sentence, maxText)
 	c.Evidence = c.Evidence[:min(len(c.Evidence), 8)]
 	for i := range c.Evidence {
 		c.Evidence[i].Text = text(c.Evidence[i].Text, maxText)
@@ -193,16 +193,5 @@ func fits(commands []string) bool {
 
 // text masks, puts on one line and cuts.
 func text(s string, limit int) string {
-	return cut(strings.Join(strings.Fields(mask.Text(strings.ToValidUTF8(s, "\uFFFD"))), " "), limit)
-}
-
-// cut returns the first bytes of s up to the limit that are whole characters.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
+	return truncate.Bytes(strings.Join(strings.Fields(mask.Text(strings.ToValidUTF8(s, "\uFFFD"))), " "), limit)
 }

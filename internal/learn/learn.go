@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"time"
 	"unicode/utf8"
+
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // Action is what is done with an incident. Higher is louder.
@@ -203,13 +205,7 @@ func cut(s string, limit int) string {
 		}
 		s = string(valid)
 	}
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
+	return truncate.Bytes(s, limit)
 }
 
 // Judgement is what one person said, or what people did, about one incident.

@@ -8,9 +8,10 @@ import (
 	"encoding/hex"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // IncidentName returns the name of an Incident: a hash of the KubeBot's UID and the group key, and the running number.
@@ -33,12 +34,4 @@ func digestKey(kubeBot, namespace, receiver string, due time.Time) string {
 }
 
 // cut returns s, or its first bytes up to limit that are whole characters.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
-}
+func cut(s string, limit int) string { return truncate.Bytes(s, limit) }

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // MaxMessage is the length in bytes to which a condition's message is cut.
@@ -90,11 +90,7 @@ func Cut(message string) string {
 	if len(message) <= MaxMessage {
 		return message
 	}
-	end := MaxMessage - len("…")
-	for end > 0 && !utf8.RuneStart(message[end]) {
-		end--
-	}
-	return message[:end] + "…"
+	return truncate.Ellipsis(message, MaxMessage-len("…"))
 }
 
 // Patcher writes the status of a KubeBot, and only what changed since the last write.

@@ -23,6 +23,7 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/pipeline"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 const (
@@ -241,9 +242,7 @@ func (k *Keeper) judge(route *v1alpha1.AlertRoute, reports map[string]config.Rec
 // write stores a condition if it says something new.
 func (k *Keeper) write(ctx context.Context, route *v1alpha1.AlertRoute, c metav1.Condition) {
 	c.Type, c.ObservedGeneration, c.LastTransitionTime = v1alpha1.ConditionReady, route.Generation, metav1.NewTime(k.Now())
-	if len(c.Message) > 4096 {
-		c.Message = strings.ToValidUTF8(c.Message[:4096], "")
-	}
+	c.Message = truncate.Bytes(c.Message, 4096)
 	next := route.DeepCopy()
 	before := meta.FindStatusCondition(route.Status.Conditions, v1alpha1.ConditionReady)
 	meta.SetStatusCondition(&next.Status.Conditions, c)
@@ -268,14 +267,10 @@ func (k *Keeper) event(ctx context.Context, route *v1alpha1.AlertRoute, c metav1
 	if c.Status == metav1.ConditionFalse {
 		kind = corev1.EventTypeWarning
 	}
-	note := c.Message
-	if len(note) > 1000 {
-		note = strings.ToValidUTF8(note[:1000], "")
-	}
 	e := &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{Namespace: route.Namespace, GenerateName: route.Name + "-"},
 		EventTime:  metav1.NewMicroTime(k.Now()), ReportingController: "kubebot.io/responder", ReportingInstance: k.PodName,
-		Action: "Route", Reason: c.Reason, Type: kind, Note: note,
+		Action: "Route", Reason: c.Reason, Type: kind, Note: truncate.Bytes(c.Message, 1000),
 		Regarding: corev1.ObjectReference{
 			APIVersion: v1alpha1.GroupVersion.String(), Kind: "AlertRoute", Namespace: route.Namespace, Name: route.Name, UID: route.UID,
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component/observe"
 	"github.com/kubebot/kubebot/internal/endpoints"
 	"github.com/kubebot/kubebot/internal/naming"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 const (
@@ -73,11 +74,7 @@ func refused(rules []component.RefusedRule) []metav1.Condition {
 
 // short makes of an error one line that a message can hold.
 func short(err string) string {
-	out := strings.Join(strings.Fields(err), " ")
-	if len(out) > errorLength {
-		out = strings.ToValidUTF8(out[:errorLength], "") + "…"
-	}
-	return out
+	return truncate.Ellipsis(strings.Join(strings.Fields(err), " "), errorLength)
 }
 
 func ownHealth(in component.Input, seen component.Observed) component.Health {

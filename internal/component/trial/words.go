@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/kubebot/kubebot/internal/mask"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 const (
@@ -24,11 +25,7 @@ func (s Subject) words(input, said string) string {
 	for _, secret := range secrets(input) {
 		text = strings.ReplaceAll(text, secret, mask.Hidden)
 	}
-	text = mask.Text(text)
-	if len(text) > wordsLength {
-		text = strings.ToValidUTF8(text[:wordsLength], "") + "…"
-	}
-	return text
+	return truncate.Ellipsis(mask.Text(text), wordsLength)
 }
 
 // secrets are the values in a user's YAML whose keys say that they are secret.

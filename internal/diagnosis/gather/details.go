@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/mask"
+	"github.com/kubebot/kubebot/internal/truncate"
 )
 
 // Bounds of what is read of logs: enough for the dump of a crash, little enough for an answer within seconds.
@@ -236,10 +237,7 @@ func Lines(text []byte) []diagnosis.Line {
 		out = append(out, diagnosis.Line{Time: t})
 	}
 	for i, t := range mask.Lines(texts) {
-		if len(t) > maxLine { // cut after masking: half a token is not recognised
-			t = strings.ToValidUTF8(t[:maxLine], "")
-		}
-		out[i].Text = t
+		out[i].Text = truncate.Bytes(t, maxLine) // cut after masking: half a token is not recognised
 	}
 	return out
 }
