@@ -104,9 +104,7 @@ func (p *Pruner) own(ctx context.Context, kb *v1alpha1.KubeBot, pvc *corev1.Pers
 	u.SetName(pvc.Name)
 	u.SetUID(pvc.UID)
 	if own {
-		u.SetOwnerReferences([]metav1.OwnerReference{{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: kb.Name, UID: kb.UID,
-		}})
+		u.SetOwnerReferences([]metav1.OwnerReference{naming.Owner(kb.Name, string(kb.UID))})
 	}
 	err := p.writer.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(naming.FieldManager), client.ForceOwnership)
 	if client.IgnoreNotFound(err) != nil {

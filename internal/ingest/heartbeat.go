@@ -10,10 +10,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/naming"
 )
 
@@ -173,12 +171,9 @@ func (h *Heartbeat) write(ctx context.Context, lease *coordinationv1.Lease, beat
 }
 
 func (h *Heartbeat) own(lease *coordinationv1.Lease) {
-	controller := true
 	lease.Namespace, lease.Name = h.Namespace, h.name()
 	lease.Labels = map[string]string{naming.LabelName: h.KubeBot, naming.LabelNamespace: h.Namespace}
-	lease.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: h.KubeBot, UID: types.UID(h.UID), Controller: &controller,
-	}}
+	lease.OwnerReferences = []metav1.OwnerReference{naming.Controller(h.KubeBot, h.UID)}
 }
 
 func beatOf(lease *coordinationv1.Lease) Beat {

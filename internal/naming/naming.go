@@ -1,4 +1,4 @@
-// Package naming gives the names, labels and hashes of managed objects. Everything here is pure.
+// Package naming gives the names, labels, owners and hashes of managed objects. Everything here is pure.
 package naming
 
 import (
@@ -7,6 +7,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 )
@@ -30,6 +33,18 @@ const (
 
 // Object returns the name of an object of a component: the KubeBot's name, a dash, and the suffix.
 func Object(kb *v1alpha1.KubeBot, suffix string) string { return kb.Name + "-" + suffix }
+
+// Owner refers to a KubeBot, so that an object goes with the last of its owners.
+func Owner(kubeBot, uid string) metav1.OwnerReference {
+	return metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: kubeBot, UID: types.UID(uid)}
+}
+
+// Controller refers to a KubeBot as the one owner that keeps an object.
+func Controller(kubeBot, uid string) metav1.OwnerReference {
+	owner := Owner(kubeBot, uid)
+	owner.Controller = new(true)
+	return owner
+}
 
 // Bounded returns name when it has at most limit characters, else its beginning with a hash of the whole. The limit is
 // at least 10. StatefulSets need it: their name, a dash and a hash of 10 characters make a label of at most 63.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/kubebot/kubebot/internal/naming"
@@ -22,6 +23,20 @@ func TestBoundedNamesStayValidAndApart(t *testing.T) {
 		if len(name) > 39 || len(validation.IsDNS1123Subdomain(name)) > 0 {
 			t.Errorf("%q is no good name", name)
 		}
+	}
+}
+
+func TestOwnersNeedNoRightToHoldTheKubeBot(t *testing.T) {
+	want := metav1.OwnerReference{APIVersion: "kubebot.io/v1alpha1", Kind: "KubeBot", Name: "main", UID: "u"}
+	if got := naming.Owner("main", "u"); got != want {
+		t.Errorf("an owner is %+v", got)
+	}
+	got := naming.Controller("main", "u")
+	if got.Controller == nil || !*got.Controller {
+		t.Errorf("a controller is %+v", got)
+	}
+	if got.Controller = nil; got != want {
+		t.Errorf("a controller is %+v", got)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -344,14 +343,5 @@ func (p *Pipeline) tend(ctx context.Context) {
 func (p *Pipeline) wake(keys []string) {
 	for _, key := range keys {
 		p.queue.Add(key)
-	}
-}
-
-// ownerReference to the KubeBot, so that its Incidents go with it.
-func (p *Pipeline) ownerReference() metav1.OwnerReference {
-	controller := true
-	return metav1.OwnerReference{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: p.Config.KubeBot,
-		UID: types.UID(p.Config.UID), Controller: &controller,
 	}
 }

@@ -189,7 +189,7 @@ func (p *Pipeline) create(ctx context.Context, key string, group alert.Group, al
 	inc.ObjectMeta = metav1.ObjectMeta{
 		Name: IncidentName(p.Config.UID, key, inc.Spec.Number), Namespace: p.Config.Namespace,
 		Labels:          map[string]string{naming.LabelName: p.Config.KubeBot, naming.LabelNamespace: p.Config.Namespace},
-		OwnerReferences: []metav1.OwnerReference{p.ownerReference()},
+		OwnerReferences: []metav1.OwnerReference{naming.Controller(p.Config.KubeBot, p.Config.UID)},
 	}
 	err := p.Client.Create(ctx, inc)
 	p.count("create", err)

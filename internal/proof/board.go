@@ -11,10 +11,8 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/naming"
 )
 
@@ -134,9 +132,7 @@ func (b *Board) write(ctx context.Context, lease *coordinationv1.Lease, holder s
 func (b *Board) own(lease *coordinationv1.Lease) {
 	lease.Namespace, lease.Name = b.Namespace, b.name()
 	lease.Labels = map[string]string{naming.LabelName: b.KubeBot, naming.LabelNamespace: b.Namespace}
-	lease.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: b.KubeBot, UID: types.UID(b.UID), Controller: new(true),
-	}}
+	lease.OwnerReferences = []metav1.OwnerReference{naming.Controller(b.KubeBot, b.UID)}
 }
 
 // times reads when signals were proven on the paths that they have now.

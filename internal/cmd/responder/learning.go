@@ -4,13 +4,13 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/decide"
 	"github.com/kubebot/kubebot/internal/learn/keeper"
 	"github.com/kubebot/kubebot/internal/learn/store"
+	"github.com/kubebot/kubebot/internal/naming"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
@@ -46,7 +46,7 @@ func (p *process) learningProblems() []string {
 
 // owner refers to the KubeBot, so that what the responder makes goes with it.
 func owner(c config.Config) metav1.OwnerReference {
-	return metav1.OwnerReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "KubeBot", Name: c.KubeBot, UID: types.UID(c.UID)}
+	return naming.Owner(c.KubeBot, c.UID)
 }
 
 var _ store.Holder = (*lease)(nil)
