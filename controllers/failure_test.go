@@ -9,11 +9,11 @@ import (
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
-	"github.com/kubebot/kubebot/internal/status"
 )
 
 func TestASecretOfSomebodyElseIsToldAndNotTaken(t *testing.T) {
@@ -39,11 +39,11 @@ func TestASecretOfSomebodyElseIsToldAndNotTaken(t *testing.T) {
 			change := func(name string) { b.update(kb, func(kb *v1alpha1.KubeBot) { kb.Spec.ClusterName = name }) }
 			change("one")
 			kb = b.condition(kb, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonNameTaken)
-			stalled := status.Find(kb.Status.Conditions, v1alpha1.ConditionStalled)
+			stalled := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionStalled)
 			if stalled == nil || !strings.Contains(stalled.Message, "main-credentials belongs to ExternalSecret theirs") {
 				t.Errorf("Stalled is %+v", stalled)
 			}
-			if had := status.Find(kb.Status.Conditions, "WebReady"); (had != nil) != earlier {
+			if had := meta.FindStatusCondition(kb.Status.Conditions, "WebReady"); (had != nil) != earlier {
 				t.Errorf("what was known of the component: %+v", had)
 			}
 			b.get(secret, b.ns, "main-credentials")
@@ -95,12 +95,12 @@ func TestAFailureThatMayPassIsToldWhenItLasts(t *testing.T) {
 		return nil
 	})
 	b.get(kb, b.ns, "main")
-	if ready := status.Find(kb.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
+	if ready := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionReady); ready != nil {
 		t.Errorf("told after a moment: %+v", ready)
 	}
 	b.clock.forward(2 * time.Minute)
 	kb = b.condition(kb, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplyFailed)
-	if ready := status.Find(kb.Status.Conditions, v1alpha1.ConditionReady); !strings.Contains(ready.Message, "down.example.com") {
+	if ready := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionReady); !strings.Contains(ready.Message, "down.example.com") {
 		t.Errorf("Ready is %+v", ready)
 	}
 	if err := b.client.Delete(t.Context(), hook); err != nil {

@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -30,7 +31,6 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/gather"
 	"github.com/kubebot/kubebot/internal/naming"
-	"github.com/kubebot/kubebot/internal/status"
 	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
 
@@ -181,7 +181,7 @@ func (b *bench) condition(kb *v1alpha1.KubeBot, conditionType string, want metav
 		if err := b.client.Get(b.t.Context(), client.ObjectKeyFromObject(kb), live); err != nil {
 			return err
 		}
-		got := status.Find(live.Status.Conditions, conditionType)
+		got := meta.FindStatusCondition(live.Status.Conditions, conditionType)
 		if got == nil || got.Status != want || got.Reason != reason || live.Status.ObservedGeneration != live.Generation {
 			return fmt.Errorf("generation %d, observed %d, conditions %+v", live.Generation, live.Status.ObservedGeneration, live.Status.Conditions)
 		}
@@ -213,7 +213,7 @@ func (b *bench) gone(obj client.Object, namespace, name string) {
 	})
 }
 
-func meta(in component.Input, namespace, suffix, part string) metav1.ObjectMeta {
+func objectMeta(in component.Input, namespace, suffix, part string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Namespace: namespace, Name: naming.Object(in.KubeBot, suffix), Labels: naming.Labels(in.KubeBot, part),
 	}
@@ -234,14 +234,14 @@ func web() *fake {
 		ports := []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromString("http")}}
 		return []client.Object{
 			&appsv1.Deployment{
-				ObjectMeta: meta(in, in.KubeBot.Namespace, "web", "web"),
+				ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "web", "web"),
 				Spec:       appsv1.DeploymentSpec{Selector: &metav1.LabelSelector{MatchLabels: selector}, Template: pod},
 			},
 			&corev1.Service{
-				ObjectMeta: meta(in, in.KubeBot.Namespace, "web", "web"),
+				ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "web", "web"),
 				Spec:       corev1.ServiceSpec{Selector: selector, Ports: ports},
 			},
-			&corev1.ConfigMap{ObjectMeta: meta(in, in.KubeBot.Namespace, "web", "web"), Data: map[string]string{"cluster": in.ClusterName}},
+			&corev1.ConfigMap{ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "web", "web"), Data: map[string]string{"cluster": in.ClusterName}},
 		}, nil
 	}}
 }
@@ -256,7 +256,7 @@ func agent() *fake {
 		pod := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: selector}}
 		pod.Spec.Containers = []corev1.Container{{Name: "agent", Image: "agent:1"}}
 		return []client.Object{&appsv1.DaemonSet{
-			ObjectMeta: meta(in, in.Install.NodesNamespace, "agent", "agent"),
+			ObjectMeta: objectMeta(in, in.Install.NodesNamespace, "agent", "agent"),
 			Spec:       appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: selector}, Template: pod},
 		}}, nil
 	}}

@@ -9,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -16,7 +17,6 @@ import (
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/credentials"
 	"github.com/kubebot/kubebot/internal/naming"
-	"github.com/kubebot/kubebot/internal/status"
 	"github.com/kubebot/kubebot/internal/testutil/apitest"
 )
 
@@ -54,7 +54,7 @@ func TestValueThatTheAPIServerWritesInAnotherFormIsNotWrittenAgainAndAgain(t *te
 	odd := &fake{name: "odd", build: func(in component.Input) ([]client.Object, error) {
 		// A target port of 0 becomes the port.
 		spec := corev1.ServiceSpec{Selector: naming.Selector(in.KubeBot, "odd"), Ports: []corev1.ServicePort{{Port: 80}}}
-		return []client.Object{&corev1.Service{ObjectMeta: meta(in, in.KubeBot.Namespace, "odd", "odd"), Spec: spec}}, nil
+		return []client.Object{&corev1.Service{ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "odd", "odd"), Spec: spec}}, nil
 	}}
 	b := newBench(t, odd, web()).start()
 	b.rests(b.ready(b.kubebot(b.ns, "main")))
@@ -273,7 +273,7 @@ func TestNamespaceThatIsNotServed(t *testing.T) {
 	b := newBench(t, web()).start()
 	elsewhere := b.kubebot(b.nodes, "main")
 	live := b.condition(elsewhere, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonNamespaceNotServed)
-	if message := status.Find(live.Status.Conditions, v1alpha1.ConditionStalled).Message; !contains(message, "--reset-then-reuse-values") {
+	if message := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionStalled).Message; !contains(message, "--reset-then-reuse-values") {
 		t.Errorf("the message is %q", message)
 	}
 	time.Sleep(1100 * time.Millisecond)
@@ -324,10 +324,10 @@ func TestErrorOfOneComponentMarksItAloneAndSparesItsObjects(t *testing.T) {
 		if in.KubeBot.Spec.ClusterName == "bad" {
 			return nil, &component.InvalidError{Field: "spec.clusterName", Message: "bad is not good; choose another"}
 		}
-		return []client.Object{&corev1.ConfigMap{ObjectMeta: meta(in, in.KubeBot.Namespace, "choosy", "choosy")}}, nil
+		return []client.Object{&corev1.ConfigMap{ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "choosy", "choosy")}}, nil
 	}}
 	refused := &fake{name: "refused", build: func(in component.Input) ([]client.Object, error) {
-		return []client.Object{&corev1.Service{ObjectMeta: meta(in, in.KubeBot.Namespace, "refused", "refused")}}, nil
+		return []client.Object{&corev1.Service{ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "refused", "refused")}}, nil
 	}}
 	broken := &fake{name: "broken", build: func(component.Input) ([]client.Object, error) { return nil, errors.New("out of ideas") }}
 	b := newBench(t, choosy, refused, broken, web()).start()

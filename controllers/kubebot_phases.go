@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -394,7 +395,7 @@ func (r *KubeBotReconciler) restart(ctx context.Context, s *scope) error {
 
 func (r *KubeBotReconciler) look(ctx context.Context, s *scope, p *part) error {
 	seen := &p.observed
-	if previous := status.Find(s.previous.Conditions, p.component.ConditionType()); previous != nil {
+	if previous := meta.FindStatusCondition(s.previous.Conditions, p.component.ConditionType()); previous != nil {
 		seen.Previous = previous.DeepCopy()
 	}
 	var err error
@@ -428,7 +429,7 @@ func (s *scope) next() (ctrl.Result, error) {
 	if s.err != nil {
 		return ctrl.Result{}, s.err
 	}
-	if ready := status.Find(s.kb.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status == metav1.ConditionTrue {
+	if ready := meta.FindStatusCondition(s.kb.Status.Conditions, v1alpha1.ConditionReady); ready != nil && ready.Status == metav1.ConditionTrue {
 		return ctrl.Result{RequeueAfter: observeReady}, nil
 	}
 	return ctrl.Result{RequeueAfter: observeUnready}, nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -364,10 +365,10 @@ func news(had, have []metav1.Condition) []newsItem {
 		if name != "" {
 			name += ": "
 		}
-		old := status.Find(had, c.Type)
+		old := meta.FindStatusCondition(had, c.Type)
 		was := old != nil && old.Status == metav1.ConditionTrue
 		is := c.Status == metav1.ConditionTrue
-		repeated := name == "" && status.Find(have, v1alpha1.ConditionStalled) != nil && len(have) > 2
+		repeated := name == "" && meta.FindStatusCondition(have, v1alpha1.ConditionStalled) != nil && len(have) > 2
 		switch {
 		case is && !was && c.Reason != v1alpha1.ReasonDisabled:
 			out = append(out, newsItem{corev1.EventTypeNormal, c.Reason, name + c.Message})

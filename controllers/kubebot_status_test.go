@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -45,7 +46,7 @@ func with(p seenPart, extra metav1.Condition) seenPart {
 // generic.go and core.go): the generation first, then Reconciling and Stalled, then Ready.
 func computed(generation int64, st v1alpha1.KubeBotStatus) string {
 	is := func(conditionType string, value metav1.ConditionStatus) bool {
-		c := status.Find(st.Conditions, conditionType)
+		c := meta.FindStatusCondition(st.Conditions, conditionType)
 		return c != nil && c.Status == value
 	}
 	switch {
@@ -55,7 +56,7 @@ func computed(generation int64, st v1alpha1.KubeBotStatus) string {
 		return "InProgress"
 	case is("Stalled", metav1.ConditionTrue):
 		return "Failed"
-	case is("Ready", metav1.ConditionTrue), status.Find(st.Conditions, "Ready") == nil:
+	case is("Ready", metav1.ConditionTrue), meta.FindStatusCondition(st.Conditions, "Ready") == nil:
 		return "Current"
 	}
 	return "InProgress"
@@ -158,12 +159,12 @@ func TestSummary(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			test.in.now, test.in.generation, test.in.previous.ObservedGeneration = noon, 3, 3
 			out := summarize(test.in)
-			ready := status.Find(out.Conditions, "Ready")
+			ready := meta.FindStatusCondition(out.Conditions, "Ready")
 			if ready == nil || ready.Status != test.ready || ready.Reason != test.reason || !strings.Contains(ready.Message, test.message) {
 				t.Errorf("Ready is %+v", ready)
 			}
 			for _, other := range []string{"Reconciling", "Stalled"} {
-				if got := status.Find(out.Conditions, other); (got != nil) != (other == test.other) {
+				if got := meta.FindStatusCondition(out.Conditions, other); (got != nil) != (other == test.other) {
 					t.Errorf("%s is %+v", other, got)
 				} else if got != nil && got.Status != metav1.ConditionTrue {
 					t.Errorf("%s is there and not true", other)
@@ -258,7 +259,7 @@ func TestTransitionTimeChangesWithTheStatusAlone(t *testing.T) {
 		parts: []seenPart{unwell("RulesReady", "RulesNotLoaded", "x"), unwell("PrometheusReady", "TargetsDown", "y"), well("ResponderReady")},
 	})
 	for conditionType, want := range map[string]time.Time{"RulesReady": noon, "PrometheusReady": before, "ResponderReady": noon} {
-		if got := status.Find(out.Conditions, conditionType).LastTransitionTime.Time; !got.Equal(want) {
+		if got := meta.FindStatusCondition(out.Conditions, conditionType).LastTransitionTime.Time; !got.Equal(want) {
 			t.Errorf("%s changed at %s, want %s", conditionType, got, want)
 		}
 	}
@@ -346,7 +347,7 @@ func TestStatusStaysWithinItsBounds(t *testing.T) {
 	if len(out.OmittedRules) != 100 || len(out.Endpoints) != maxEndpoints {
 		t.Errorf("%d rules and %d endpoints", len(out.OmittedRules), len(out.Endpoints))
 	}
-	if message := status.Find(out.Conditions, "RulesReady").Message; len(message) > status.MaxMessage || !strings.HasSuffix(message, "ü…") {
+	if message := meta.FindStatusCondition(out.Conditions, "RulesReady").Message; len(message) > status.MaxMessage || !strings.HasSuffix(message, "ü…") {
 		t.Errorf("message of %d bytes", len(message))
 	}
 }

@@ -2,13 +2,13 @@ package controllers
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/apply"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/credentials"
-	"github.com/kubebot/kubebot/internal/status"
 )
 
 const failed = "failed"
@@ -86,13 +86,13 @@ func (m *Metrics) reset() { m.ready.Reset() }
 
 // observe sets the gauges of the components from the status of the active KubeBot.
 func (m *Metrics) observe(kb *v1alpha1.KubeBot) {
-	if ready := status.Find(kb.Status.Conditions, v1alpha1.ConditionReady); ready == nil ||
+	if ready := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionReady); ready == nil ||
 		ready.Reason == v1alpha1.ReasonClusterScopeTaken || ready.Reason == v1alpha1.ReasonNamespaceNotServed {
 		return
 	}
 	for _, c := range m.components {
 		value := 0.0
-		switch found := status.Find(kb.Status.Conditions, c.ConditionType()); {
+		switch found := meta.FindStatusCondition(kb.Status.Conditions, c.ConditionType()); {
 		case found == nil:
 		case found.Reason == v1alpha1.ReasonDisabled:
 			m.ready.DeleteLabelValues(c.Name())

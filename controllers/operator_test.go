@@ -6,12 +6,12 @@ import (
 
 	monitoringv1 "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
-	"github.com/kubebot/kubebot/internal/status"
 )
 
 // rules is a component of the Prometheus Operator's types.
@@ -21,7 +21,7 @@ func rules() *fake {
 		group := monitoringv1.RuleGroup{Name: "g", Rules: []monitoringv1.Rule{{Alert: "A", For: &duration}}}
 		group.Rules[0].Expr.StrVal, group.Rules[0].Expr.Type = "up == 0", 1
 		return []client.Object{&monitoringv1.PrometheusRule{
-			ObjectMeta: meta(in, in.KubeBot.Namespace, "rules", "rules"),
+			ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "rules", "rules"),
 			Spec:       monitoringv1.PrometheusRuleSpec{Groups: []monitoringv1.RuleGroup{group}},
 		}}, nil
 	}}
@@ -33,7 +33,7 @@ func TestMissingPrometheusOperator(t *testing.T) {
 	b := newBench(t, rules(), web()).start()
 	kb := b.kubebot(b.ns, "main")
 	live := b.condition(kb, "RulesReady", metav1.ConditionFalse, v1alpha1.ReasonCRDsMissing)
-	message := status.Find(live.Status.Conditions, "RulesReady").Message
+	message := meta.FindStatusCondition(live.Status.Conditions, "RulesReady").Message
 	if !strings.Contains(message, "PrometheusRule") || !strings.Contains(message, "install the Prometheus Operator") {
 		t.Errorf("message %q does not say what is missing and how to get it", message)
 	}

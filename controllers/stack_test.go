@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component/registry"
-	"github.com/kubebot/kubebot/internal/status"
 )
 
 // TestWholeStackIsAppliedAndRests applies the real components. Nothing runs their pods, so none answers; but every
@@ -21,7 +22,7 @@ func TestWholeStackIsAppliedAndRests(t *testing.T) {
 	b.eventually("a condition of every component", func() error {
 		b.get(live, b.ns, "main")
 		for _, c := range registry.All() {
-			if status.Find(live.Status.Conditions, c.ConditionType()) == nil {
+			if meta.FindStatusCondition(live.Status.Conditions, c.ConditionType()) == nil {
 				return fmt.Errorf("%s is missing", c.ConditionType())
 			}
 		}

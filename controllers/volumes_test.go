@@ -8,13 +8,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/naming"
-	"github.com/kubebot/kubebot/internal/status"
 )
 
 // bound makes a claim of 1Gi as it is once its volume is there.
@@ -44,7 +44,7 @@ func (b *bench) holds(pvc *corev1.PersistentVolumeClaim, size string) {
 func TestVolumesGrowWithTheSpecWhereTheirClassAllowsIt(t *testing.T) {
 	shows := &fake{name: "shows", build: func(in component.Input) ([]client.Object, error) {
 		return []client.Object{&corev1.ConfigMap{
-			ObjectMeta: meta(in, in.KubeBot.Namespace, "shows", "shows"),
+			ObjectMeta: objectMeta(in, in.KubeBot.Namespace, "shows", "shows"),
 			Data:       map[string]string{"room": fmt.Sprint(in.Room("prometheus", 2<<30)>>30, in.Room("loki", 3<<30)>>30)},
 		}}, nil
 	}}
@@ -85,7 +85,7 @@ func TestVolumesGrowWithTheSpecWhereTheirClassAllowsIt(t *testing.T) {
 	asks(fixed, "1Gi")
 	room("1 1")
 	live := b.condition(kb, v1alpha1.ConditionVolumeSmallerThanSpec, metav1.ConditionTrue, v1alpha1.ReasonNotExpandable)
-	message := status.Find(live.Status.Conditions, v1alpha1.ConditionVolumeSmallerThanSpec).Message
+	message := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionVolumeSmallerThanSpec).Message
 	for _, want := range []string{"logs-0 has 1Gi of 3Gi and can't be enlarged: ", "storageclass", "data-0 has 1Gi of 2Gi and is being enlarged"} {
 		if !strings.Contains(message, want) {
 			t.Errorf("the message %q does not say %q", message, want)
@@ -120,7 +120,7 @@ func TestVolumesGrowWithTheSpecWhereTheirClassAllowsIt(t *testing.T) {
 	room("2 3")
 	b.eventually("nothing to tell", func() error {
 		b.get(live, b.ns, "main")
-		if c := status.Find(live.Status.Conditions, v1alpha1.ConditionVolumeSmallerThanSpec); c != nil {
+		if c := meta.FindStatusCondition(live.Status.Conditions, v1alpha1.ConditionVolumeSmallerThanSpec); c != nil {
 			return fmt.Errorf("%+v", c)
 		}
 		return nil

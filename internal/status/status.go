@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -67,22 +68,12 @@ func Conditions(had, wanted []metav1.Condition, generation int64, now time.Time)
 		c.ObservedGeneration = generation
 		c.Message = Cut(c.Message)
 		c.LastTransitionTime = metav1.NewTime(now)
-		if old := Find(had, c.Type); old != nil && old.Status == c.Status {
+		if old := meta.FindStatusCondition(had, c.Type); old != nil && old.Status == c.Status {
 			c.LastTransitionTime = old.LastTransitionTime
 		}
 		out = append(out, c)
 	}
 	return out
-}
-
-// Find returns the condition of a type, or nil.
-func Find(conditions []metav1.Condition, conditionType string) *metav1.Condition {
-	for i := range conditions {
-		if conditions[i].Type == conditionType {
-			return &conditions[i]
-		}
-	}
-	return nil
 }
 
 // Cut shortens a message to MaxMessage bytes without splitting a character.

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/internal/component"
+	"github.com/kubebot/kubebot/internal/diagnosis"
 )
 
 // NodesNotReady is a query for the nodes, by label node, that are not ready. Without kube-state-metrics it finds none.
@@ -65,7 +66,7 @@ func DaemonSetTrouble(seen component.Observed, name string) (trouble string, lef
 		if pod.Labels[labelGeneration] == d.Annotations[appsv1.DeprecatedTemplateGeneration] {
 			updated--
 		}
-		if ready(pod) {
+		if diagnosis.PodCondition(&pod, corev1.PodReady).Status == corev1.ConditionTrue {
 			available--
 		}
 	}
@@ -89,13 +90,4 @@ func onLostNodes(seen component.Observed, name string) map[string]corev1.Pod {
 		}
 	}
 	return found
-}
-
-func ready(pod corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
 }

@@ -210,12 +210,7 @@ func sameObject(a, b v1alpha1.Subject) bool {
 }
 
 func podReady(pod *corev1.Pod) bool {
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return diagnosis.PodCondition(pod, corev1.PodReady).Status == corev1.ConditionTrue
 }
 
 // finished tells whether a pod ended for good and needs nobody: it has done its work, or it was ended from outside.
