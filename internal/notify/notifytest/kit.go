@@ -11,16 +11,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/consul/sdk/freeport"
-
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/transport"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
 
 // Situation is what a sink's calls meet.
@@ -85,7 +83,7 @@ func Run(t *testing.T, kit Kit) {
 			kit.send(t, s, 0, server.URL, client(t))
 		})
 	}
-	t.Run(string(Refusing), func(t *testing.T) { kit.send(t, Refusing, 0, "http://"+closedPort(t), client(t)) })
+	t.Run(string(Refusing), func(t *testing.T) { kit.send(t, Refusing, 0, "http://"+golden.FreeAddress(t), client(t)) })
 	t.Run(string(Unresolvable), func(t *testing.T) {
 		c := client(t)
 		transportOf(t, c).DialContext = func(context.Context, string, string) (net.Conn, error) {
@@ -295,10 +293,4 @@ func transportOf(t *testing.T, c *http.Client) *http.Transport {
 		t.Fatalf("the client's transport is a %T", c.Transport)
 	}
 	return tr
-}
-
-// closedPort returns an address at which nothing listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freeport.GetOne(t)))
 }

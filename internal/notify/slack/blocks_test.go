@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/notify"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 	slacktest "github.com/kubebot/kubebot/test/slack"
 )
 
@@ -102,25 +102,8 @@ func TestBlocks(t *testing.T) {
 				got.WriteByte('\n')
 				inert(t, m)
 			}
-			golden(t, name+".txt", got.String())
+			golden.Compare(t, filepath.Join("testdata", name+".txt"), got.Bytes())
 		})
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and look at the difference.\ngot:\n%s", path, got)
 	}
 }
 

@@ -2,7 +2,6 @@ package slack_test
 
 import (
 	"context"
-	"flag"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -17,8 +16,6 @@ import (
 	"github.com/kubebot/kubebot/internal/notify/slack"
 	slacktest "github.com/kubebot/kubebot/test/slack"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const (
 	token   = "xoxb-planted-token"

@@ -1,11 +1,11 @@
 package webhook_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,15 +20,12 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/hashicorp/consul/sdk/freeport"
-
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/notify"
 	"github.com/kubebot/kubebot/internal/notify/secretfile"
 	"github.com/kubebot/kubebot/internal/notify/webhook"
+	"github.com/kubebot/kubebot/internal/testutil/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 var opened = time.Date(2026, 11, 21, 3, 20, 0, 0, time.UTC)
 
@@ -116,7 +113,7 @@ func TestBodyIsTheDocumentedOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newReceiver(t)
 			webhook.New(webhook.Options{URL: r.URL}).Send(context.Background(), msg)
-			var indented strings.Builder
+			var indented bytes.Buffer
 			var doc any
 			bodies, _ := r.got()
 			if err := json.Unmarshal([]byte(bodies[0]), &doc); err != nil {
@@ -128,7 +125,7 @@ func TestBodyIsTheDocumentedOne(t *testing.T) {
 			if err := enc.Encode(doc); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".json", indented.String())
+			golden.Compare(t, filepath.Join("testdata", name+".json"), indented.Bytes())
 		})
 	}
 }
@@ -157,23 +154,6 @@ func TestADigestHasADocumentOfItsOwn(t *testing.T) {
 	}
 	if two := doc.Incidents[1]; two.State != v1alpha1.IncidentResolved || two.ResolvedAt == nil || len(two.Alerts) != 5 || doc.Incidents[0].State != v1alpha1.IncidentOpen {
 		t.Errorf("got %+v", doc.Incidents)
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; run with -update and look at the difference.\ngot:\n%s", path, got)
 	}
 }
 
@@ -340,7 +320,7 @@ func TestFilesAreReadAtEachUse(t *testing.T) {
 
 // Bodies that wait are bounded, whatever the number of deliveries.
 func TestManyWaitingBodies(t *testing.T) {
-	sink := webhook.New(webhook.Options{URL: fmt.Sprintf("http://127.0.0.1:%d", freeport.GetOne(t))})
+	sink := webhook.New(webhook.Options{URL: "http://" + golden.FreeAddress(t)})
 	for i := range 1100 {
 		msg := message()
 		msg.Key = fmt.Sprint(i)
