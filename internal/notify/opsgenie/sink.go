@@ -58,9 +58,6 @@ var _ notify.Sink = (*Sink)(nil)
 
 // New makes a sink.
 func New(options Options) *Sink {
-	if options.Now == nil {
-		options.Now = time.Now
-	}
 	options.APIURL = cmp.Or(options.APIURL, DefaultAPIURL)
 	return &Sink{options: options, source: transport.Source{CA: options.CASecret, Guard: options.Guard}}
 }

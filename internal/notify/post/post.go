@@ -31,7 +31,7 @@ type Request struct {
 	KeyIsContent bool
 	// Advice says what to check after an answer that only a person can mend.
 	Advice Advice
-	// Now is the clock that Retry-After dates are compared with.
+	// Now is the clock that Retry-After dates are compared with; nil for time.Now.
 	Now func() time.Time
 }
 
@@ -95,7 +95,11 @@ func Do(ctx context.Context, client *http.Client, r Request) notify.Result {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer)
-	return r.answered(resp.StatusCode, transport.RetryAfter(resp.Header, r.Now()))
+	now := r.Now
+	if now == nil {
+		now = time.Now
+	}
+	return r.answered(resp.StatusCode, transport.RetryAfter(resp.Header, now()))
 }
 
 // broken sorts the end of a call without an answer.

@@ -47,9 +47,6 @@ var _ notify.Sink = (*Sink)(nil)
 
 // New makes a sink.
 func New(options Options) *Sink {
-	if options.Now == nil {
-		options.Now = time.Now
-	}
 	return &Sink{options: options, source: transport.Source{CA: options.CASecret, Guard: options.Guard}}
 }
 
