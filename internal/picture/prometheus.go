@@ -3,7 +3,6 @@ package picture
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/prometheus/common/model"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
@@ -66,10 +67,7 @@ func (a Artist) chart(ctx context.Context, of v1alpha1.IncidentAlert, now time.T
 	step := max(15*time.Second, to.Sub(from)/maxPoints)
 	var answer struct {
 		Data struct {
-			Result []struct {
-				Metric map[string]string    `json:"metric"`
-				Values [][2]json.RawMessage `json:"values"`
-			} `json:"result"`
+			Result []model.SampleStream `json:"result"`
 		} `json:"data"`
 	}
 	query := url.Values{"query": {d.expr}, "start": {stamp(from)}, "end": {stamp(to)}, "step": {strconv.FormatFloat(step.Seconds(), 'f', -1, 64)}}
@@ -77,11 +75,15 @@ func (a Artist) chart(ctx context.Context, of v1alpha1.IncidentAlert, now time.T
 		return Chart{}, fmt.Errorf("ask Prometheus for the series of %s: %w", of.Name, err)
 	}
 	chart := Chart{Title: of.Name, Threshold: d.threshold, Limited: d.limited, Began: began}
+	labels := model.LabelSet{}
+	for name, value := range of.Labels {
+		labels[model.LabelName(name)] = model.LabelValue(value)
+	}
 	for _, r := range answer.Data.Result {
-		if !about(r.Metric, of.Labels) {
+		if !about(r.Metric, labels) {
 			continue
 		}
-		if s := (Series{Name: legend(r.Metric, of.Labels), Points: points(r.Values)}); len(s.Points) > 1 {
+		if s := (Series{Name: legend(r.Metric, labels), Points: points(r.Values)}); len(s.Points) > 1 {
 			chart.Series = append(chart.Series, s)
 		}
 	}
@@ -121,7 +123,7 @@ func (a Artist) rule(ctx context.Context, name string) (string, error) {
 }
 
 // about tells whether a series is of what the alert is about: no label says otherwise.
-func about(metric, labels map[string]string) bool {
+func about(metric model.Metric, labels model.LabelSet) bool {
 	for name, value := range metric {
 		if want, ok := labels[name]; ok && want != value {
 			return false
@@ -131,29 +133,22 @@ func about(metric, labels map[string]string) bool {
 }
 
 // legend names a series by the labels that the alert does not have.
-func legend(metric, labels map[string]string) string {
+func legend(metric model.Metric, labels model.LabelSet) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(metric)) {
-		if _, known := labels[name]; !known && name != "__name__" {
-			parts = append(parts, name+"="+metric[name])
+		if _, known := labels[name]; !known && name != model.MetricNameLabel {
+			parts = append(parts, string(name)+"="+string(metric[name]))
 		}
 	}
 	return strings.Join(parts, " ")
 }
 
-func points(values [][2]json.RawMessage) []Point {
+func points(pairs []model.SamplePair) []Point {
 	var list []Point
-	for _, v := range values {
-		var at float64
-		var text string
-		if json.Unmarshal(v[0], &at) != nil || json.Unmarshal(v[1], &text) != nil || math.Abs(at) > 1e11 {
-			continue
+	for _, p := range pairs {
+		if value := float64(p.Value); !math.IsNaN(value) && !math.IsInf(value, 0) {
+			list = append(list, Point{At: p.Timestamp.Time(), Value: value})
 		}
-		value, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(value) || math.IsInf(value, 0) {
-			continue
-		}
-		list = append(list, Point{At: time.UnixMilli(int64(at * 1000)), Value: value})
 	}
 	return list
 }
