@@ -19,6 +19,7 @@ import (
 
 	"github.com/kubebot/kubebot/internal/dashboards"
 	"github.com/kubebot/kubebot/internal/dashboards/config"
+	"github.com/kubebot/kubebot/internal/drain"
 	"github.com/kubebot/kubebot/internal/notify/transport"
 )
 
@@ -59,7 +60,11 @@ func Run(ctx context.Context, o Options) error {
 	var report atomic.Pointer[config.Report]
 	report.Store(&config.Report{})
 	go watch(ctx, o, syncer, &report)
-	return serve(ctx, listener, handler(o.Registry, &report))
+	server := &http.Server{
+		Handler: handler(o.Registry, &report), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10,
+	}
+	return drain.Serve(ctx, server, listener, stopTime)
 }
 
 // watch looks at Grafana at once, at intervals, soon after trouble, and when the configuration changed.
@@ -107,21 +112,4 @@ func handler(registry *prometheus.Registry, report *atomic.Pointer[config.Report
 		_ = json.NewEncoder(rw).Encode(report.Load()) // the caller has gone: nobody to tell
 	})
 	return mux
-}
-
-func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 64 << 10}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	if err := server.Shutdown(stopping); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("stop serving %s: %w", listener.Addr(), err)
-	}
-	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	stdlog "log"
 	"log/slog"
@@ -21,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubebot/kubebot/internal/credentials"
+	"github.com/kubebot/kubebot/internal/drain"
 	"github.com/kubebot/kubebot/internal/ingest"
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
@@ -95,23 +95,10 @@ func serveTLS(ctx context.Context, address, credentialsDir string, handler http.
 }
 
 func run(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{
+	return drain.Serve(ctx, &http.Server{
 		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: connectionLog(ctx),
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serve %s: %w", listener.Addr(), err)
-	case <-ctx.Done():
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
-	defer cancel()
-	if err := server.Shutdown(stopping); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("stop serving %s: %w", listener.Addr(), err)
-	}
-	return nil
+	}, listener, stopTime)
 }
 
 // connectionLog takes what the server says of single connections, such as failed TLS handshakes. Anybody who can reach
