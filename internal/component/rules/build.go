@@ -21,13 +21,17 @@ import (
 
 const (
 	name = "rules"
-	// alertWorkloadDown decides about expressions of other rules.
+	// Alerts that decide about expressions of other rules.
 	alertWorkloadDown = "WorkloadDown"
+	alertSpanErrors   = "ServiceSpanErrorRateHigh"
 	// scrapeInterval that Prometheus has by default.
 	scrapeInterval = "15s"
 	// shortestWindow of a rate, and the number of scrapes that must fit into it.
 	shortestWindow   = model.Duration(time.Minute)
 	scrapesPerWindow = 4
+	// pushInterval is that of SDKs by default, and pushesPerWindow the number that must fit into a window of what they push.
+	pushInterval    = model.Duration(time.Minute)
+	pushesPerWindow = 3
 )
 
 var ruleKind = monitoringv1.SchemeGroupVersion.WithKind(monitoringv1.PrometheusRuleKind)
@@ -73,15 +77,16 @@ func off(in component.Input) string {
 	return ""
 }
 
-// windowsOf returns the shortest range of a rate for the KubeBot's scrape interval, and twice that.
-func windowsOf(kb *v1alpha1.KubeBot) (window, twice string, err error) {
+// windowsOf returns the shortest ranges of rates for the KubeBot's scrape interval.
+func windowsOf(kb *v1alpha1.KubeBot) (windows, error) {
 	interval, err := component.Duration("spec.metrics.prometheus.scrapeInterval",
 		kb.Spec.Metrics.Prometheus.ScrapeInterval, scrapeInterval)
 	if err != nil {
-		return "", "", err
+		return windows{}, err
 	}
-	shortest := max(shortestWindow, scrapesPerWindow*interval)
-	return shortest.String(), (2 * shortest).String(), nil
+	scraped := max(shortestWindow, scrapesPerWindow*interval)
+	pushed := max(pushesPerWindow*pushInterval, scraped)
+	return windows{scraped.String(), pushed.String(), max(2*scraped, pushed+pushInterval).String()}, nil
 }
 
 func object(kb *v1alpha1.KubeBot, labels map[string]string, g Group) *monitoringv1.PrometheusRule {

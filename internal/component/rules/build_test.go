@@ -52,7 +52,7 @@ func groupsOf(objects []client.Object) []monitoringv1.RuleGroup {
 // everyAlert returns all alerts, whatever the cluster has.
 func everyAlert() []Rule {
 	var out []Rule
-	for _, g := range groups(settings{window: "1m", twice: "2m", downKnown: true, lostKnown: true, critical: criticalValues(nil)}) {
+	for _, g := range groups(settings{windows: windows{"1m", "3m", "4m"}, downKnown: true, lostKnown: true, spansKnown: true, critical: criticalValues(nil)}) {
 		for _, r := range g.Rules {
 			if r.Alert != "" {
 				out = append(out, r)
@@ -233,15 +233,33 @@ func TestNothingIsBuiltWithoutUse(t *testing.T) {
 	}
 }
 
-func TestWindowHoldsFourScrapes(t *testing.T) {
-	for interval, want := range map[v1alpha1.Duration]string{"": "[1m]", "10s": "[1m]", "30s": "[2m]", "1m": "[4m]"} {
+func TestWindowHoldsFourScrapesAndThreePushes(t *testing.T) {
+	for interval, want := range map[v1alpha1.Duration]map[string]string{
+		"":    {"scraped": "[1m]", "pushed": "[3m]"},
+		"10s": {"scraped": "[1m]", "pushed": "[3m]"},
+		"30s": {"scraped": "[2m]", "pushed": "[3m]"},
+		"1m":  {"scraped": "[4m]", "pushed": "[4m]"},
+	} {
 		in := defaultInput()
 		in.KubeBot.Spec.Metrics.Prometheus.ScrapeInterval = interval
 		for _, g := range rendered(t, in) {
 			for _, r := range g.Rules {
-				if r.Record == podRequests && !strings.Contains(r.Expr.StrVal, want) {
-					t.Errorf("scrapes each %q: %s; want a window of %s", interval, r.Expr.StrVal, want)
+				if w := want[r.Labels["source"]]; r.Record == podRequests && (w == "" || !strings.Contains(r.Expr.StrVal, w)) {
+					t.Errorf("scrapes each %q: %s; want a window of %s", interval, r.Expr.StrVal, w)
 				}
+			}
+		}
+	}
+}
+
+// Without the alert of spans nothing else tells of who sends spans and pushes metrics.
+func TestOfWhoPushesTheMetricsTellWhereTheSpansMayNot(t *testing.T) {
+	in := defaultInput()
+	in.KubeBot.Spec.Alerting.DefaultRules.Disabled = []string{alertSpanErrors}
+	for _, g := range rendered(t, in) {
+		for _, r := range g.Rules {
+			if r.Alert == "ServiceErrorRateHigh" && strings.Contains(r.Expr.StrVal, tracedRequests) {
+				t.Errorf("it leaves out who sends spans: %s", r.Expr.StrVal)
 			}
 		}
 	}

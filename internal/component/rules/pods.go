@@ -62,7 +62,7 @@ func podGroup() Group {
 		Description:   "{{ $value }} pod(s) of " + about + " have found no node for 5 minutes.",
 		ThresholdFrom: "5 minutes: an autoscaler of the cluster usually adds a node within that time",
 	}, {
-		Alert: "CPUThrottling",
+		Alert:         "CPUThrottling",
 		Expr:          throttled("5m", "0.25"),
 		For:           "15m",
 		Severity:      string(v1alpha1.SeverityInfo),

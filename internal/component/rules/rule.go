@@ -72,15 +72,21 @@ func (r Rule) annotations() map[string]string {
 	}
 }
 
+// windows are ranges in PromQL.
+type windows struct {
+	// scraped and pushed are the shortest in which a rate can be computed of what is scraped, at least four scrapes, and of
+	// what SDKs push, three times.
+	scraped, pushed string
+	// explains is how long the errors of a caller may outlast those of its callee: a window, and the time between two samples.
+	explains string
+}
+
 // settings are the figures of the KubeBot that expressions depend on.
 type settings struct {
-	// window is the shortest range, in PromQL, in which a rate can be computed: at least four scrapes.
-	window string
-	// twice the window: the errors of a caller outlast those of its callee by a window and the time between two scrapes.
-	twice string
+	windows
 	// downKnown tells that the alert WorkloadDown is there to tell of workloads without a ready replica, lostKnown that
-	// NodeNotReady is there to tell of lost nodes.
-	downKnown, lostKnown bool
+	// NodeNotReady is there to tell of lost nodes, spansKnown that ServiceSpanErrorRateHigh is there to tell of failing spans.
+	downKnown, lostKnown, spansKnown bool
 	// critical is a PromQL string with a regular expression of the severities that mean critical.
 	critical string
 }
@@ -95,7 +101,7 @@ func groups(s settings) []Group {
 		podGroup(),
 		volumeGroup(),
 		serviceGroup(s),
-		tracesGroup(s.window),
+		tracesGroup(s.scraped),
 		controlPlaneGroup(),
 		stackGroup(),
 		storesGroup(),

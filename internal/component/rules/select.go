@@ -13,17 +13,17 @@ const disabledReason = "spec.alerting.defaultRules.disabled names it; taking it 
 // selected returns the groups that are shipped for the input, and the alerts that are left out with the reason, by the
 // order of the groups; those that the responder's watch alone knows come last.
 func selected(in component.Input) ([]Group, []v1alpha1.OmittedRule, error) {
-	window, twice, err := windowsOf(in.KubeBot)
+	windows, err := windowsOf(in.KubeBot)
 	if err != nil {
 		return nil, nil, err
 	}
 	disabled := in.KubeBot.Spec.Alerting.DefaultRules.Disabled
 	s := settings{
-		window:    window,
-		twice:     twice,
-		downKnown: !slices.Contains(disabled, alertWorkloadDown),
-		lostKnown: !slices.Contains(disabled, alert.NodeNotReady),
-		critical:  criticalValues(in.KubeBot.Spec.Alerting.Severities),
+		windows:    windows,
+		downKnown:  !slices.Contains(disabled, alertWorkloadDown),
+		lostKnown:  !slices.Contains(disabled, alert.NodeNotReady),
+		spansKnown: !slices.Contains(disabled, alertSpanErrors),
+		critical:   criticalValues(in.KubeBot.Spec.Alerting.Severities),
 	}
 	var shipped []Group
 	var omitted []v1alpha1.OmittedRule

@@ -13,6 +13,7 @@ const (
 	podClientErrors   = "kubebot:pod_client_errors:rate"
 	podFailed         = "kubebot:pod_dependency_errors:rate"
 	workloadRequests  = "kubebot:workload_server_requests:rate"
+	scrapedRequests   = "kubebot:workload_scraped_requests:rate"
 	workloadErrors    = "kubebot:workload_server_errors:rate"
 	workloadOwnErrors = "kubebot:workload_own_errors:rate"
 	workloadFailed    = "kubebot:workload_client_errors:rate"
@@ -72,37 +73,61 @@ var protocols = []protocol{{
 }}
 
 func serviceGroup(s settings) Group {
-	rules := podTraffic(s.window)
+	rules := podTraffic(s.windows)
 	rules = append(rules, workloadTraffic()...)
-	rules = append(rules, blame(s.downKnown, s.twice)...)
-	rules = append(rules, serviceAlerts()...)
+	rules = append(rules, blame(s.downKnown, s.explains)...)
+	rules = append(rules, serviceAlerts(s.spansKnown)...)
 	for i := range rules {
 		rules[i].Needs = append(rules[i].Needs, needKubeStateMetrics)
 	}
 	return Group{Name: "kubebot-services", Rules: rules}
 }
 
-// podTraffic records what each pod served and called, whatever the protocol.
-func podTraffic(window string) []Rule {
-	rate := func(metric, selector string) string {
-		return "rate(" + metric + `{` + strings.TrimPrefix(selector+`, namespace!="", pod!=""`, ", ") + "}[" + window + "])"
-	}
+// A pod's metrics are scraped, or it pushes them by OTLP: then the resource attributes that Prometheus promotes say whose
+// they are. The label source of what is recorded tells which.
+const (
+	scraped = `namespace!="", pod!=""`
+	pushed  = `pod="", k8s_namespace_name!="", k8s_pod_name!=""`
+)
+
+// podTraffic records what each pod served and called, whatever the protocol. Of a pod that is scraped and pushes as well,
+// what is scraped counts.
+func podTraffic(w windows) []Rule {
 	var out []Rule
 	for _, p := range protocols {
-		calls := rate(p.client, p.failed)
-		for _, selector := range p.clientFailed {
-			calls += " or " + rate(p.client, selector)
+		add := func(record, more string, of func(source, window string) string) {
+			out = append(out, Rule{
+				Record: record, Labels: map[string]string{"protocol": p.name, "source": "scraped"},
+				Expr: "sum by (namespace, pod" + more + ") (" + of(scraped, w.scraped) + ")",
+			}, Rule{
+				Record: record, Labels: map[string]string{"protocol": p.name, "source": "pushed"},
+				Expr: `sum by (namespace, pod` + more + `) (label_replace(label_replace(
+  sum by (k8s_namespace_name, k8s_pod_name` + more + `) (` + of(pushed, w.pushed) + `),
+  "namespace", "$1", "k8s_namespace_name", "(.+)"), "pod", "$1", "k8s_pod_name", "(.+)"))
+unless on (namespace, pod) ` + record + `{protocol="` + p.name + `", source="scraped"}`,
+			})
 		}
-		if p.address != "server_address" {
-			calls = `label_replace(` + calls + `, "server_address", "$1", "` + p.address + `", "(.+)")`
-		}
-		labels := map[string]string{"protocol": p.name}
-		out = append(out,
-			Rule{Record: podRequests, Labels: labels, Expr: "sum by (namespace, pod) (" + rate(p.server, "") + ")"},
-			Rule{Record: podErrors, Labels: labels, Expr: "sum by (namespace, pod) (" + rate(p.server, p.failed) + ")"},
-			Rule{Record: podClientErrors, Labels: labels, Expr: "sum by (namespace, pod, server_address) (" + calls + ")"})
+		add(podRequests, "", func(source, window string) string { return rate(p.server, "", source, window) })
+		add(podErrors, "", func(source, window string) string { return rate(p.server, p.failed, source, window) })
+		add(podClientErrors, ", server_address", p.failedCalls)
 	}
 	return out
+}
+
+func rate(metric, selector, source, window string) string {
+	return "rate(" + metric + "{" + strings.TrimPrefix(selector+", "+source, ", ") + "}[" + window + "])"
+}
+
+// failedCalls are those that failed by the fault of whom they called, with its address.
+func (p protocol) failedCalls(source, window string) string {
+	calls := rate(p.client, p.failed, source, window)
+	for _, selector := range p.clientFailed {
+		calls += " or " + rate(p.client, selector, source, window)
+	}
+	if p.address != "server_address" {
+		calls = `label_replace(` + calls + `, "server_address", "$1", "` + p.address + `", "(.+)")`
+	}
+	return calls
 }
 
 // workloadTraffic sums over the pods of a workload, and names whom it called: namespace/name of a Service or workload
@@ -111,6 +136,9 @@ func workloadTraffic() []Rule {
 	return []Rule{{
 		Record: workloadRequests,
 		Expr:   perWorkload("sum by (namespace, pod) (" + podRequests + ")"),
+	}, {
+		Record: scrapedRequests,
+		Expr:   perWorkload("sum by (namespace, pod) (" + podRequests + `{source="scraped"})`),
 	}, {
 		Record: workloadErrors,
 		Expr:   perWorkload("sum by (namespace, pod) ("+podErrors+")") + "\nor " + workloadRequests + " * 0",
@@ -200,22 +228,26 @@ or ` + workloadErrors,
 	}}
 }
 
-func serviceAlerts() []Rule {
+func serviceAlerts(spansKnown bool) []Rule {
+	expr := workloadOwnErrors + " / " + workloadRequests + " > " + errorShare + "\nand " + workloadRequests + " >= " + minRequests
+	if spansKnown { // they come sooner than what is pushed, and tell of who has both
+		expr += "\nunless on (" + byWorkload + ") (" + tracedRequests + " >= " + minRequests + " unless on (" + byWorkload + ") " + scrapedRequests + ")"
+	}
 	worst := `{{ with printf "topk(1, ` + workloadFailed + `{namespace=%q, workload_kind=%q, workload=%q, dependency!=\"\"} > 0)" ` +
 		`$labels.namespace $labels.workload_kind $labels.workload | query }} Of its own calls, those to ` +
 		`{{ . | first | label "dependency" }} fail most.{{ end }}`
 	return []Rule{{
-		Alert: "ServiceErrorRateHigh",
-		Expr: workloadOwnErrors + " / " + workloadRequests + " > " + errorShare + "\nand " +
-			workloadRequests + " >= " + minRequests,
+		Alert:    "ServiceErrorRateHigh",
+		Expr:     expr,
 		For:      "30s",
 		Severity: string(v1alpha1.SeverityCritical),
 		Summary:  about + " fails requests",
 		Description: about + " answers {{ $value | humanizePercentage }} of its requests with a server error, and no " +
 			"failing workload that it calls explains them." + worst,
 		ThresholdFrom: "10 % of the requests spends the error budget of a month at 99.9 % in 7 hours; the SRE workbook " +
-			"pages at a seventh of that pace and looks at an hour, this looks at a minute; at least 0.5 requests a " +
-			"second, so that 3 failed requests at least stand behind it; 30 seconds are two evaluations more",
+			"pages at a seventh of that pace and looks at an hour, this looks at a minute, or at three of metrics that are " +
+			"pushed; at least 0.5 requests a second, so that 3 failed requests at least stand behind it; 30 seconds are two " +
+			"evaluations more",
 	}, {
 		Alert: "ServiceDependencyErrors",
 		Expr: workloadFailed + " / on (" + byWorkload + ") group_left () (" + workloadRequests + " >= " + minRequests +

@@ -116,12 +116,12 @@ func slowAlerts() []Rule {
 	}}
 }
 
-// tracedErrorAlert is for workloads that ServiceErrorRateHigh can't see, because they have no metrics of their own.
+// tracedErrorAlert is for workloads of which ServiceErrorRateHigh is not, because nobody scrapes metrics of their own.
 func tracedErrorAlert() Rule {
 	return Rule{
-		Alert: "ServiceSpanErrorRateHigh",
+		Alert: alertSpanErrors,
 		Expr: tracedOwnErrors + " / " + tracedRequests + " > " + errorShare + "\nand " + tracedRequests + " >= " + minRequests +
-			"\nunless on (" + byWorkload + ") " + workloadRequests,
+			"\nunless on (" + byWorkload + ") " + scrapedRequests,
 		For:      "30s",
 		Severity: string(v1alpha1.SeverityCritical),
 		Summary:  about + " fails requests, as its spans say",
