@@ -83,8 +83,12 @@ const (
 	patience = 8 * time.Second
 	// endpointPatience with one sampler is longer than it takes to see it gone, and then the spans go to another.
 	endpointPatience = 12 * time.Second
-	// metricsPatience with a Prometheus is well within the window of late samples that it takes.
+	// metricsPatience with a Prometheus and sampleLate, which samples may be before, are within the window of late samples
+	// that it takes, which it counts from the newest that it has. sampleAhead, which that may be, is what clocks can differ;
+	// Prometheus takes 10 minutes.
 	metricsPatience = 10 * time.Minute
+	sampleLate      = 15 * time.Minute
+	sampleAhead     = 5 * time.Minute
 	// archivePatience is short, because the archive must never keep anything else waiting.
 	archivePatience = time.Minute
 

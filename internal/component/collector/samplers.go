@@ -20,6 +20,8 @@ const (
 	idServiceGraph = "servicegraph"
 	idSampling     = "tail_sampling"
 	idLabel        = "transform/collector"
+	idRefused      = "filter/prometheus"
+	idNameless     = "transform/prometheus"
 	idKept         = "forward/kept"
 	idBatch        = "batch/archive"
 	idJaeger       = "otlp_grpc/jaeger"
@@ -58,6 +60,9 @@ func samplerConfig(kb *v1alpha1.KubeBot, room int64) (otelcol.Config, error) {
 		LatencyHistogramBuckets: latencies, Store: graphStore{TTL: edgeTTL, MaxItems: edgeItems}, MetricsFlushInterval: flushInterval,
 	}
 	addPipelines(&c, stores(kb, &c, room))
+	if len(endpoints.PrometheusReplicas(kb)) > 0 {
+		keepOutRefused(kb, &c)
+	}
 	if endpoints.ArchiveHost(kb) != "" {
 		addArchive(&c, kb, room)
 	}

@@ -179,19 +179,27 @@ type AttributeAction struct {
 // (https://github.com/open-telemetry/opentelemetry-collector-contrib/tree/main/pkg/ottl).
 type Transform struct {
 	ErrorMode        string   `yaml:"error_mode"`
+	TraceStatements  []string `yaml:"trace_statements,omitempty"`
 	LogStatements    []string `yaml:"log_statements,omitempty"`
 	MetricStatements []string `yaml:"metric_statements,omitempty"`
 }
 
-// Filter drops log records of which a condition of OTTL is true.
+// Filter drops that of which a condition of OTTL is true.
 type Filter struct {
-	ErrorMode string     `yaml:"error_mode"`
-	Logs      FilterLogs `yaml:"logs"`
+	ErrorMode string        `yaml:"error_mode"`
+	Logs      FilterLogs    `yaml:"logs,omitempty"`
+	Metrics   FilterMetrics `yaml:"metrics,omitempty"`
 }
 
-// FilterLogs are the conditions.
+// FilterLogs are the conditions for log records.
 type FilterLogs struct {
-	LogRecord []string `yaml:"log_record"`
+	LogRecord []string `yaml:"log_record,omitempty"`
+}
+
+// FilterMetrics are the conditions for whole metrics and for their data points.
+type FilterMetrics struct {
+	Metric    []string `yaml:"metric,omitempty"`
+	DataPoint []string `yaml:"datapoint,omitempty"`
 }
 
 // Batch joins records, and lets those before it go on when those behind it fail.

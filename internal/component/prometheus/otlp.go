@@ -44,10 +44,14 @@ var archived = []string{
 	`node_(cpu|memory|disk|filesystem|network|load|vmstat|pressure|nf_conntrack)_?.*`,
 }
 
-// features are Prometheus's own switches. The second keeps the types of metrics, which remote write 2.0 has a place for;
-// Prometheus 3.15 leaves it empty, so that the archive's writer tells counters by their names.
+// features are Prometheus's own switches. The second takes metrics of delta temporality, for one of which it would refuse
+// a whole request. The third keeps the types of metrics, which remote write 2.0 has a place for; Prometheus 3.15 leaves it
+// empty, so that the archive's writer tells counters by their names.
 func features(kb *v1alpha1.KubeBot) []monitoringv1.EnableFeature {
 	all := []monitoringv1.EnableFeature{"exemplar-storage"}
+	if endpoints.CollectorHost(kb) != "" {
+		all = append(all, "otlp-deltatocumulative")
+	}
 	if endpoints.ArchiveHost(kb) != "" {
 		all = append(all, "metadata-wal-records")
 	}
