@@ -27,6 +27,7 @@ import (
 	"github.com/kubebot/kubebot/internal/component/collector"
 	"github.com/kubebot/kubebot/internal/testutil/apitest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
+	"github.com/kubebot/kubebot/internal/testutil/servicename"
 )
 
 const (
@@ -196,7 +197,7 @@ type wish struct {
 
 // pod is what the API server would make of a wish's pod.
 func (b *bench) pod(namespace string, w wish) (*corev1.Pod, error) {
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "app", Annotations: w.notes, Labels: map[string]string{"app": "shop"}}}
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "app", Annotations: w.notes, Labels: map[string]string{"app.kubernetes.io/name": "shop"}}}
 	if w.pod != "" {
 		pod.Labels[labelInstrumentation] = w.pod
 	}
@@ -291,6 +292,7 @@ func TestTheLabelSetsVariablesAndAsksTheOperator(t *testing.T) {
 		{namespace: "java", namespaceNotes: map[string]string{injectPython: "true"}},
 	})
 	b.containersKeepTheirOwn()
+	b.servicesAreNamed()
 
 	// Nobody sends to a collector that is not deployed, nor to that of a KubeBot beside the active one.
 	b.condition(b.kubebot(b.ns, "younger"), v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonClusterScopeTaken)
@@ -298,6 +300,39 @@ func TestTheLabelSetsVariablesAndAsksTheOperator(t *testing.T) {
 		kb.Spec.Traces.Collector.Mode = "Disabled"
 	})
 	b.wishes("off", []wish{{namespace: "enabled", unchanged: true}, {pod: "java", unchanged: true}})
+}
+
+// servicesAreNamed checks that the policy names services as Fluent Bit and the collector do, and leaves those to them of which
+// it can't know the name.
+func (b *bench) servicesAreNamed() {
+	b.t.Helper()
+	for _, c := range servicename.Cases() {
+		got := b.serviceName(c, "enabled", nil)
+		if want := map[bool]string{true: c.Want}[c.Said]; got != want {
+			b.t.Errorf("the service of %s is %q, want %q", c.Name, got, want)
+		}
+	}
+}
+
+// serviceName is the name of the service that the API server, and webhooks, give a pod with a value of the label.
+func (b *bench) serviceName(c servicename.Case, label string, annotations map[string]string) string {
+	b.t.Helper()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: c.Name, Labels: map[string]string{labelInstrumentation: label}, Annotations: map[string]string{}}}
+	maps.Copy(pod.Labels, c.Labels)
+	maps.Copy(pod.Annotations, c.Annotations)
+	maps.Copy(pod.Annotations, annotations)
+	if c.Owner.Name != "" {
+		pod.OwnerReferences = []metav1.OwnerReference{c.Owner}
+	}
+	pod.Spec.Containers = []corev1.Container{{Name: "app", Image: "app:1"}}
+	if err := b.client.Create(b.t.Context(), pod, client.DryRunAll); err != nil {
+		b.t.Fatal(err)
+	}
+	env := variables(b.t, pod.Spec.Containers[0])
+	if env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "" {
+		b.t.Errorf("%s has no variables", c.Name)
+	}
+	return env["OTEL_SERVICE_NAME"]
 }
 
 // containersKeepTheirOwn checks the variables themselves, and that a pod which has them all is left as it is: the API

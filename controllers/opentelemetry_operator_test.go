@@ -19,6 +19,7 @@ import (
 
 	"github.com/kubebot/kubebot/internal/component/collector"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
+	"github.com/kubebot/kubebot/internal/testutil/servicename"
 )
 
 // TestTheOpenTelemetryOperatorInstruments runs the real operator with its own resources and webhooks: it fills in the
@@ -57,6 +58,12 @@ func TestTheOpenTelemetryOperatorInstruments(t *testing.T) {
 		}
 		if second := variables(t, pod.Spec.Containers[1]); second[variable] != "" || second["OTEL_EXPORTER_OTLP_ENDPOINT"] == "" {
 			t.Errorf("%s: the second container, which the operator leaves alone, has %v", language, second)
+		}
+	}
+	for _, c := range servicename.Cases() {
+		// The operator itself names what the policy leaves, by the owner where the cluster has it, which here it has not.
+		if got := b.serviceName(c, "disabled", map[string]string{injectJava: b.ns + "/main"}); c.Said && got != c.Want {
+			t.Errorf("the operator calls the service of %s %q, want %q", c.Name, got, c.Want)
 		}
 	}
 	if pod := b.instrumentedPod("enabled"); len(pod.Spec.InitContainers) > 0 || variables(t, pod.Spec.Containers[0])["OTEL_EXPORTER_OTLP_ENDPOINT"] == "" {

@@ -56,7 +56,15 @@ type k8sAttributes struct {
 }
 
 type extract struct {
-	Metadata []string `yaml:"metadata"`
+	Metadata    []string         `yaml:"metadata"`
+	Annotations []extractedField `yaml:"annotations"`
+}
+
+// extractedField makes an attribute of a pod's annotation.
+type extractedField struct {
+	TagName string `yaml:"tag_name"`
+	Key     string `yaml:"key"`
+	From    string `yaml:"from"`
 }
 
 type association struct {

@@ -23,7 +23,8 @@ func instrumentation(in component.Input) []client.Object {
 
 // operated is for the pods of every namespace: the annotation that asks for it names its namespace too. The operator
 // sets of it only what a container has not, so the admission policy's variables stay. All agents can speak HTTP. Where
-// Fluent Bit reads what pods write, agents that send it too would double each line. The images are the operator's.
+// Fluent Bit reads what pods write, agents that send it too would double each line. Services are named by labels too, as
+// everywhere. The images are the operator's.
 func operated(in component.Input) *unstructured.Unstructured {
 	kb := in.KubeBot
 	env := []any{map[string]any{"name": "OTEL_EXPORTER_OTLP_PROTOCOL", "value": "http/protobuf"}}
@@ -33,6 +34,7 @@ func operated(in component.Input) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
 		"exporter":    map[string]any{"endpoint": otlp(kb, endpoints.OTLPHTTPPort)},
 		"env":         env,
+		"defaults":    map[string]any{"useLabelsForResourceAttributes": true},
 		"propagators": []any{"tracecontext", "baggage"},
 		"sampler":     map[string]any{"type": "parentbased_always_on"},
 	}}}

@@ -2,6 +2,7 @@ package collector
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +16,8 @@ import (
 // IDs of the receivers' components.
 const (
 	idAttributes = "k8sattributes"
+	idUnnamed    = "transform/unnamed"
+	idNamed      = "transform/named"
 	idLift       = "groupbyattrs"
 	idCluster    = "resource/cluster"
 	idBalancer   = "loadbalancing"
@@ -36,18 +39,20 @@ func receiverConfig(in component.Input) otelcol.Config {
 	kb := in.KubeBot
 	c := otelcol.Base()
 	c.Receivers[otelcol.OTLPID] = otelcol.OTLPReceiver{Protocols: otelcol.Protocols{GRPC: otelcol.GRPC(receiverAge), HTTP: otelcol.HTTP()}}
+	c.Processors[idUnnamed], c.Processors[idNamed] = resources(takeUnknown), named()
 	c.Processors[idAttributes] = attributes()
 	c.Processors[idCluster] = clusterName(in)
 	c.Exporters[idBalancer] = balancer(kb)
 	c.Exporters[idSamplers] = samplersExporter(kb, patience)
 
-	processors := []string{otelcol.MemoryLimiterID, idAttributes, idCluster}
+	names := []string{idUnnamed, idAttributes, idNamed, idCluster}
+	processors := append([]string{otelcol.MemoryLimiterID}, names...)
 	c.Service.Pipelines["traces"] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idBalancer}}
 	c.Service.Pipelines["metrics"] = otelcol.Pipeline{Receivers: []string{otelcol.OTLPID}, Processors: processors, Exporters: []string{idSamplers}}
 	// Fluent Bit says with each record which container it is of; before that is lifted, every line would be the shipper's.
 	c.Processors[idLift] = groupByAttributes{Keys: endpoints.LogResourceKeys}
 	c.Service.Pipelines["logs"] = otelcol.Pipeline{
-		Receivers: []string{otelcol.OTLPID}, Processors: []string{otelcol.MemoryLimiterID, idLift, idAttributes, idCluster}, Exporters: []string{idSamplers},
+		Receivers: []string{otelcol.OTLPID}, Processors: append([]string{otelcol.MemoryLimiterID, idLift}, names...), Exporters: []string{idSamplers},
 	}
 	return c
 }
@@ -91,6 +96,36 @@ func serviceHost(kb *v1alpha1.KubeBot, suffix string) string {
 	return fmt.Sprintf("%s.%s.svc", naming.Object(kb, suffix), kb.Namespace)
 }
 
+// An SDK that is told no name calls its service unknown_service:<program>, the same for all programs of a language. The pod
+// names it better, but what names it by the pod leaves a name that is there alone; so that one steps aside, and comes back
+// where the pod is not known.
+const unknownService = `resource.attributes["kubebot.unknown_service"]`
+
+var (
+	takeUnknown = []string{
+		`set(` + unknownService + `, resource.attributes["service.name"]) where IsMatch(resource.attributes["service.name"], "^unknown_service")`,
+		`delete_key(resource.attributes, "service.name") where ` + unknownService + ` != nil`,
+	}
+	giveUnknown = []string{
+		`set(resource.attributes["service.name"], ` + unknownService + `) where resource.attributes["service.name"] == nil`,
+		`delete_key(resource.attributes, "kubebot.unknown_service")`,
+	}
+)
+
+// named gives back the name that is better than none. Lines whose pod neither Fluent Bit nor the receivers know have none:
+// they are their pod's.
+func named() otelcol.Transform {
+	t := resources(giveUnknown)
+	t.LogStatements = append(slices.Clip(giveUnknown),
+		`set(resource.attributes["service.name"], resource.attributes["k8s.pod.name"]) where resource.attributes["service.name"] == nil`)
+	return t
+}
+
+// resources changes the resources of every signal.
+func resources(statements []string) otelcol.Transform {
+	return otelcol.Transform{ErrorMode: "ignore", TraceStatements: statements, LogStatements: statements, MetricStatements: statements}
+}
+
 // attributes finds the pod by what a shipper of logs says, or an SDK, else by the address that the data came from. The
 // Deployment's name is that of the ReplicaSet's owner: the option to cut it off the ReplicaSet's name expects a hash of
 // ten characters, and there are shorter ones.
@@ -110,6 +145,8 @@ func attributes() k8sAttributes {
 				"k8s.deployment.name", "k8s.statefulset.name", "k8s.daemonset.name", "k8s.job.name", "k8s.cronjob.name",
 				"service.name",
 			},
+			// It wins over the labels app.kubernetes.io/instance and name and the workload, of which service.name is else made.
+			Annotations: []extractedField{{TagName: "service.name", Key: "resource.opentelemetry.io/service.name", From: "pod"}},
 		},
 		PodAssociation: []association{
 			byAttributes("k8s.pod.uid"),

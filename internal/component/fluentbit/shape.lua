@@ -106,8 +106,8 @@ local function workload(attributes, kube, labels)
     attributes["k8s." .. kind:lower() .. ".name"] = name
   elseif kind == "Job" then
     attributes["k8s.job.name"] = name
-    -- A CronJob names its Jobs by the minute of their schedule.
-    local cron = name:match("^(.+)%-%d%d%d%d%d%d%d%d$")
+    -- A CronJob names its Jobs by the minute of their schedule. The collector takes any number for one.
+    local cron = name:match("^(.*)%-%d+$")
     if cron then
       attributes["k8s.cronjob.name"] = cron
       name = cron
@@ -118,7 +118,8 @@ local function workload(attributes, kube, labels)
   return name
 end
 
--- The order for service.name: https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/
+-- The order for service.name: https://opentelemetry.io/docs/specs/semconv/non-normative/k8s-attributes/. The collector, which
+-- has the same one, names what is left: a pod without these, and one of which the API server told nothing.
 local function resource(attributes, kube)
   local labels, annotations = kube.labels or {}, kube.annotations or {}
   attributes["k8s.namespace.name"] = kube.namespace_name
@@ -127,7 +128,7 @@ local function resource(attributes, kube)
   attributes["k8s.container.name"] = kube.container_name
   local owner = workload(attributes, kube, labels)
   attributes["service.name"] = annotations["resource.opentelemetry.io/service.name"] or labels["app.kubernetes.io/instance"]
-    or labels["app.kubernetes.io/name"] or owner or kube.pod_name
+    or labels["app.kubernetes.io/name"] or owner
   attributes["service.version"] = annotations["resource.opentelemetry.io/service.version"] or labels["app.kubernetes.io/version"]
   for _, key in ipairs(POD_LABELS) do
     attributes["k8s.pod.label." .. key] = labels[key]
