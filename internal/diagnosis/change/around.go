@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -63,9 +65,40 @@ func surroundings(old, now *corev1.PodSpec) []Change {
 		if !slices.Equal(referred(a), referred(b)) {
 			continue
 		}
-		out = append(out, fields("volumes["+volume+"]", "", tree(a.VolumeSource), tree(b.VolumeSource))...)
+		out = append(out, source("volumes["+volume+"]", tree(a.VolumeSource), tree(b.VolumeSource))...)
 	}
 	return out
+}
+
+// source compares what two volumes are made from: their types, and what is in one type.
+func source(at string, a, b any) []Change {
+	was, is := types(a), types(b)
+	if was != is {
+		return []Change{{at, was, is}}
+	}
+	out := fields(at, "", a, b)
+	for i, c := range out {
+		if drivers.MatchString(c.Field) {
+			out[i].Old, out[i].New = hidden(c.Old), hidden(c.New)
+		}
+	}
+	return out
+}
+
+// drivers are the fields in which a volume's driver gets options of its own, which may be secrets under any name.
+var drivers = regexp.MustCompile(`\.(?:csi\.volumeAttributes|flexVolume\.options)\b`)
+
+// types are what a volume is: emptyDir, csi and so on.
+func types(source any) string {
+	of, _ := source.(map[string]any)
+	return strings.Join(keys(of, nil), ", ")
+}
+
+func hidden(s string) string {
+	if s == "" {
+		return ""
+	}
+	return mask.Hidden
 }
 
 // referred are the objects that a volume holds.
