@@ -12,11 +12,11 @@ const patience = time.Minute
 // Young tells whether a pod is so new that it need not be ready yet.
 func (f *Facts) Young(p *corev1.Pod) bool { return f.Now.Sub(p.CreationTimestamp.Time) < patience }
 
-// Starting is how many pods are not ready and need not be yet.
+// Starting is how many pods are not ready and need not be yet. Those that a node refused or evicted never will be.
 func (f *Facts) Starting() int32 {
 	var n int32
 	for i := range f.Pods {
-		if p := &f.Pods[i]; f.Young(p) && !PodReady(p) {
+		if p := &f.Pods[i]; f.Young(p) && Unready(p) && p.DeletionTimestamp == nil {
 			n++
 		}
 	}

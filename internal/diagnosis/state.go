@@ -39,13 +39,31 @@ func (f *Facts) HookFailed(c Container) *corev1.Event {
 		return nil
 	}
 	last, ended := &events[0], c.Ended()
-	if ended != nil && EventTime(last).Before(ended.StartedAt.Time) && (times(events) < 2 || !likeKilled(ended)) {
+	switch {
+	case ended == nil:
+	case ended.Reason == "OOMKilled":
+		return nil // by the kernel
+	case !likeKilled(ended) && !EventTime(last).Before(ended.FinishedAt.Time):
+		return nil // by itself, and the hook with it
+	case EventTime(last).Before(ended.StartedAt.Time) && (times(events) < 2 || !likeKilled(ended)):
 		return nil
 	}
 	if probe := f.KilledByProbe(c); probe != nil && EventTime(probe).After(EventTime(last)) {
 		return nil
 	}
 	return last
+}
+
+// EndsByHook tells whether the kubelet ends the container each time because its postStart hook fails, with the event that
+// says so as long as there is one.
+func (f *Facts) EndsByHook(c Container) (*corev1.Event, bool) {
+	reason, _ := c.Waiting()
+	waits := reason == "PostStartHookError"
+	if e := f.HookFailed(c); e != nil {
+		return e, waits || c.Failing(f.Now)
+	}
+	ended := c.Ended()
+	return nil, waits && (ended == nil || likeKilled(ended) && ended.Reason != "OOMKilled")
 }
 
 // times is how often events happened.

@@ -72,8 +72,9 @@ func (w Workload) held(fix Fix) Fix {
 	return fix
 }
 
-// standing is what an explanation says of a word of a command that is left out.
-var standing = regexp.MustCompile(` (?:IMAGE|PATH) stands for [^.]+\.`)
+// standing is what an explanation says of words and values of a command that is left out.
+var standing = regexp.MustCompile(` (?:IMAGE|PATH|UID) stands for [^.]+\.| The values in the commands are a beginning; set what the program needs\.` +
+	`| The command asks for a quarter of the largest node, \S+\.`)
 
 // changedBy tells whether a command changes the workload's specification.
 func (w Workload) changedBy(command string) bool {

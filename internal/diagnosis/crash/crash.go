@@ -15,8 +15,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || c.Pod.Status.Reason == "Evicted" {
 			continue // what ended these, other detectors say
 		}
-		if f.Rebooted(c) != nil || f.KilledByProbe(c) != nil || f.HookFailed(c) != nil {
-			continue // as of those that the kubelet ended
+		if _, hook := f.EndsByHook(c); f.Rebooted(c) != nil || f.KilledByProbe(c) != nil || hook && f.Subject.Kind != "Node" {
+			continue // as of those that the kubelet ended; of a node's containers nothing else tells of hooks
 		}
 		out = append(out, exit.Explain(f, c))
 	}

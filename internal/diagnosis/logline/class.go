@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Class is what a line speaks of.
@@ -83,7 +84,7 @@ var (
 	portLookup = regexp.MustCompile(`lookup (?:tcp|udp)/|address \S+: invalid port`)
 	urls       = regexp.MustCompile(`[a-z][a-z0-9+.-]*://[^\s"'\\<>)\]]+`)
 	hosts      = []*regexp.Regexp{
-		regexp.MustCompile(`.*lookup ([A-Za-z0-9][\w.-]*)(?: on |[^\w ]|$)`), // the last: gRPC writes "A record lookup error: lookup cart"
+		regexp.MustCompile(`.*lookup ([A-Za-z0-9][\w.-]*)`), // the last: gRPC writes "A record lookup error: lookup cart"
 		regexp.MustCompile(`(?:ENOTFOUND|EAI_AGAIN|UnknownHostException:|could not resolve host:?|Could not resolve host:?|[Ff]ailed to resolve:?|getaddrinfo for) '?"?([A-Za-z0-9][\w.-]*)`),
 		regexp.MustCompile(`could not translate host name "([^"]+)"`),
 		regexp.MustCompile(`host "([A-Za-z0-9][\w.-]*)"`),
@@ -117,8 +118,8 @@ func EndpointOf(text string) (Endpoint, bool) {
 		return named, true
 	}
 	for _, p := range hosts {
-		if m := p.FindStringSubmatch(text); m != nil {
-			return Endpoint{Host: m[1]}, true
+		if m := p.FindStringSubmatch(text); m != nil && (m[1] != "address" || !strings.Contains(text, "lookup address information")) {
+			return Endpoint{Host: m[1]}, true // Rust's words name no host
 		}
 	}
 	if m := postgres.FindStringSubmatch(text); m != nil {

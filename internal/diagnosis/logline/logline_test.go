@@ -69,6 +69,7 @@ func TestClassifyAndEndpoint(t *testing.T) {
 		{`write: Bad address`, ClassNone, ""},
 		{`socket.gaierror: [Errno -3] Try again`, ClassDNS, ""},
 		{`failed to lookup address information: Name does not resolve`, ClassDNS, ""},
+		{`DNS lookup db.example.com failed: no such host`, ClassDNS, "db.example.com"},
 		{`urllib3.exceptions.NameResolutionError: <urllib3.connection.HTTPConnection object at 0x7f>: Failed to resolve 'cart' ([Errno -2] Name does not resolve)`, ClassDNS, "cart"},
 		{`php_network_getaddresses: getaddrinfo for db failed: Name does not resolve`, ClassDNS, "db"},
 		{`nginx: [emerg] host not found in upstream "backend:8080" in /etc/nginx/conf.d/default.conf:33`, ClassDNS, "backend"},

@@ -175,13 +175,16 @@ const lately = 10 * time.Minute
 // all its pods, or one that was made since, what is wrong with these is something else.
 func matters(f *diagnosis.Facts, evicted *corev1.Pod) bool {
 	at, made := diagnosis.EvictedAt(evicted), evicted.CreationTimestamp.Time
-	if f.Now.Sub(at) < lately {
+	if f.Now.Sub(at) < lately || f.Subject.Kind == "Pod" && f.Subject.Name == evicted.Name {
 		return true
 	}
-	return !f.Workload.Satisfied() && !slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
+	return !whole(f) && !f.OfPastTry(evicted) && !slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
 		return p.CreationTimestamp.After(made) && !p.CreationTimestamp.Time.Before(at)
 	})
 }
+
+// whole tells whether the workload has all its pods. A CronJob always has, also when its last run was evicted.
+func whole(f *diagnosis.Facts) bool { return f.Workload.Satisfied() && f.Workload.Kind != "CronJob" }
 
 // overLimit is an eviction that the pod's own limit asked for.
 func overLimit(f *diagnosis.Facts, p *corev1.Pod, l limit) diagnosis.Finding {
@@ -197,11 +200,11 @@ func overLimit(f *diagnosis.Facts, p *corev1.Pod, l limit) diagnosis.Finding {
 
 func evicted(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 	score := diagnosis.ScoreLikely
-	if f.Workload.Satisfied() {
+	if whole(f) {
 		score = diagnosis.ScoreSymptom
 	}
 	return diagnosis.Finding{
-		Kind: diagnosis.KindNode, Object: object(p.Spec.NodeName), Field: "status.conditions", Value: "Evicted", Score: score, Symptom: f.Workload.Satisfied(),
+		Kind: diagnosis.KindNode, Object: object(p.Spec.NodeName), Field: "status.conditions", Value: "Evicted", Score: score, Symptom: whole(f),
 		Sentence: fmt.Sprintf("Node %s evicted pods of %s: %s", p.Spec.NodeName, f.Owner(p).Object, strings.TrimRight(diagnosis.Shorten(p.Status.Message, 200), ". ")),
 		Evidence: []string{"pod " + p.Name + " is Evicted"},
 		Fix: diagnosis.Fix{Explanation: "Request as much as the pods use (requests), so that they are put where there is room and are evicted last.",

@@ -130,8 +130,8 @@ func list(c diagnosis.Container) string {
 // hook explains a container that the kubelet ends because its postStart hook fails.
 func hook(f *diagnosis.Facts, c diagnosis.Container) (diagnosis.Finding, bool) {
 	reason, message := c.Waiting()
-	e := f.HookFailed(c)
-	if reason != "PostStartHookError" && (e == nil || !c.Failing(f.Now)) {
+	e, ok := f.EndsByHook(c)
+	if !ok {
 		return diagnosis.Finding{}, false
 	}
 	owner := f.Owner(c.Pod).Object
