@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kubebot/kubebot/api/v1alpha1"
@@ -157,12 +158,14 @@ func (p *Pipeline) check(ctx context.Context, r *receiver) {
 		return
 	}
 	r.gate.reopen()
+	p.resume(r.Name)
+}
+
+// resume looks again at the Incidents with a delivery that waits for one of the receivers.
+func (p *Pipeline) resume(receivers ...string) {
 	for _, inc := range p.index.All() {
-		for i := range inc.Status.Deliveries {
-			if d := &inc.Status.Deliveries[i]; d.Receiver == r.Name && waits(d) {
-				p.queue.Add(inc.Spec.GroupKey)
-				break
-			}
+		if slices.ContainsFunc(inc.Status.Deliveries, func(d v1alpha1.Delivery) bool { return slices.Contains(receivers, d.Receiver) && waits(&d) }) {
+			p.queue.Add(inc.Spec.GroupKey)
 		}
 	}
 }

@@ -9,11 +9,18 @@ import (
 
 // SetTeams replaces the routes of teams and the receivers that they name. Decisions that are stored stay; the routes count
 // for what changes from now on. A receiver that is gone keeps its gate while calls to it run, so that one that comes back does not get
-// more of them at a time.
+// more of them at a time. One that comes back is sent what has waited for it.
 func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
+	if fresh := p.setTeams(routes, receivers); len(fresh) > 0 {
+		p.resume(fresh...)
+	}
+}
+
+// setTeams returns the names of the receivers that were not there.
+func (p *Pipeline) setTeams(routes []decide.TeamRoute, receivers []Receiver) []string {
 	p.teamMu.Lock()
 	defer p.teamMu.Unlock()
-	var names []string
+	var names, fresh []string
 	noStorm, noDigest := map[string]bool{}, map[string]bool{}
 	maps.Copy(noStorm, p.Rules.NoStorm)
 	maps.Copy(noDigest, p.Rules.NoDigest)
@@ -30,6 +37,7 @@ func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 		switch {
 		case !known:
 			next[r.Name] = &receiver{Receiver: r, gate: newGate()}
+			fresh = append(fresh, r.Name)
 		case before.Sink != r.Sink:
 			next[r.Name] = &receiver{Receiver: r, gate: before.gate}
 		default:
@@ -38,6 +46,7 @@ func (p *Pipeline) SetTeams(routes []decide.TeamRoute, receivers []Receiver) {
 	}
 	p.team, p.teamNames, p.teamRoutes = next, names, routes
 	p.noStorm, p.noDigest = noStorm, noDigest
+	return fresh
 }
 
 // withTeams are the rules with what the teams have set.

@@ -14,6 +14,7 @@ import (
 	"github.com/kubebot/kubebot/api/v1alpha1"
 	"github.com/kubebot/kubebot/internal/alert"
 	"github.com/kubebot/kubebot/internal/decide"
+	"github.com/kubebot/kubebot/internal/notify"
 )
 
 func TestATeamIsToldBesidesTheKubeBotsReceivers(t *testing.T) {
@@ -81,6 +82,25 @@ func TestAReceiverOfATeamIsForgottenWhenItsCallsHaveEnded(t *testing.T) {
 	assert.False(t, ok)
 	assert.Len(t, p.every(), 1)
 	p.checkAll(t.Context())
+}
+
+func TestWhatWaitsForAReceiverIsSentWhenItComesBack(t *testing.T) {
+	own, team := &counter{}, &counter{}
+	p, _ := start(t, own, &broken{})
+	route := []decide.TeamRoute{{Namespace: "shop", Receivers: []string{"t/r/a"}}}
+	receivers := []Receiver{{Name: "t/r/a", Type: "webhook", Sink: team}}
+	p.SetTeams(route, receivers)
+	closed, _ := p.receiver("t/r/a")
+	require.True(t, closed.gate.enter("another", time.Now()))
+	closed.gate.leave(notify.Result{RetryAfter: time.Hour}, time.Now())
+	a := fired("A", "1", v1alpha1.SeverityCritical, time.Now())
+	a.Labels["namespace"], a.Labels["pod"] = "shop", "checkout-1-x"
+	require.NoError(t, p.Ingest(t.Context(), []alert.Alert{a}))
+	require.Eventually(t, func() bool { return own.calls.Load() == 1 }, 30*time.Second, time.Millisecond)
+
+	p.SetTeams(nil, nil)
+	p.SetTeams(route, receivers)
+	require.Eventually(t, func() bool { return team.calls.Load() == 1 }, 10*time.Second, time.Millisecond, "not when all is looked at again")
 }
 
 func TestACallToAReceiverThatIsGoneGivesItsPlaceBack(t *testing.T) {
