@@ -77,15 +77,16 @@ func podGroup() Group {
   ` + throttled("2m", "0.75") + `
   or ` + throttled("2m", "0.25") + `
   and on (` + byWorkload + `) (avg_over_time(` + tracedOwnSeconds + `[2m]) > ` + slowTimes + ` * ` + tracedUsual + `)
+  and on (` + byWorkload + `) ` + tracedRequests + ` >= ` + minRequests + `
 )
 and on (` + byWorkload + `) (` + workloadRequests + ` > 0 or ` + tracedRequests + ` > 0)`,
 		For:      "2m",
 		Severity: string(v1alpha1.SeverityWarning),
-		Summary:  about + " serves requests and has used up its CPU limit",
+		Summary:  about + " serves requests and is held back by its CPU limit",
 		Description: "A container of " + about + " was held back by its CPU limit in {{ $value | humanizePercentage }} of the periods. " +
 			"Requests wait for it, before its own spans and metrics begin to count.",
 		ThresholdFrom: "75 % of the periods, three times the figure of the kubernetes-mixin, or that figure itself, 25 %, while the workload's own part of its " +
-			"requests takes twice the usual time, as for ServiceSlow; of 2 minutes and for 2 minutes more, so that a start is over; only " +
+			"requests takes twice the usual time, as for ServiceSlow, at 0.5 requests a second at least; of 2 minutes and for 2 minutes more, so that a start is over; only " +
 			"workloads that serve requests, because a batch job may use what it has",
 		Needs: []Need{needCAdvisor},
 	}}

@@ -76,7 +76,7 @@ func serviceGroup(s settings) Group {
 	rules := podTraffic(s.windows)
 	rules = append(rules, workloadTraffic()...)
 	rules = append(rules, blame(s.downKnown, s.explains)...)
-	rules = append(rules, serviceAlerts(s.spansKnown)...)
+	rules = append(rules, serviceAlerts(s.spansKnown, s.explains)...)
 	for i := range rules {
 		rules[i].Needs = append(rules[i].Needs, needKubeStateMetrics)
 	}
@@ -228,10 +228,11 @@ or ` + workloadErrors,
 	}}
 }
 
-func serviceAlerts(spansKnown bool) []Rule {
+func serviceAlerts(spansKnown bool, explains string) []Rule {
 	expr := workloadOwnErrors + " / " + workloadRequests + " > " + errorShare + "\nand " + workloadRequests + " >= " + minRequests
-	if spansKnown { // they come sooner than what is pushed, and tell of who has both
-		expr += "\nunless on (" + byWorkload + ") (" + tracedRequests + " >= " + minRequests + " unless on (" + byWorkload + ") " + scrapedRequests + ")"
+	if spansKnown { // they come and go sooner than what is pushed
+		const spans = `ALERTS{alertname="` + alertSpanErrors + `"`
+		expr += "\nunless on (" + byWorkload + ") (" + spans + "} or max_over_time(" + spans + `, alertstate="firing"}[` + explains + "]))"
 	}
 	worst := `{{ with printf "topk(1, ` + workloadFailed + `{namespace=%q, workload_kind=%q, workload=%q, dependency!=\"\"} > 0)" ` +
 		`$labels.namespace $labels.workload_kind $labels.workload | query }} Of its own calls, those to ` +
