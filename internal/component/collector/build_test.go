@@ -83,7 +83,7 @@ func samplerText(objects []client.Object) string {
 // A pod that is to end must work on for longer than it takes until nobody sends to it, and until the last trace is
 // decided.
 func TestASamplerDrainsBeforeItEnds(t *testing.T) {
-	const nameServer = 5.0
+	const nameServer, quickNameServer = 30.0, 5.0 // kubeadm's, and CoreDNS by itself
 	heard := resolveInterval.Seconds() + nameServer
 	if last := heard + decisionWait.Seconds() + 2; samplerDrain < last {
 		t.Errorf("a sampler goes on for %d s, and its last trace is decided after %.0f s", samplerDrain, last)
@@ -91,8 +91,9 @@ func TestASamplerDrainsBeforeItEnds(t *testing.T) {
 	if reconnected := samplerAge.Seconds()*1.1 + nameServer; samplerDrain < reconnected {
 		t.Errorf("a sampler goes on for %d s, and receivers connect anew after %.0f s", samplerDrain, reconnected)
 	}
-	if endpointPatience.Seconds() < heard {
-		t.Errorf("spans are given to another sampler after %s, before the one that is gone is known after %.0f s", endpointPatience, heard)
+	// With a slower name server they come back to the queue, and are tried again until it is known.
+	if known := resolveInterval.Seconds() + quickNameServer; endpointPatience.Seconds() < known {
+		t.Errorf("spans are given to another sampler after %s, before the one that is gone is known after %.0f s", endpointPatience, known)
 	}
 }
 

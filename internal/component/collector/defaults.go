@@ -41,10 +41,10 @@ const (
 	// takes to forget a pod it is less than samplerDrain.
 	samplerAge = 10 * time.Second
 	// receiverDrain and samplerDrain are the seconds that an ending pod goes on working. In a sampler's a receiver hears
-	// from the DNS that the pod goes (resolveInterval and the 5 s for which a name server may keep an answer), and then
-	// the last traces are decided (decisionWait) and the queues run empty.
+	// from the DNS that the pod goes (resolveInterval and the 30 s for which name servers keep an answer by kubeadm's
+	// default), and then the last traces are decided (decisionWait) and the queues run empty.
 	receiverDrain = 5
-	samplerDrain  = 25
+	samplerDrain  = 45
 	graceSeconds  = 30
 
 	// metadataPatience is how long a receiver waits at its start for the lists of pods and ReplicaSets, which the API server
