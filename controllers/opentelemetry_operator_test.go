@@ -12,12 +12,11 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubebot/kubebot/internal/component/collector"
+	"github.com/kubebot/kubebot/internal/testutil/apitest"
 	"github.com/kubebot/kubebot/internal/testutil/golden"
 	"github.com/kubebot/kubebot/internal/testutil/servicename"
 )
@@ -140,7 +139,7 @@ func (b *bench) runOpenTelemetryOperator() {
 		b.t.Fatal(err)
 	}
 	b.t.Setenv("TMPDIR", temp)
-	b.t.Setenv("KUBECONFIG", kubeconfig(b.t))
+	b.t.Setenv("KUBECONFIG", apitest.Kubeconfig(b.t, config))
 	golden.Start(b.t, temp, program, "/readyz", func(address string) []string {
 		return []string{"--health-probe-addr=" + address, "--metrics-addr=0", "--metrics-secure=false", fmt.Sprintf("--webhook-port=%d", hooks.LocalServingPort)}
 	})
@@ -168,20 +167,4 @@ func openTelemetryOperator(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return got.Dir
-}
-
-// kubeconfig writes the configuration of the tests' API server for a program.
-func kubeconfig(t *testing.T) string {
-	t.Helper()
-	const name = "test"
-	out := clientcmdapi.NewConfig()
-	out.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	out.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
-	out.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	out.CurrentContext = name
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*out, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -21,8 +20,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubebot/kubebot/internal/component/otelcol"
@@ -106,7 +103,7 @@ func startReceiver(t *testing.T, api *rest.Config, store string) string {
 	own := c.Processors[idAttributes].(k8sAttributes)
 	own.AuthType = "kubeConfig"
 	c.Processors[idAttributes] = own
-	t.Setenv("KUBECONFIG", kubeconfig(t, api))
+	t.Setenv("KUBECONFIG", apitest.Kubeconfig(t, api))
 	c.Exporters = map[string]any{id: otelcol.OTLPHTTPExporter{Endpoint: store, Compression: "none"}}
 	for signal, p := range c.Service.Pipelines {
 		p.Exporters = []string{id}
@@ -117,21 +114,6 @@ func startReceiver(t *testing.T, api *rest.Config, store string) string {
 	c.Receivers[otelcol.OTLPID].(otelcol.OTLPReceiver).Protocols.HTTP.Endpoint = otlp
 	startCollector(t, t.TempDir(), c)
 	return "http://" + otlp
-}
-
-func kubeconfig(t *testing.T, config *rest.Config) string {
-	t.Helper()
-	const name = "test"
-	out := clientcmdapi.NewConfig()
-	out.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
-	out.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
-	out.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
-	out.CurrentContext = name
-	path := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := clientcmd.WriteToFile(*out, path); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 // store keeps the resource of the last request.

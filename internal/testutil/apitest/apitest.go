@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/kubebot/kubebot/internal/testutil/tree"
@@ -107,6 +109,22 @@ func CRDs(folder string) string {
 		return filepath.Join(root, "internal", "testutil", "apitest", folder)
 	}
 	return filepath.Join(root, "config", "crd", folder)
+}
+
+// Kubeconfig writes the configuration of an API server for a program, and returns the file.
+func Kubeconfig(t *testing.T, config *rest.Config) string {
+	t.Helper()
+	const name = "test"
+	out := clientcmdapi.NewConfig()
+	out.Clusters[name] = &clientcmdapi.Cluster{Server: config.Host, CertificateAuthorityData: config.CAData}
+	out.AuthInfos[name] = &clientcmdapi.AuthInfo{ClientCertificateData: config.CertData, ClientKeyData: config.KeyData}
+	out.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: name}
+	out.CurrentContext = name
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := clientcmd.WriteToFile(*out, path); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Writes records the requests that ask the API server to write, dry runs included, leases and events apart.
