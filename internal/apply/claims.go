@@ -44,9 +44,10 @@ func keepings(kb *v1alpha1.KubeBot) map[string]keeping {
 		"alertmanager": of(m.Alertmanager.Mode, m.Alertmanager.Storage, ptr.Deref(m.Alertmanager.Replicas, 1)),
 		"loki":         of(s.Logs.Loki.Mode, s.Logs.Loki.Storage, 1),
 		"jaeger":       of(s.Traces.Jaeger.Mode, s.Traces.Jaeger.Storage, 1),
-		"collector":    of(v1alpha1.Mode(s.Traces.Collector.Mode), s.Traces.Collector.Storage, ptr.Deref(s.Traces.Collector.Samplers, v1alpha1.DefaultSamplers)),
-		"archive":      of(v1alpha1.Mode(s.Analysis.Archive.Mode), s.Analysis.Archive.Storage, 1),
-		"grafana":      of(s.Dashboards.Grafana.Mode, s.Dashboards.Grafana.Storage, 1),
+		"collector": of(v1alpha1.Mode(s.Traces.Collector.Mode), s.Traces.Collector.Storage,
+			ptr.Deref(s.Traces.Collector.Samplers, v1alpha1.DefaultSamplers)),
+		"archive": of(v1alpha1.Mode(s.Analysis.Archive.Mode), s.Analysis.Archive.Storage, 1),
+		"grafana": of(s.Dashboards.Grafana.Mode, s.Dashboards.Grafana.Storage, 1),
 	}
 }
 

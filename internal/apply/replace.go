@@ -52,5 +52,6 @@ func (a *Applier) replace(ctx context.Context, key objectKey, live *unstructured
 		return fmt.Errorf("remove %s %s, which can't be changed in place: %w", key.kind.Kind, key.ObjectKey, err)
 	}
 	a.forget(key)
-	return &status.WaitError{After: time.Second, Message: fmt.Sprintf("%s %s can't be changed in place; it is made anew, and its pods stay until then", key.kind.Kind, key.Name)}
+	return &status.WaitError{After: time.Second,
+		Message: fmt.Sprintf("%s %s can't be changed in place; it is made anew, and its pods stay until then", key.kind.Kind, key.Name)}
 }

@@ -67,7 +67,8 @@ func New() *cobra.Command {
 		useLogger(zap.New(zap.UseFlagOptions(&logs)).WithName(cmd.Name()))
 		cmd.SetContext(ctrl.LoggerInto(cmd.Context(), ctrl.Log))
 	}
-	root.AddCommand(managerCommand(), responderCommand(), dashboardsCommand(), why.Command(), learned.Command(), rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
+	root.AddCommand(managerCommand(), responderCommand(), dashboardsCommand(), why.Command(), learned.Command(),
+		rcaCommand(), trainCommand(), waitAPICommand(), cleanupCommand())
 	return root
 }
 
@@ -95,12 +96,14 @@ func managerCommand() *cobra.Command {
 	f.StringVar(&o.Install.NodesNamespace, "nodes-namespace", "", "namespace of the node agents")
 	f.StringVar(&o.Install.ServiceAccountPrefix, "service-account-prefix", "kubebot", "what the names of the components' service accounts begin with")
 	f.StringVar(&o.Install.Image, "image", "", "KubeBot's own image, for the responder")
-	f.StringVar(&o.Install.PrometheusOperatorID, "prometheus-operator-id", "", "controller ID of the Prometheus Operator that came with KubeBot; empty for another one")
+	f.StringVar(&o.Install.PrometheusOperatorID, "prometheus-operator-id", "",
+		"controller ID of the Prometheus Operator that came with KubeBot; empty for another one")
 	f.IntSliceVar(&o.Install.APIServerPorts, "api-server-ports", nil, "ports by which NetworkPolicies name the API server (default 443,6443)")
 	o.Install.Proxy = map[string]string{}
 	f.Var(proxy{o.Install.Proxy, "HTTPS_PROXY"}, "https-proxy", "proxy for the responder's HTTPS calls to receivers")
 	f.Var(proxy{o.Install.Proxy, "HTTP_PROXY"}, "http-proxy", "proxy for the responder's HTTP calls to receivers")
-	f.Var(proxy{o.Install.Proxy, "NO_PROXY"}, "no-proxy", "hosts that the responder calls without proxy, separated by commas; .svc and .cluster.local need not be named")
+	f.Var(proxy{o.Install.Proxy, "NO_PROXY"}, "no-proxy",
+		"hosts that the responder calls without proxy, separated by commas; .svc and .cluster.local need not be named")
 	f.StringVar(&o.MetricsBindAddress, "metrics-bind-address", ":8080", "address of the metrics; 0 for none")
 	f.StringVar(&o.HealthProbeBindAddress, "health-probe-bind-address", ":8081", "address of the probes; 0 for none")
 	f.BoolVar(&o.LeaderElect, "leader-elect", false, "let one of several managers work at a time")

@@ -47,7 +47,8 @@ func CheckSecret(path string, ref v1alpha1.SecretKeyRef) error {
 		return &InvalidError{Field: path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", ref.Name)}
 	}
 	if len(validation.IsConfigMapKey(ref.Key)) > 0 {
-		return &InvalidError{Field: path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
+		return &InvalidError{Field: path + ".key",
+			Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", ref.Key)}
 	}
 	return nil
 }

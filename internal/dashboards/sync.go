@@ -141,13 +141,15 @@ func explain(c config.Config, err error) (config.Trouble, string) {
 	}
 	switch code := status(err); {
 	case code == http.StatusUnauthorized && c.Own:
-		return config.Refused, fmt.Sprintf("Grafana does not take the password of Secret %q: its volume holds an older one; run `grafana cli admin reset-admin-password` "+
-			"in its pod with the password of the Secret", c.Secrets.Password.Name)
+		return config.Refused,
+			fmt.Sprintf("Grafana does not take the password of Secret %q: its volume holds an older one; run `grafana cli admin reset-admin-password` "+
+				"in its pod with the password of the Secret", c.Secrets.Password.Name)
 	case code == http.StatusUnauthorized:
 		return config.Refused, "Grafana does not take the credentials (401): put a valid token, or user name and password, into the Secret that spec.dashboards.grafana.external names"
 	case code == http.StatusForbidden:
-		return config.Refused, "Grafana does not let these credentials do what is needed (403): give the service account or user the role Admin of its organisation; " +
-			"data sources need it, folders and dashboards the role Editor"
+		return config.Refused,
+			"Grafana does not let these credentials do what is needed (403): give the service account or user the role Admin of its organisation; " +
+				"data sources need it, folders and dashboards the role Editor"
 	case code >= http.StatusMultipleChoices && code < http.StatusBadRequest:
 		return config.Unreachable, "what answers at Grafana's address redirects to another one: give that in spec.dashboards.grafana.external.url"
 	case code >= http.StatusInternalServerError:

@@ -70,8 +70,9 @@ func record(a *learn.Advice) *v1alpha1.LearnedDecision {
 	}
 	return &v1alpha1.LearnedDecision{
 		Action: v1alpha1.LoudAction(a.Action.String()), Without: v1alpha1.LoudAction(a.Plain.String()),
-		Reason: truncate.Bytes(string(a.Reason), 63), Message: truncate.Bytes(a.Message, 512), ChancePercent: int32(min(max(a.Chance, 0), 100)), //nolint:gosec // bounded
-		Permille: int32(min(max(a.Permille, 1), 1000)), Revision: a.Revision, //nolint:gosec // bounded
+		Reason: truncate.Bytes(string(a.Reason), 63), Message: truncate.Bytes(a.Message, 512),
+		ChancePercent: int32(min(max(a.Chance, 0), 100)),                          //nolint:gosec // bounded
+		Permille:      int32(min(max(a.Permille, 1), 1000)), Revision: a.Revision, //nolint:gosec // bounded
 	}
 }
 

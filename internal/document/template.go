@@ -145,11 +145,13 @@ func examples() []Document {
 			Subject:  Subject{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "shop", Name: "checkout", Display: "Deployment shop/checkout"},
 			Severity: v1alpha1.SeverityCritical, State: v1alpha1.IncidentResolved, Title: "checkout fails", Cause: "A rollout", StartedAt: &at, ResolvedAt: &at,
 			Causes: []Cause{{
-				Object: Subject{Kind: "Deployment", Name: "catalog", Display: "Deployment shop/catalog"}, Kind: "config", ScorePercent: 90, Sentence: "A rollout",
-				Evidence: []Evidence{{From: "Logs", Text: "an error"}}, Links: []Link{{Title: "Dashboard", URL: "https://grafana.example.com"}}, Fix: &Fix{Explanation: "Undo it", Commands: []string{"kubectl rollout undo"}},
+				Object: Subject{Kind: "Deployment", Name: "catalog", Display: "Deployment shop/catalog"},
+				Kind:   "config", ScorePercent: 90, Sentence: "A rollout",
+				Evidence: []Evidence{{From: "Logs", Text: "an error"}}, Links: []Link{{Title: "Dashboard", URL: "https://grafana.example.com"}},
+				Fix: &Fix{Explanation: "Undo it", Commands: []string{"kubectl rollout undo"}},
 			}},
-			Alerts: []Alert{{Fingerprint: "a1", Name: "HTTPErrorsHigh", Severity: v1alpha1.SeverityCritical, State: v1alpha1.AlertResolved, StartsAt: at, EndsAt: &at,
-				Labels: map[string]string{"namespace": "shop"}, Summary: "40% fail"}},
+			Alerts: []Alert{{Fingerprint: "a1", Name: "HTTPErrorsHigh", Severity: v1alpha1.SeverityCritical, State: v1alpha1.AlertResolved,
+				StartsAt: at, EndsAt: &at, Labels: map[string]string{"namespace": "shop"}, Summary: "40% fail"}},
 		},
 	}
 	return []Document{full, {Version: Version, Transition: v1alpha1.TransitionOpened, Incident: Incident{State: v1alpha1.IncidentOpen, Alerts: []Alert{}}}}

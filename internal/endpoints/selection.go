@@ -42,7 +42,8 @@ func RuleLabels(kb *v1alpha1.KubeBot, component string) (map[string]string, erro
 		}
 	}
 	if !matcher.Matches(labels.Set(all)) {
-		return nil, fmt.Errorf("the selector leaves out KubeBot's own rules, whatever labels they get: take back what contradicts itself or excludes labels of KubeBot")
+		return nil, fmt.Errorf(
+			"the selector leaves out KubeBot's own rules, whatever labels they get: take back what contradicts itself or excludes labels of KubeBot")
 	}
 	return all, nil
 }

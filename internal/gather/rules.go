@@ -171,7 +171,9 @@ func (g *Gatherer) allRules(ctx context.Context) ([]markedRule, error) {
 
 // rulePage reads a page of the rules, the first for an empty token, and returns the token of the next one. It adds to refused
 // what events told of them.
-func (g *Gatherer) rulePage(ctx context.Context, token string, told map[types.UID]map[string]string, refused map[types.UID]refusal) (rules []markedRule, next string, err error) {
+func (g *Gatherer) rulePage(
+	ctx context.Context, token string, told map[types.UID]map[string]string, refused map[types.UID]refusal,
+) (rules []markedRule, next string, err error) {
 	list := &unstructured.UnstructuredList{}
 	list.SetGroupVersionKind(ruleKind.GroupVersion().WithKind(ruleKind.Kind + "List"))
 	err = g.Reader.List(ctx, list, client.Limit(rulesPage), client.Continue(token))

@@ -143,7 +143,8 @@ func (h *History) ask(ctx context.Context, window promv1.Range) (model.Matrix, e
 	}
 	value, _, _, err := prometheus.QueryRange(ctx, `ALERTS{alertstate="firing"}`, window)
 	if err != nil {
-		return nil, fmt.Errorf("ask Prometheus for past alerts from %s to %s: %w", window.Start.UTC().Format(time.RFC3339), window.End.UTC().Format(time.RFC3339), err)
+		return nil, fmt.Errorf("ask Prometheus for past alerts from %s to %s: %w",
+			window.Start.UTC().Format(time.RFC3339), window.End.UTC().Format(time.RFC3339), err)
 	}
 	matrix, ok := value.(model.Matrix)
 	if !ok {
@@ -207,7 +208,8 @@ func (h *History) missed(series model.Matrix, window promv1.Range, begun map[mod
 			if told || silenced.cover(labels, w) {
 				continue
 			}
-			a := newAlert(labels, map[string]string{alert.AnnotationDescription: origin(silenced.unknown)}, w.start, v1alpha1.AlertSourceHistory, h.Severities, window.End)
+			a := newAlert(labels, map[string]string{alert.AnnotationDescription: origin(silenced.unknown)},
+				w.start, v1alpha1.AlertSourceHistory, h.Severities, window.End)
 			a.EndsAt = w.end
 			list = append(list, a)
 		}
@@ -221,7 +223,8 @@ func origin(silencesUnknown bool) string {
 	if silencesUnknown {
 		text += "Which silences held then could not be found out for certain. "
 	}
-	return text + "If Prometheus or Alertmanager is one of your own, a route or an inhibition may have kept it from KubeBot, or it may be about another cluster."
+	return text +
+		"If Prometheus or Alertmanager is one of your own, a route or an inhibition may have kept it from KubeBot, or it may be about another cluster."
 }
 
 // known returns the stored alerts by name.

@@ -84,7 +84,10 @@ func Parse(body []byte, severities []v1alpha1.SeverityMapping, now time.Time) (M
 }
 
 // newAlert makes a firing alert.
-func newAlert(labels, annotations map[string]string, startsAt time.Time, source v1alpha1.AlertSource, severities []v1alpha1.SeverityMapping, now time.Time) alert.Alert {
+func newAlert(
+	labels, annotations map[string]string, startsAt time.Time, source v1alpha1.AlertSource,
+	severities []v1alpha1.SeverityMapping, now time.Time,
+) alert.Alert {
 	if startsAt.IsZero() {
 		startsAt = now
 	}

@@ -275,7 +275,8 @@ func tell(inc *v1alpha1.Incident, limit int) string {
 	}
 	for _, source := range s.Analysis.Sources {
 		if source.State != v1alpha1.SourceRead {
-			lines = append(lines, fmt.Sprintf("%s of %s: %s", map[bool]string{true: "Part", false: "Nothing"}[source.State == v1alpha1.SourcePartial], source.Name, source.Message))
+			lines = append(lines, fmt.Sprintf("%s of %s: %s",
+				map[bool]string{true: "Part", false: "Nothing"}[source.State == v1alpha1.SourcePartial], source.Name, source.Message))
 		}
 	}
 	return fitLines(lines, limit)

@@ -29,7 +29,10 @@ type ending struct {
 }
 
 // follow plans what is told of an Incident after a digest told of it.
-func follow(inc *v1alpha1.Incident, out decide.Outcome, ends func(receiver string, head notify.Ref) ending, add func(string, v1alpha1.TransitionKind) *v1alpha1.Delivery) {
+func follow(
+	inc *v1alpha1.Incident, out decide.Outcome, ends func(receiver string, head notify.Ref) ending,
+	add func(string, v1alpha1.TransitionKind) *v1alpha1.Delivery,
+) {
 	t := inc.Status.Transition
 	if t.Kind != v1alpha1.TransitionResolved && t.Kind != v1alpha1.TransitionReopened {
 		return
@@ -37,7 +40,8 @@ func follow(inc *v1alpha1.Incident, out decide.Outcome, ends func(receiver strin
 	list, _ := bundled(inc)
 	for _, receiver := range list {
 		_, sequence := history(inc, receiver)
-		if !digested(inc, receiver) || sequence >= t.Sequence || out.Reason == decide.ReasonMuted || out.Reason == decide.ReasonTeamAlone && !decide.OfTeam(receiver) {
+		if !digested(inc, receiver) || sequence >= t.Sequence || out.Reason == decide.ReasonMuted ||
+			out.Reason == decide.ReasonTeamAlone && !decide.OfTeam(receiver) {
 			continue
 		}
 		dropEnds(inc, receiver)
@@ -111,7 +115,8 @@ func (p *Pipeline) edits(receiver string) bool {
 
 // editKey of the edit of a digest's message that is due at a time.
 func editKey(kubeBot, namespace, receiver string, head notify.Ref, due time.Time) string {
-	sum := sha256.Sum256([]byte("edit\x00" + namespace + "\x00" + kubeBot + "\x00" + receiver + "\x00" + head.Channel + "\x00" + head.ID + "\x00" + strconv.FormatInt(due.UnixMicro(), 10)))
+	sum := sha256.Sum256([]byte("edit\x00" + namespace + "\x00" + kubeBot + "\x00" + receiver + "\x00" +
+		head.Channel + "\x00" + head.ID + "\x00" + strconv.FormatInt(due.UnixMicro(), 10)))
 	return hex.EncodeToString(sum[:16])
 }
 

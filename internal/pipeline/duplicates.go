@@ -94,7 +94,8 @@ func counts(d v1alpha1.Delivery) bool {
 
 // holds tells whether an Incident still is a duplicate of main.
 func (p *Pipeline) holds(before, inc, main *v1alpha1.Incident, now time.Time) bool {
-	if main == nil || alert.Rank(inc.Status.Severity) > alert.Rank(before.Status.Severity) && alert.Rank(inc.Status.Severity) > alert.Rank(main.Status.Severity) {
+	if main == nil ||
+		alert.Rank(inc.Status.Severity) > alert.Rank(before.Status.Severity) && alert.Rank(inc.Status.Severity) > alert.Rank(main.Status.Severity) {
 		return false
 	}
 	if p.contradicted(inc, main) {

@@ -66,7 +66,8 @@ func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metri
 		storing: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "kubebot_responder_store_seconds",
 			Help: "Seconds from the arrival of alerts until they are stored.", Buckets: prometheus.ExponentialBuckets(0.025, 2, 10)}),
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "kubebot_responder_delivery_seconds",
-			Help: "Seconds from a change of an Incident until its receiver accepted the message, by type of receiver.", Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)},
+			Help:    "Seconds from a change of an Incident until its receiver accepted the message, by type of receiver.",
+			Buckets: prometheus.ExponentialBuckets(0.25, 2, 12)},
 			[]string{"receiver_type"}),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "kubebot_responder_decisions_total",
 			Help: "Decisions about Incidents, when one is new or another than before, by verdict and reason."}, []string{"verdict", "reason"}),
@@ -79,7 +80,8 @@ func NewMetrics(registerer prometheus.Registerer, receiverTypes []string) *Metri
 		analysing: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "kubebot_responder_analysis_seconds",
 			Help: "Seconds that an analysis of an Incident took.", Buckets: prometheus.ExponentialBuckets(0.1, 2, 9)}),
 	}
-	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents, m.storing, m.latency, m.decisions, m.bundled, m.flaps, m.analyses, m.analysing)
+	registerer.MustRegister(m.ingested, m.stored, m.writes, m.deliveries, m.undelivered, m.incidents,
+		m.storing, m.latency, m.decisions, m.bundled, m.flaps, m.analyses, m.analysing)
 	for _, state := range []v1alpha1.AnalysisState{v1alpha1.AnalysisCauseFound, v1alpha1.AnalysisNothingStandsOut, v1alpha1.AnalysisFailed} {
 		m.analyses.WithLabelValues(string(state))
 	}

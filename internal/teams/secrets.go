@@ -100,7 +100,8 @@ func (s *secrets) Remedy(secret, key, purpose string) string {
 
 // grant is the command by which a team lets the responder read one Secret.
 func (s *secrets) grant(secret string) string {
-	binding := fmt.Sprintf("kubectl create rolebinding %s-responder -n %s --serviceaccount=%s:%s", secret, s.namespace, s.account.Namespace, s.account.ServiceAccount)
+	binding := fmt.Sprintf("kubectl create rolebinding %s-responder -n %s --serviceaccount=%s:%s",
+		secret, s.namespace, s.account.Namespace, s.account.ServiceAccount)
 	if secret == SharedSecret {
 		return binding + " --clusterrole=" + s.account.ClusterRole
 	}

@@ -50,7 +50,8 @@ func parseImageBuild(args []string) (image.Spec, string, error) {
 	flags.StringVar(&spec.WorkingDir, "workdir", "", "folder that the program starts in")
 	flags.StringVar(&spec.Arch, "arch", "", "processor architecture (default this machine's)")
 	flags.StringVar(&spec.CABundle, "ca-bundle", "", "file of trusted roots (default this machine's)")
-	entrypoint := flags.String("entrypoint", "", "path of the program in the image, with fixed arguments after it, separated by spaces (default / and the program's name)")
+	entrypoint := flags.String("entrypoint", "",
+		"path of the program in the image, with fixed arguments after it, separated by spaces (default / and the program's name)")
 	cmd := flags.String("cmd", "", "default arguments, separated by spaces")
 	out := flags.String("o", "", "tarball to write")
 	flags.Func("file", "src:dst, a file to add; may be repeated", pairs(spec.Files, ":", true))

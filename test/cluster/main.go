@@ -24,16 +24,19 @@ var order = []string{"up", "down", "status", "kubeconfig", "exec", "load", "load
 
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
-		"up":              {"[--name N] [--kubeconfig FILE] [--audit-log FILE] [--restart-max 10s] [--sync-frequency 10s]", "start a cluster, or leave a running one alone", up},
-		"down":            {"[--name N | --all] [--logs DIR]", "end a cluster and remove every trace of it", down},
-		"status":          {"[--name N]", "what runs; fails when the named cluster is not whole", status},
-		"kubeconfig":      {"[--name N] [--inside] [--path]", "print the kubeconfig, or where it is", kubeconfig},
-		"exec":            {"[--name N] -- COMMAND...", "run a command inside the cluster's network", execute},
-		"load":            {"[--name N] IMAGE.tar...", "load image tarballs", load},
-		"load-components": {"[--name N] [--kubebot FILE] [--shop FILE] [--only a,b]", "assemble and load the images that KubeBot's manifests use", loadComponents},
+		"up": {"[--name N] [--kubeconfig FILE] [--audit-log FILE] [--restart-max 10s] [--sync-frequency 10s]",
+			"start a cluster, or leave a running one alone", up},
+		"down":       {"[--name N | --all] [--logs DIR]", "end a cluster and remove every trace of it", down},
+		"status":     {"[--name N]", "what runs; fails when the named cluster is not whole", status},
+		"kubeconfig": {"[--name N] [--inside] [--path]", "print the kubeconfig, or where it is", kubeconfig},
+		"exec":       {"[--name N] -- COMMAND...", "run a command inside the cluster's network", execute},
+		"load":       {"[--name N] IMAGE.tar...", "load image tarballs", load},
+		"load-components": {"[--name N] [--kubebot FILE] [--shop FILE] [--only a,b]",
+			"assemble and load the images that KubeBot's manifests use", loadComponents},
 		"image":           {"build --ref REF --binary FILE [...] -o FILE | list", "make an image tarball without a container engine", imageCommand},
 		"pause-apiserver": {"[--name N] [--seconds 30]", "kill the API server and start it again after a while", pauseAPIServer},
-		"kubelet":         {"[--name N] [--eviction-soft 'memory.available<X']", "start the kubelet again, with a soft eviction threshold or as usual", kubelet},
+		"kubelet": {"[--name N] [--eviction-soft 'memory.available<X']",
+			"start the kubelet again, with a soft eviction threshold or as usual", kubelet},
 	}
 }
 

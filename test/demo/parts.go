@@ -25,7 +25,8 @@ type part struct {
 
 var parts = []part{
 	{"Fluent Bit", []string{"spec", "logs", "fluentBit"}, "FLUENT_BIT", "a Fluent Bit 5.1, or a tarball of its image", (*stack.Cluster).LoadFluentBit},
-	{"Grafana", []string{"spec", "dashboards", "grafana"}, "GRAFANA_IMAGE", "a tarball of docker.io/grafana/grafana:" + grafana.Version, (*stack.Cluster).LoadGrafana},
+	{"Grafana", []string{"spec", "dashboards", "grafana"}, "GRAFANA_IMAGE",
+		"a tarball of docker.io/grafana/grafana:" + grafana.Version, (*stack.Cluster).LoadGrafana},
 }
 
 // has tells whether the cluster has the part's image: an existing one pulls it as usual.
@@ -80,6 +81,7 @@ func (d *demo) showParts() {
 			shown = ", and the home dashboard is not shown"
 		}
 		_, _ = fmt.Fprintf(d.out, "\n%s does not run here%s: it is no Go module, so the local cluster has no image of it, and the sample\nswitches it off. "+
-			"Let %s name %s. In your own cluster leave %s\nout of config/samples/kubebot-demo.yaml.\n", p.name, shown, p.variable, p.what, strings.Join(p.field, "."))
+			"Let %s name %s. In your own cluster leave %s\nout of config/samples/kubebot-demo.yaml.\n",
+			p.name, shown, p.variable, p.what, strings.Join(p.field, "."))
 	}
 }

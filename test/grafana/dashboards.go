@@ -149,7 +149,9 @@ func (s *Server) saveDashboard(r *http.Request) (any, *status) {
 	for _, own := range []string{"id", "uid", "version"} {
 		delete(d.model, own)
 	}
-	return map[string]any{"id": d.id, "uid": d.uid, "url": "/d/" + d.uid, "status": "success", "version": d.version, "slug": slug(d), "folderUid": d.folder}, nil
+	return map[string]any{
+		"id": d.id, "uid": d.uid, "url": "/d/" + d.uid, "status": "success", "version": d.version, "slug": slug(d), "folderUid": d.folder,
+	}, nil
 }
 
 func (s *Server) deleteDashboard(r *http.Request) (any, *status) {

@@ -199,7 +199,9 @@ func (s *Server) list(r request) (answer, *apiError) {
 	}
 	public, private := false, false
 	for kind := range strings.SplitSeq(types, ",") {
-		scope := map[string]string{"public_channel": "channels:read", "private_channel": "groups:read", "mpim": "mpim:read", "im": "im:read"}[strings.TrimSpace(kind)]
+		scope := map[string]string{
+			"public_channel": "channels:read", "private_channel": "groups:read", "mpim": "mpim:read", "im": "im:read",
+		}[strings.TrimSpace(kind)]
 		if scope == "" {
 			return nil, refuse("invalid_types")
 		}

@@ -129,7 +129,10 @@ func (s *Server) completeUpload(r request) (answer, *apiError) {
 		case c.Archived:
 			return nil, refuse("is_archived")
 		}
-		m := &Message{Channel: c.ID, TS: s.nextTS(), ThreadTS: r.args.text("thread_ts"), Text: r.args.text("initial_comment"), Files: files, Token: r.token.Value}
+		m := &Message{
+			Channel: c.ID, TS: s.nextTS(), ThreadTS: r.args.text("thread_ts"),
+			Text: r.args.text("initial_comment"), Files: files, Token: r.token.Value,
+		}
 		if err := s.journal.append(entry{Post: m}); err != nil {
 			return nil, refuse("fatal_error")
 		}

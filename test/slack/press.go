@@ -238,7 +238,8 @@ func (s *Server) serveResponse(w http.ResponseWriter, r *http.Request) {
 	}
 	u.left--
 	record.Accepted, record.Channel = true, u.channel
-	s.respond(u, Message{Channel: u.channel, TS: s.nextTS(), ThreadTS: in.ThreadTS, Text: in.Text, Blocks: blocks}, in.ResponseType, in.ReplaceOriginal || in.DeleteOriginal)
+	s.respond(u, Message{Channel: u.channel, TS: s.nextTS(), ThreadTS: in.ThreadTS, Text: in.Text, Blocks: blocks},
+		in.ResponseType, in.ReplaceOriginal || in.DeleteOriginal)
 	_, _ = io.WriteString(w, "ok")
 }
 

@@ -28,8 +28,8 @@ func (c *Cluster) DeployGrafana(ctx context.Context) error {
 		return err
 	}
 	tar := filepath.Join(bin, "grafana-server-image.tar")
-	if _, err := c.run(ctx, "kubebot-cluster", "image", "build", "--ref", "ghcr.io/kubebot/grafana-server:"+Version, "--binary", filepath.Join(bin, "grafana-server"),
-		"--entrypoint", "/grafana-server", "--user", "65534", "-o", tar); err != nil {
+	if _, err := c.run(ctx, "kubebot-cluster", "image", "build", "--ref", "ghcr.io/kubebot/grafana-server:"+Version,
+		"--binary", filepath.Join(bin, "grafana-server"), "--entrypoint", "/grafana-server", "--user", "65534", "-o", tar); err != nil {
 		return err
 	}
 	if _, err := c.run(ctx, "kubebot-cluster", "load", "--name", c.Name, tar); err != nil {

@@ -42,7 +42,8 @@ func (c *Cluster) MayTake(ctx context.Context, names ...string) error {
 		case err != nil:
 			return fmt.Errorf("get namespace %s: %w", name, err)
 		case ns.Labels[labelMadeBy] != madeByTests:
-			return fmt.Errorf("namespace %s is there already and has no label %s=%s: use another cluster, or delete that namespace if nobody needs it", name, labelMadeBy, madeByTests)
+			return fmt.Errorf("namespace %s is there already and has no label %s=%s: use another cluster, or delete that namespace if nobody needs it",
+				name, labelMadeBy, madeByTests)
 		}
 	}
 	return nil
@@ -83,7 +84,9 @@ func (c *Cluster) WaitCondition(ctx context.Context, name, condition string, sta
 }
 
 // WaitConditionOf waits until a condition of the KubeBot has the status, for the present generation.
-func (c *Cluster) WaitConditionOf(ctx context.Context, name types.NamespacedName, condition string, status metav1.ConditionStatus, timeout time.Duration) error {
+func (c *Cluster) WaitConditionOf(
+	ctx context.Context, name types.NamespacedName, condition string, status metav1.ConditionStatus, timeout time.Duration,
+) error {
 	return Eventually(ctx, timeout, time.Second, func(ctx context.Context) error {
 		kb := &v1alpha1.KubeBot{}
 		if err := c.Client.Get(ctx, name, kb); err != nil {

@@ -61,7 +61,8 @@ func traces(name string) ([]string, error) {
 		return nil, fmt.Errorf("list mounts: %w", err)
 	}
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 4 && (strings.HasPrefix(fields[4], filepath.Join(state, name)+"/") || strings.HasSuffix(fields[4], "/"+own)) {
+		if fields := strings.Fields(line); len(fields) > 4 &&
+			(strings.HasPrefix(fields[4], filepath.Join(state, name)+"/") || strings.HasSuffix(fields[4], "/"+own)) {
 			found = append(found, "mount "+fields[4])
 		}
 	}

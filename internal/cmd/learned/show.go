@@ -59,7 +59,8 @@ func writeText(out io.Writer, s summary) error {
 	fmt.Fprintf(w, "TEAM\tKIND\tMATTERED\tNOISE\tHINTS\tLAST\tCHANCE\tA WARNING\tWHY\n")
 	for _, r := range s.Learned {
 		why, _, _ := strings.Cut(r.Why, " (learned state")
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%d %%\t%s\t%s\n", orDash(r.Team), r.Kind, r.Mattered, r.Noise, r.Hints, r.Last.Format(time.DateOnly), r.Chance, r.Action, why)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%d %%\t%s\t%s\n",
+			orDash(r.Team), r.Kind, r.Mattered, r.Noise, r.Hints, r.Last.Format(time.DateOnly), r.Chance, r.Action, why)
 	}
 	if len(s.Pins) > 0 {
 		fmt.Fprint(w, "\nPINNED TEAM\tKIND\tACTION\tBY\n")

@@ -46,7 +46,10 @@ func (p *process) newLease(direct client.Client, replica string) (*lease, error)
 	if err != nil {
 		return nil, fmt.Errorf("make the client of the lease: %w", err)
 	}
-	l := &lease{client: direct, namespace: p.config.Namespace, name: p.config.KubeBot + "-responder", kubeBot: p.config.KubeBot, owner: owner(p.config), log: p.Log.WithName("lease")}
+	l := &lease{
+		client: direct, namespace: p.config.Namespace, name: p.config.KubeBot + "-responder", kubeBot: p.config.KubeBot,
+		owner: owner(p.config), log: p.Log.WithName("lease"),
+	}
 	l.elector, err = leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
 			LeaseMeta: metav1.ObjectMeta{Namespace: l.namespace, Name: l.name}, Client: leases,

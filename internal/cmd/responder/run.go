@@ -102,7 +102,8 @@ func build(o Options) (*process, error) {
 	}
 	p.keeper = p.newKeeper(direct)
 	p.pipeline = pipeline.New(pipeline.Options{
-		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica, Analyse: o.Analyse, Learned: p.learned(), Leader: p.lease, Damping: damping(c), Began: p.lease.Began,
+		Client: direct, Config: c, Rules: rules, Receivers: sinks, Topology: topology, Replica: replica,
+		Analyse: o.Analyse, Learned: p.learned(), Leader: p.lease, Damping: damping(c), Began: p.lease.Began,
 		Metrics: pipeline.NewMetrics(o.Registry, receiverTypes), Log: o.Log.WithName("pipeline"), Now: time.Now,
 	})
 	p.heartbeat = &ingest.Heartbeat{
@@ -117,7 +118,8 @@ func build(o Options) (*process, error) {
 	}))
 	if h := c.Heartbeat; h != nil {
 		p.beats = heartbeat.New(heartbeat.Options{
-			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret), Guard: &transport.Guard{Allow: h.AllowTargets, API: api}, Now: time.Now, Log: o.Log.WithName("heartbeat"),
+			URL: h.URL, URLSecret: secret(h.URLSecret), CASecret: secret(h.CASecret),
+			Guard: &transport.Guard{Allow: h.AllowTargets, API: api}, Now: time.Now, Log: o.Log.WithName("heartbeat"),
 		}, o.Registry)
 	}
 	if p.proof, err = p.prover(direct, replica); err != nil {
@@ -157,8 +159,8 @@ func (p *process) sources(topology *watch.Topology) {
 	}
 	if c.PrometheusURL != "" {
 		p.history = &ingest.History{
-			URL: c.PrometheusURL, AlertmanagerURL: strings.TrimSuffix(c.AlertmanagerURL, "/"), HTTP: calls, Store: store, Index: index, Heartbeat: p.heartbeat, Severities: c.Severities,
-			Now: time.Now, Log: p.Log.WithName("history"),
+			URL: c.PrometheusURL, AlertmanagerURL: strings.TrimSuffix(c.AlertmanagerURL, "/"), HTTP: calls,
+			Store: store, Index: index, Heartbeat: p.heartbeat, Severities: c.Severities, Now: time.Now, Log: p.Log.WithName("history"),
 		}
 	}
 	p.watcher = watch.New(watch.Options{

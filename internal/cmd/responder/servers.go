@@ -78,7 +78,9 @@ func serveTLS(ctx context.Context, address, credentialsDir string, handler http.
 	if err != nil {
 		return fmt.Errorf("read the serving certificate: %w", err)
 	}
-	listener, err := tls.Listen("tcp", address, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: watcher.GetCertificate, NextProtos: []string{"http/1.1"}})
+	listener, err := tls.Listen("tcp", address, &tls.Config{
+		MinVersion: tls.VersionTLS12, GetCertificate: watcher.GetCertificate, NextProtos: []string{"http/1.1"},
+	})
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", address, err)
 	}

@@ -160,7 +160,8 @@ func receivers(c config.Config, sinks map[string]SinkFactory) ([]pipeline.Receiv
 		kind := typeOf(r)
 		factory, ok := sinks[kind]
 		if !ok {
-			problems = append(problems, fmt.Sprintf("receiver %s has no type that this responder knows: set one of %s", r.Name, strings.Join(receiverTypes, ", ")))
+			problems = append(problems, fmt.Sprintf("receiver %s has no type that this responder knows: set one of %s",
+				r.Name, strings.Join(receiverTypes, ", ")))
 			continue
 		}
 		sink, err := factory(r, c.ClusterName)

@@ -46,7 +46,8 @@ func attempt(examples []training.Example, old *rca.Model, seen map[string]bool, 
 		}
 	}
 	if fresh < MinIncidents {
-		r.Reason = fmt.Sprintf("Fewer than %d judged incidents (%d) whose cause telemetry shows and the weights in use have not learned from", MinIncidents, fresh)
+		r.Reason = fmt.Sprintf("Fewer than %d judged incidents (%d) whose cause telemetry shows and the weights in use have not learned from",
+			MinIncidents, fresh)
 		r.HeldBack = 0
 		return nil, r
 	}

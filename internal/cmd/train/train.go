@@ -119,7 +119,10 @@ func Parse(b []byte, engine *rca.Engine) (training.Example, error) {
 	if err != nil {
 		return training.Example{}, err
 	}
-	return training.Example{Weight: 1, Signals: e.Snapshot.Signals(), Hypotheses: engine.Hypotheses(e.Snapshot), Workload: e.Workload, Kind: e.Kind, Wrong: e.Wrong}, nil
+	return training.Example{
+		Weight: 1, Signals: e.Snapshot.Signals(), Hypotheses: engine.Hypotheses(e.Snapshot),
+		Workload: e.Workload, Kind: e.Kind, Wrong: e.Wrong,
+	}, nil
 }
 
 // write replaces the file in one step, so that a reader never sees half of it.

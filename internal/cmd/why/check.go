@@ -165,7 +165,8 @@ func verdict(err error) (Result, string) {
 	switch {
 	case err == nil:
 		return Accepted, ""
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), os.IsTimeout(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
+		os.IsTimeout(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		return NotChecked, "no answer in time, see --timeout"
 	case !errors.As(err, &status):
 		return NotChecked, err.Error()

@@ -77,7 +77,9 @@ func openIncident(ctx context.Context, o Options, reader client.Reader, kube kub
 func openAbout(ctx context.Context, reader client.Reader, home string, objects ...diagnosis.Object) (*v1alpha1.Incident, error) {
 	for _, o := range objects {
 		var all v1alpha1.IncidentList
-		err := list(ctx, reader, home, &all, client.MatchingFields{"spec.subject.kind": o.Kind, "spec.subject.namespace": o.Namespace, "spec.subject.name": o.Name})
+		err := list(ctx, reader, home, &all, client.MatchingFields{
+			"spec.subject.kind": o.Kind, "spec.subject.namespace": o.Namespace, "spec.subject.name": o.Name,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list incidents: %w", err)
 		}

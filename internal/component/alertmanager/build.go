@@ -58,7 +58,9 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	objects := []client.Object{am, configSecret(kb, data), pods.Service(kb, name, pods.Port{Name: portWeb, Number: endpoints.AlertmanagerPort}), networkPolicy(in)}
+	objects := []client.Object{
+		am, configSecret(kb, data), pods.Service(kb, name, pods.Port{Name: portWeb, Number: endpoints.AlertmanagerPort}), networkPolicy(in),
+	}
 	if *am.Spec.Replicas > 1 {
 		objects = append(objects, pods.DisruptionBudget(kb, name))
 	}
@@ -95,8 +97,10 @@ func alertmanager(in component.Input) (*monitoringv1.Alertmanager, error) {
 	volumes, mounts := receivers.Mounts(fallbackRefs(kb), receiversDir)
 
 	return &monitoringv1.Alertmanager{
-		TypeMeta:   metav1.TypeMeta{APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.AlertmanagersKind},
-		ObjectMeta: metav1.ObjectMeta{Name: resourceName(kb), Namespace: kb.Namespace, Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in)},
+		TypeMeta: metav1.TypeMeta{APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.AlertmanagersKind},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: resourceName(kb), Namespace: kb.Namespace, Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in),
+		},
 		Spec: monitoringv1.AlertmanagerSpec{
 			PodMetadata:                          &monitoringv1.EmbeddedObjectMetadata{Labels: pods.OperatedLabels(kb, name)},
 			Image:                                &img,
@@ -120,7 +124,9 @@ func alertmanager(in component.Input) (*monitoringv1.Alertmanager, error) {
 			EnableServiceLinks:                   new(false),
 			TerminationGracePeriodSeconds:        new(int64(graceSeconds)),
 			Volumes:                              append([]corev1.Volume{credentialsVolume(kb)}, volumes...),
-			VolumeMounts:                         append([]corev1.VolumeMount{{Name: volumeCredentials, MountPath: credentialsDir(kb), ReadOnly: true}}, mounts...),
+			VolumeMounts: append([]corev1.VolumeMount{
+				{Name: volumeCredentials, MountPath: credentialsDir(kb), ReadOnly: true},
+			}, mounts...),
 		},
 	}, nil
 }

@@ -201,7 +201,8 @@ func leftOutOfFallback(kb *v1alpha1.KubeBot) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; when the responder is gone Alertmanager can't tell " + strings.Join(names, ", ") + ": it can use no caSecret, and no name that a Secret can't have"
+	return "; when the responder is gone Alertmanager can't tell " + strings.Join(names, ", ") +
+		": it can use no caSecret, and no name that a Secret can't have"
 }
 
 // fallbackRefs are the Secrets that Alertmanager needs.

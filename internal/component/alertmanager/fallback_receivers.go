@@ -31,12 +31,15 @@ func asItIs(value string) string { return value }
 
 // fallbackTitle and fallbackText are the templates of a message, with what makes a value safe where it is shown.
 func fallbackTitle(safe func(value string) string) string {
-	return `{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ with .CommonLabels.` + alert.LabelOriginal + ` }}{{ ` + safe(".") + ` }}{{ else }}Critical alerts{{ end }}`
+	return `{{ if eq .Status "resolved" }}Resolved: {{ end }}{{ with .CommonLabels.` + alert.LabelOriginal +
+		` }}{{ ` + safe(".") + ` }}{{ else }}Critical alerts{{ end }}`
 }
 
 func fallbackText(safe func(value string) string) string {
 	return `KubeBot's responder does not answer, so Alertmanager sends this as it is.
-{{ range $i, $a := .Alerts }}{{ if lt $i ` + fmt.Sprint(fallbackAlerts) + ` }}• {{ range .Labels.SortedPairs }}{{ if not (match "^(alertname|severity|` + alert.LabelFallback + `|prometheus|prometheus_replica)$" .Name) }}{{ .Name }}={{ ` + safe(".Value") + ` }} {{ end }}{{ end }}
+{{ range $i, $a := .Alerts }}{{ if lt $i ` + fmt.Sprint(fallbackAlerts) +
+		` }}• {{ range .Labels.SortedPairs }}{{ if not (match "^(alertname|severity|` + alert.LabelFallback +
+		`|prometheus|prometheus_replica)$" .Name) }}{{ .Name }}={{ ` + safe(".Value") + ` }} {{ end }}{{ end }}
 {{ end }}{{ end }}{{ if gt (len .Alerts) ` + fmt.Sprint(fallbackAlerts) + ` }}and more: {{ len .Alerts }} in all{{ end }}`
 }
 

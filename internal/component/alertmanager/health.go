@@ -46,9 +46,11 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 	why := observe.Unanswered(answer)
 	if !managed(kb) {
 		if why != "" {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the external Alertmanager "+why+": see that "+field+".external.url is right and reachable from the manager")
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"the external Alertmanager "+why+": see that "+field+".external.url is right and reachable from the manager")
 		}
-		return judgeReceiver(answer, fmt.Sprintf("add a receiver named %s with a webhook to %s, and a route to it", endpoints.ResponderReceiver, endpoints.ResponderWebhook(kb)))
+		return judgeReceiver(answer, fmt.Sprintf("add a receiver named %s with a webhook to %s, and a route to it",
+			endpoints.ResponderReceiver, endpoints.ResponderWebhook(kb)))
 	}
 	am, found := observe.Find[monitoringv1.Alertmanager](seen, monitoringv1.AlertmanagersKind, resourceName(kb))
 	if !found {

@@ -77,7 +77,8 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 	} {
 		vector, err := observe.Vector(seen.Answers[question.key])
 		if err != nil {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer runs; whether it takes what it is sent is unknown, because Prometheus "+err.Error())
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"the archive's writer runs; whether it takes what it is sent is unknown, because Prometheus "+err.Error())
 		}
 		if len(vector) > 0 {
 			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer "+question.what+
@@ -91,7 +92,8 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 func heard(answer component.Answer) component.Health {
 	vector, err := observe.Vector(answer)
 	if err != nil {
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer runs; whether it is sent anything is unknown, because Prometheus "+err.Error())
+		return observe.NotReady(v1alpha1.ReasonNotAnswering,
+			"the archive's writer runs; whether it is sent anything is unknown, because Prometheus "+err.Error())
 	}
 	if len(vector) > 0 {
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the archive's writer got no "+

@@ -83,7 +83,9 @@ func eventStatements() []string {
 		{"k8s.object.fieldpath", `["regarding"]["fieldPath"]`},
 		{"k8s.node.name", `["deprecatedSource"]["host"]`},
 	} {
-		statements = append(statements, fmt.Sprintf(`set(log.attributes[%q], log.cache["object"]%s) where log.cache["object"]%s != nil and log.cache["object"]%s != ""`, a[0], a[1], a[1], a[1]))
+		statements = append(statements,
+			fmt.Sprintf(`set(log.attributes[%q], log.cache["object"]%s) where log.cache["object"]%s != nil and log.cache["object"]%s != ""`,
+				a[0], a[1], a[1], a[1]))
 	}
 	return append(statements,
 		`set(log.attributes["k8s.event.count"], log.cache["object"]["series"]["count"]) where log.cache["object"]["series"]["count"] != nil`,

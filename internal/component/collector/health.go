@@ -94,7 +94,8 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 	} {
 		vector, err := observe.Vector(seen.Answers[question.key])
 		if err != nil {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "both tiers of the collector run; whether what they export is taken is unknown, because Prometheus "+err.Error())
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"both tiers of the collector run; whether what they export is taken is unknown, because Prometheus "+err.Error())
 		}
 		if len(vector) > 0 {
 			return observe.NotReady(v1alpha1.ReasonNotAnswering, strings.Join(targets(otelcol.Values(vector, "exporter")), ", ")+" "+question.what)
@@ -102,11 +103,13 @@ func judge(kb *v1alpha1.KubeBot, seen component.Observed) component.Health {
 	}
 	vector, err := observe.Vector(seen.Answers[keyUnjudged])
 	if err != nil {
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, "both tiers of the collector run; whether each trace is judged is unknown, because Prometheus "+err.Error())
+		return observe.NotReady(v1alpha1.ReasonNotAnswering,
+			"both tiers of the collector run; whether each trace is judged is unknown, because Prometheus "+err.Error())
 	}
 	if len(vector) > 0 {
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, fmt.Sprintf("%.0f traces were left out unjudged within 5 minutes, because they are more than the samplers hold:"+
-			" raise %s.samplers", float64(vector[0].Value), field))
+		return observe.NotReady(v1alpha1.ReasonNotAnswering,
+			fmt.Sprintf("%.0f traces were left out unjudged within 5 minutes, because they are more than the samplers hold:"+
+				" raise %s.samplers", float64(vector[0].Value), field))
 	}
 	return observe.Ready("both tiers of the collector run and what they export is taken")
 }

@@ -66,7 +66,8 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	}
 	for _, job := range wanted {
 		if !scraped[job] {
-			return observe.NotReady(v1alpha1.ReasonTargetsDown, fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", job))
+			return observe.NotReady(v1alpha1.ReasonTargetsDown,
+				fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", job))
 		}
 	}
 	return observe.Ready("the exporters run and Prometheus scrapes them" + observe.LeftOut(leftOut))

@@ -90,7 +90,8 @@ func judge(answers map[string]component.Answer) component.Health {
 	for _, key := range []string{keyScraped, keyStuck, keyRefused, keyUnread} {
 		vector, err := observe.Vector(answers[key])
 		if err != nil {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "Fluent Bit runs on every node; whether its lines are taken is unknown, because Prometheus "+err.Error())
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"Fluent Bit runs on every node; whether its lines are taken is unknown, because Prometheus "+err.Error())
 		}
 		for _, s := range vector {
 			if key == keyUnread {
@@ -102,13 +103,18 @@ func judge(answers map[string]component.Answer) component.Health {
 	}
 	switch {
 	case counts[keyScraped] == 0:
-		return observe.NotReady(v1alpha1.ReasonTargetsDown, fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", endpoints.JobFluentBit))
+		return observe.NotReady(v1alpha1.ReasonTargetsDown,
+			fmt.Sprintf("%s runs and Prometheus can't scrape it; Prometheus' page Status > Target health says why", endpoints.JobFluentBit))
 	case counts[keyRefused] > 0:
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, "the collector refuses lines for good, or the buffer on a node is full, and lines are lost: Fluent Bit's own log says which")
+		return observe.NotReady(v1alpha1.ReasonNotAnswering,
+			"the collector refuses lines for good, or the buffer on a node is full, and lines are lost: Fluent Bit's own log says which")
 	case len(unread) > 0:
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, fmt.Sprintf("Fluent Bit reads nothing of what containers write on %d node(s), such as %s; the runbook of LogLinesNotRead says what to look at", len(unread), slices.Min(unread)))
+		return observe.NotReady(v1alpha1.ReasonNotAnswering,
+			fmt.Sprintf("Fluent Bit reads nothing of what containers write on %d node(s), such as %s; the runbook of LogLinesNotRead says what to look at",
+				len(unread), slices.Min(unread)))
 	case counts[keyStuck] > 0:
-		return observe.NotReady(v1alpha1.ReasonNotAnswering, "Fluent Bit runs on every node and the collector does not take its lines; they wait on the nodes' disks")
+		return observe.NotReady(v1alpha1.ReasonNotAnswering,
+			"Fluent Bit runs on every node and the collector does not take its lines; they wait on the nodes' disks")
 	}
 	return observe.Ready("Fluent Bit runs on every node and the collector takes its lines")
 }

@@ -22,7 +22,9 @@ func (Component) Questions(in component.Input) []component.Question {
 	if endpoints.Grafana(kb) == "" {
 		return nil
 	}
-	return []component.Question{{Key: keyReport, URL: fmt.Sprintf("http://%s.%s.svc:%d%s", naming.Object(kb, name), kb.Namespace, metricsPort, config.StatusPath)}}
+	return []component.Question{{
+		Key: keyReport, URL: fmt.Sprintf("http://%s.%s.svc:%d%s", naming.Object(kb, name), kb.Namespace, metricsPort, config.StatusPath),
+	}}
 }
 
 // Health implements component.Component.
@@ -72,7 +74,8 @@ func judge(in component.Input, seen component.Observed) component.Health {
 	case r.ConfigHash != hash && r.Trouble == "":
 		return observe.NotReady(v1alpha1.ReasonProgressing, "Grafana runs; the latest settings have not reached what keeps its dashboards yet")
 	case r.Trouble != "":
-		return observe.NotReady(cmp.Or(reasons[r.Trouble], v1alpha1.ReasonNotAnswering), with(cmp.Or(r.Message, "what keeps the dashboards says "+string(r.Trouble)), r.Problems))
+		return observe.NotReady(cmp.Or(reasons[r.Trouble], v1alpha1.ReasonNotAnswering),
+			with(cmp.Or(r.Message, "what keeps the dashboards says "+string(r.Trouble)), r.Problems))
 	case seen.Now.Sub(r.Looked) > config.Patience:
 		return observe.NotReady(v1alpha1.ReasonNotAnswering, "what keeps the dashboards has stopped looking at Grafana")
 	}

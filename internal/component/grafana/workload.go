@@ -140,9 +140,12 @@ func probe(path, port string, period, failures int32) *corev1.Probe {
 // Grafana away from people.
 func keeperContainer(in component.Input, img string) corev1.Container {
 	return corev1.Container{
-		Name:            keeper,
-		Image:           img,
-		Args:            []string{"dashboards", "--config=" + config.Path, "--credentials=" + config.CredentialsDir, "--extra=" + config.ExtraDir, fmt.Sprintf("--listen=:%d", metricsPort)},
+		Name:  keeper,
+		Image: img,
+		Args: []string{
+			"dashboards", "--config=" + config.Path, "--credentials=" + config.CredentialsDir, "--extra=" + config.ExtraDir,
+			fmt.Sprintf("--listen=:%d", metricsPort),
+		},
 		Env:             proxies(in),
 		Ports:           []corev1.ContainerPort{{Name: portMetrics, ContainerPort: metricsPort, Protocol: corev1.ProtocolTCP}},
 		LivenessProbe:   probe("/healthz", portMetrics, 20, 5),

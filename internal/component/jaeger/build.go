@@ -200,7 +200,8 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{
 		netpol.From([]int{endpoints.OTLPGRPCPort}, netpol.Part(kb, "collector")),
-		netpol.From([]int{endpoints.JaegerQueryPort}, netpol.Grafana(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in)),
+		netpol.From([]int{endpoints.JaegerQueryPort},
+			netpol.Grafana(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in)),
 		netpol.From([]int{endpoints.JaegerMetricsPort}, netpol.Prometheus(kb)),
 	}, out)
 }

@@ -254,7 +254,9 @@ func newBackend(s v1alpha1.JaegerSpec) (backend, error) {
 			return backend{}, err
 		}
 		// A value that is a variable alone is read as YAML, so that 12345 would be a number; two are joined as text.
-		back.Auth = &auth{Basic: basicAuth{Username: "${env:" + variableUser + "}${env:" + variableNothing + ":-}", PasswordFile: secretDir + "/" + passwordFile}}
+		back.Auth = &auth{Basic: basicAuth{
+			Username: "${env:" + variableUser + "}${env:" + variableNothing + ":-}", PasswordFile: secretDir + "/" + passwordFile,
+		}}
 	}
 	return backend{Elasticsearch: back}, nil
 }

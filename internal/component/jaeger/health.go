@@ -35,7 +35,8 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	health := judge(in, seen)
 	health.Endpoints = []v1alpha1.Endpoint{{Name: name, URL: base}}
 	if managed(kb) && kb.Spec.Traces.Jaeger.Elasticsearch == nil {
-		health.Extra = pods.Filling(pods.Ephemeral(kb.Spec.Traces.Jaeger.Storage, "traces", field+".storage"), kb.Spec.Traces.Jaeger.Storage, emptyDirLimit, seen)
+		health.Extra = pods.Filling(pods.Ephemeral(kb.Spec.Traces.Jaeger.Storage, "traces", field+".storage"),
+			kb.Spec.Traces.Jaeger.Storage, emptyDirLimit, seen)
 	}
 	return health
 }
@@ -44,7 +45,8 @@ func judge(in component.Input, seen component.Observed) component.Health {
 	why := unanswered(seen.Answers[keyServices])
 	if !managed(in.KubeBot) {
 		if why != "" {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the external Jaeger "+why+": see that "+field+".external.url is right and reachable from the manager")
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"the external Jaeger "+why+": see that "+field+".external.url is right and reachable from the manager")
 		}
 		return observe.Ready("the external Jaeger answers queries")
 	}

@@ -52,7 +52,10 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{configFile: data}), pods.Service(in.KubeBot, name, pods.Port{Name: portHTTP, Number: endpoints.LokiPort}), set, networkPolicy(in)})
+	return pods.Pinned([]client.Object{
+		pods.ConfigMap(in.KubeBot, name, map[string]string{configFile: data}),
+		pods.Service(in.KubeBot, name, pods.Port{Name: portHTTP, Number: endpoints.LokiPort}), set, networkPolicy(in),
+	})
 }
 
 func managed(kb *v1alpha1.KubeBot) bool { return kb.Spec.Logs.Loki.Mode.Managed() }
@@ -176,5 +179,6 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 		out = []networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()}
 	}
 	return netpol.Policy(kb, name, []networkingv1.NetworkPolicyIngressRule{netpol.From([]int{endpoints.LokiPort},
-		netpol.Part(kb, "collector"), netpol.Grafana(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Manager(in), netpol.Prometheus(kb))}, out)
+		netpol.Part(kb, "collector"), netpol.Grafana(kb), netpol.Component(kb, "responder"), netpol.Component(kb, "training"),
+		netpol.Manager(in), netpol.Prometheus(kb))}, out)
 }

@@ -39,7 +39,8 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 	case kb.Spec.Logs.Loki.ObjectStorage != nil:
 		health.Extra = pods.Ephemeral(kb.Spec.Logs.Loki.Storage, "the last hours of logs and events, which are not in the bucket yet,", field+".storage")
 	default:
-		health.Extra = pods.Filling(pods.Ephemeral(kb.Spec.Logs.Loki.Storage, "logs and events", field+".storage"), kb.Spec.Logs.Loki.Storage, emptyDirLimit, seen)
+		health.Extra = pods.Filling(pods.Ephemeral(kb.Spec.Logs.Loki.Storage, "logs and events", field+".storage"),
+			kb.Spec.Logs.Loki.Storage, emptyDirLimit, seen)
 	}
 	return health
 }
@@ -48,7 +49,8 @@ func judge(in component.Input, seen component.Observed) component.Health {
 	why := observe.Unanswered(seen.Answers[keyReady])
 	if !managed(in.KubeBot) {
 		if why != "" {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the external Loki "+why+": see that "+field+".external.url is right and reachable from the manager")
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"the external Loki "+why+": see that "+field+".external.url is right and reachable from the manager")
 		}
 		return observe.Ready("the external Loki answers")
 	}

@@ -15,7 +15,10 @@ import (
 
 // Policy returns a policy named like the component's other objects. What ingress and egress don't name is denied; the
 // node's own probes always pass.
-func Policy(kb *v1alpha1.KubeBot, componentName string, in []networkingv1.NetworkPolicyIngressRule, out []networkingv1.NetworkPolicyEgressRule) *networkingv1.NetworkPolicy {
+func Policy(
+	kb *v1alpha1.KubeBot, componentName string,
+	in []networkingv1.NetworkPolicyIngressRule, out []networkingv1.NetworkPolicyEgressRule,
+) *networkingv1.NetworkPolicy {
 	return &networkingv1.NetworkPolicy{
 		TypeMeta: metav1.TypeMeta{APIVersion: networkingv1.SchemeGroupVersion.String(), Kind: "NetworkPolicy"},
 		ObjectMeta: metav1.ObjectMeta{

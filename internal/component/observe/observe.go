@@ -75,7 +75,8 @@ func DeploymentTrouble(seen component.Observed, name string) string {
 		return fmt.Sprintf("the Deployment %s does not exist yet", name)
 	case d.Status.ObservedGeneration < d.Generation || d.Spec.Replicas == nil,
 		d.Status.UpdatedReplicas < *d.Spec.Replicas, d.Status.AvailableReplicas < *d.Spec.Replicas:
-		return fmt.Sprintf("%d of %d pods of the Deployment %s are up to date and available", min(d.Status.UpdatedReplicas, d.Status.AvailableReplicas), wanted(d), name)
+		return fmt.Sprintf("%d of %d pods of the Deployment %s are up to date and available",
+			min(d.Status.UpdatedReplicas, d.Status.AvailableReplicas), wanted(d), name)
 	}
 	return ""
 }

@@ -14,7 +14,8 @@ var (
 	// again begins the repetition of an error, with the time, by which the collector ends.
 	again = regexp.MustCompile(`(?m)^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d (?:[a-z ]+: )?`)
 	// frame is what the collector wraps its errors in.
-	frame = regexp.MustCompile(`(?:failed to get config: )?cannot unmarshal the configuration: |(?:^|\s)\d+ error\(s\) decoding:|decoding failed due to the following error\(s\):`)
+	frame = regexp.MustCompile(
+		`(?:failed to get config: )?cannot unmarshal the configuration: |(?:^|\s)\d+ error\(s\) decoding:|decoding failed due to the following error\(s\):`)
 	// offered are names that an error lists as those that would be right.
 	offered = regexp.MustCompile(`\(valid values: [^)]*\)|\[[^\]]*\]`)
 	// name is where an error names keys: in quotes, in a path such as processors::batch, in a list of keys.

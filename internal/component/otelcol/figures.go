@@ -54,7 +54,8 @@ func Standing(job string) string {
 // were sent in the last minutes.
 func Refusing(job string) string {
 	refused := sum("receiver", "increase", failureWindow, job, "otelcol_receiver_refused_%s_total", "otelcol_receiver_failed_%s_total")
-	return fmt.Sprintf("%s / (%s + %s) > %s", refused, refused, sum("receiver", "increase", failureWindow, job, "otelcol_receiver_accepted_%s_total"), tolerated)
+	return fmt.Sprintf("%s / (%s + %s) > %s",
+		refused, refused, sum("receiver", "increase", failureWindow, job, "otelcol_receiver_accepted_%s_total"), tolerated)
 }
 
 // Silent returns a query for those of the given items, by label item, of which a job got none for a quarter of an hour

@@ -43,7 +43,8 @@ func Filling(conditions []metav1.Condition, s v1alpha1.StorageSpec, limit string
 	for i := range told {
 		told[i].Message += fmt.Sprintf("; above %s the pod is evicted and all of them are gone", size.String())
 		if vector, err := observe.Vector(seen.Answers[keyEvicted]); err == nil && len(vector) > 0 {
-			told[i].Message = "a pod was probably evicted within the last hour because its emptyDir was full, and then all that it held is gone; " + told[i].Message
+			told[i].Message = "a pod was probably evicted within the last hour because its emptyDir was full, and then all that it held is gone; " +
+				told[i].Message
 		}
 	}
 	return told

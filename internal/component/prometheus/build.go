@@ -93,8 +93,11 @@ func prometheus(in component.Input) (*monitoringv1.Prometheus, error) {
 	pods.Place(&place, in, s.PodSettings)
 
 	p := &monitoringv1.Prometheus{
-		TypeMeta:   metav1.TypeMeta{APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.PrometheusesKind},
-		ObjectMeta: metav1.ObjectMeta{Name: endpoints.PrometheusResource(kb), Namespace: kb.Namespace, Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in)},
+		TypeMeta: metav1.TypeMeta{APIVersion: monitoringv1.SchemeGroupVersion.String(), Kind: monitoringv1.PrometheusesKind},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: endpoints.PrometheusResource(kb), Namespace: kb.Namespace,
+			Labels: naming.Labels(kb, name), Annotations: pods.OperatorAnnotations(in),
+		},
 		Spec: monitoringv1.PrometheusSpec{
 			CommonPrometheusFields: monitoringv1.CommonPrometheusFields{
 				PodMetadata:                   &monitoringv1.EmbeddedObjectMetadata{Labels: pods.OperatedLabels(kb, name)},
@@ -202,7 +205,9 @@ func networkPolicy(in component.Input) *networkingv1.NetworkPolicy {
 	kb := in.KubeBot
 	return netpol.Policy(kb, name,
 		[]networkingv1.NetworkPolicyIngressRule{
-			netpol.From([]int{endpoints.PrometheusPort}, netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Component(kb, name), netpol.Part(kb, "collector"), netpol.Grafana(kb)),
+			netpol.From([]int{endpoints.PrometheusPort},
+				netpol.Manager(in), netpol.Component(kb, "responder"), netpol.Component(kb, "training"), netpol.Component(kb, name),
+				netpol.Part(kb, "collector"), netpol.Grafana(kb)),
 			netpol.From([]int{reloaderPort}, netpol.Component(kb, name)),
 		},
 		[]networkingv1.NetworkPolicyEgressRule{netpol.DNS(), netpol.AnyTCP()})

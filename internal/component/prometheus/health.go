@@ -37,14 +37,16 @@ func (Component) Questions(in component.Input) []component.Question {
 	return []component.Question{
 		{Key: keyReady, URL: base + "/-/ready"},
 		{Key: keyTargets, URL: observe.Query(base, fmt.Sprintf("count by (job, metrics_path) (%s)", up))},
-		{Key: keyDown, URL: observe.Query(base, fmt.Sprintf("count by (job, metrics_path) (max_over_time(%s[%s]) == 0 unless on (job, node) (%s))", up, downWindow(in), onLostNodes))},
+		{Key: keyDown, URL: observe.Query(base, fmt.Sprintf("count by (job, metrics_path) (max_over_time(%s[%s]) == 0 unless on (job, node) (%s))",
+			up, downWindow(in), onLostNodes))},
 		observe.AskNodesNotReady(base),
 	}
 }
 
 // onLostNodes are the targets that every node has, of those that are not ready: nothing of the stack mends them, and the
 // alert NodeNotReady tells of the nodes.
-const onLostNodes = `up{job=~"` + endpoints.JobKubelet + "|" + endpoints.JobNodeExporter + "|" + endpoints.JobFluentBit + `"} and on (node) (` + observe.NodesNotReady + `)`
+const onLostNodes = `up{job=~"` + endpoints.JobKubelet + "|" + endpoints.JobNodeExporter + "|" + endpoints.JobFluentBit +
+	`"} and on (node) (` + observe.NodesNotReady + `)`
 
 func jobNames(in component.Input) []string {
 	var names []string
@@ -83,7 +85,8 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 func judge(in component.Input, seen component.Observed) component.Health {
 	if !managed(in.KubeBot) {
 		if why := observe.Unanswered(seen.Answers[keyReady]); why != "" {
-			return observe.NotReady(v1alpha1.ReasonNotAnswering, "the external Prometheus "+why+": see that "+field+".external.url is right and reachable from the manager")
+			return observe.NotReady(v1alpha1.ReasonNotAnswering,
+				"the external Prometheus "+why+": see that "+field+".external.url is right and reachable from the manager")
 		}
 		return observe.Ready("the external Prometheus answers")
 	}

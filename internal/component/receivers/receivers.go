@@ -28,9 +28,11 @@ type Ref struct {
 func (r Ref) Check() error {
 	switch {
 	case len(validation.IsDNS1123Subdomain(r.Name)) > 0:
-		return &component.InvalidError{Field: r.Path + ".name", Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", r.Name)}
+		return &component.InvalidError{Field: r.Path + ".name",
+			Message: fmt.Sprintf("%q can't be the name of a Secret: use lower-case letters, digits, - and .", r.Name)}
 	case len(validation.IsConfigMapKey(r.Key)) > 0:
-		return &component.InvalidError{Field: r.Path + ".key", Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", r.Key)}
+		return &component.InvalidError{Field: r.Path + ".key",
+			Message: fmt.Sprintf("%q can't be a key of a Secret: use letters, digits, -, _ and . (not .. at the beginning)", r.Key)}
 	}
 	return nil
 }

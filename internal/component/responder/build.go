@@ -44,7 +44,10 @@ func (Component) Build(in component.Input) ([]client.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pods.Pinned([]client.Object{pods.ConfigMap(in.KubeBot, name, map[string]string{path.Base(config.Path): data}), service(in.KubeBot), d, networkPolicy(in), pods.DisruptionBudget(in.KubeBot, name)})
+	return pods.Pinned([]client.Object{
+		pods.ConfigMap(in.KubeBot, name, map[string]string{path.Base(config.Path): data}), service(in.KubeBot), d,
+		networkPolicy(in), pods.DisruptionBudget(in.KubeBot, name),
+	})
 }
 
 func service(kb *v1alpha1.KubeBot) *corev1.Service {

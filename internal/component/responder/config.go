@@ -120,7 +120,8 @@ func checkReceivers(a v1alpha1.AlertingSpec) error {
 		}
 		if r.Webhook != nil && r.Webhook.BodyTemplate != "" {
 			if _, err := document.ParseTemplate(r.Webhook.BodyTemplate); err != nil {
-				return &component.InvalidError{Field: path + ".webhook.bodyTemplate", Message: err.Error() + ": correct the template; docs/receivers.md lists the fields"}
+				return &component.InvalidError{Field: path + ".webhook.bodyTemplate",
+					Message: err.Error() + ": correct the template; docs/receivers.md lists the fields"}
 			}
 		}
 	}

@@ -87,7 +87,9 @@ func container(in component.Input, img string, mounts []corev1.VolumeMount) core
 	}
 	if takesRequests(in.KubeBot) {
 		c.Args = append(c.Args, fmt.Sprintf("--interactions-bind-address=:%d", endpoints.ResponderInteractionsPort))
-		c.Ports = append(c.Ports, corev1.ContainerPort{Name: portInteractions, ContainerPort: endpoints.ResponderInteractionsPort, Protocol: corev1.ProtocolTCP})
+		c.Ports = append(c.Ports, corev1.ContainerPort{
+			Name: portInteractions, ContainerPort: endpoints.ResponderInteractionsPort, Protocol: corev1.ProtocolTCP,
+		})
 	}
 	return c
 }

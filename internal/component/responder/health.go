@@ -116,7 +116,8 @@ func judgeWatchdog(kb *v1alpha1.KubeBot, seen component.Observed, reports []conf
 	case m.Prometheus.Mode == v1alpha1.ModeExternal:
 		advice = fmt.Sprintf("the external Prometheus must evaluate an alert named %s that always fires, and send it to Alertmanager", alert.Watchdog)
 	case m.Alertmanager.Mode == v1alpha1.ModeExternal:
-		advice = fmt.Sprintf("the external Alertmanager must send the alert %s to %s, repeated at least every minute", alert.Watchdog, endpoints.ResponderWebhook(kb))
+		advice = fmt.Sprintf("the external Alertmanager must send the alert %s to %s, repeated at least every minute",
+			alert.Watchdog, endpoints.ResponderWebhook(kb))
 	}
 	return observe.NotReady(v1alpha1.ReasonWatchdogMissing, "the watchdog alert does not reach the responder, so other alerts may not either: "+advice), false
 }

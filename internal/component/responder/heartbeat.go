@@ -22,7 +22,8 @@ func heartbeatConfigured(kb *v1alpha1.KubeBot, reports []config.Report) metav1.C
 	}
 	switch {
 	case last == nil:
-		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonProgressing, "no heartbeat was sent yet: the first follows the first watchdog alert"
+		c.Status, c.Reason, c.Message = metav1.ConditionUnknown, v1alpha1.ReasonProgressing,
+			"no heartbeat was sent yet: the first follows the first watchdog alert"
 	case last.Reason != "":
 		c.Reason, c.Message = last.Reason, last.Message
 	default:

@@ -87,7 +87,8 @@ func checkEscalations(a v1alpha1.AlertingSpec) error {
 		if r.Escalation == nil {
 			continue
 		}
-		if _, err := between(fmt.Sprintf("%s.routes[%d].escalation.after", alertingField, i), r.Escalation.After, escalationAfter, time.Minute, week); err != nil {
+		if _, err := between(fmt.Sprintf("%s.routes[%d].escalation.after", alertingField, i),
+			r.Escalation.After, escalationAfter, time.Minute, week); err != nil {
 			return err
 		}
 	}

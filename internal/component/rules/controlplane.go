@@ -72,7 +72,8 @@ func apiServerRules() []Rule {
 	}, {
 		Alert: "APIServerLatencyHigh",
 		Expr: `histogram_quantile(0.99, sum by (le) (
-  rate(apiserver_request_duration_seconds_bucket{` + jobAPIServer + `, verb=~"POST|PUT|PATCH|DELETE|APPLY", subresource!~"proxy|exec|attach|portforward|log"}[5m])
+  rate(apiserver_request_duration_seconds_bucket{` + jobAPIServer +
+			`, verb=~"POST|PUT|PATCH|DELETE|APPLY", subresource!~"proxy|exec|attach|portforward|log"}[5m])
 )) > 1`,
 		For:           "10m",
 		Severity:      string(v1alpha1.SeverityWarning),

@@ -26,8 +26,9 @@ func podGroup() Group {
 		ThresholdFrom: "two restarts: one crash heals itself; 5 minutes is the longest back-off of the kubelet, within " +
 			"which a container in a crash loop is seen waiting at least once",
 	}, {
-		Alert:       "ImagePullFailed",
-		Expr:        waiting("ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|ImageInspectError|RegistryUnavailable|SignatureValidationFailed"),
+		Alert: "ImagePullFailed",
+		Expr: waiting(
+			"ErrImagePull|ImagePullBackOff|InvalidImageName|ErrImageNeverPull|ImageInspectError|RegistryUnavailable|SignatureValidationFailed"),
 		For:         "1m",
 		Severity:    string(v1alpha1.SeverityWarning),
 		Summary:     "Pods of " + about + " can't pull their image",
@@ -35,12 +36,13 @@ func podGroup() Group {
 		ThresholdFrom: "1 minute: the kubelet has then tried three times (back-off 10 s, 20 s), which a short outage of " +
 			"the registry does not explain",
 	}, {
-		Alert:       "ContainerConfigError",
-		Expr:        waiting("CreateContainerConfigError|CreateContainerError|RunContainerError|PreCreateHookError|PreStartHookError|PostStartHookError"),
-		For:         "1m",
-		Severity:    string(v1alpha1.SeverityWarning),
-		Summary:     "Containers of " + about + " can't be created",
-		Description: "{{ $value }} pod(s) of " + about + " have a container that can't be created, mostly for a ConfigMap, Secret, key, command or mount that does not exist.",
+		Alert:    "ContainerConfigError",
+		Expr:     waiting("CreateContainerConfigError|CreateContainerError|RunContainerError|PreCreateHookError|PreStartHookError|PostStartHookError"),
+		For:      "1m",
+		Severity: string(v1alpha1.SeverityWarning),
+		Summary:  "Containers of " + about + " can't be created",
+		Description: "{{ $value }} pod(s) of " + about +
+			" have a container that can't be created, mostly for a ConfigMap, Secret, key, command or mount that does not exist.",
 		ThresholdFrom: "1 minute: objects that are applied together appear within seconds of each other, what is missing " +
 			"after a minute stays missing",
 	}, {

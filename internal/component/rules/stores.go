@@ -64,8 +64,9 @@ or sum(increase(loki_ingester_wal_disk_full_failures_total{` + loki + `}[15m])) 
 		ThresholdFrom: "any failure; 15 minutes outlast Loki's own retries",
 		Needs:         []Need{needManagedPrometheus, needLoki},
 	}, {
-		Alert:         "LokiRetentionNotApplied",
-		Expr:          `max(time() - loki_compactor_apply_retention_last_successful_run_timestamp_seconds{` + loki + `} and loki_compactor_apply_retention_last_successful_run_timestamp_seconds{` + loki + `} > 0) > 10800`,
+		Alert: "LokiRetentionNotApplied",
+		Expr: `max(time() - loki_compactor_apply_retention_last_successful_run_timestamp_seconds{` + loki +
+			`} and loki_compactor_apply_retention_last_successful_run_timestamp_seconds{` + loki + `} > 0) > 10800`,
 		For:           "15m",
 		Severity:      string(v1alpha1.SeverityWarning),
 		Summary:       "Loki does not remove what is past its retention",

@@ -76,7 +76,8 @@ func served(series, selector, window string) string {
 	for _, kind := range []string{"Deployment", "StatefulSet", "DaemonSet"} {
 		label := "k8s_" + strings.ToLower(kind) + "_name"
 		kinds = append(kinds, `label_replace(label_replace(label_replace(
-    rate(traces_span_metrics_`+series+`{span_kind="SPAN_KIND_SERVER", service_name!="`+endpoints.ProofService+`", k8s_namespace_name!="", `+label+`!=""`+selector+`}[`+window+`]),
+    rate(traces_span_metrics_`+series+`{span_kind="SPAN_KIND_SERVER", service_name!="`+endpoints.ProofService+
+			`", k8s_namespace_name!="", `+label+`!=""`+selector+`}[`+window+`]),
     "namespace", "$1", "k8s_namespace_name", "(.+)"), "workload", "$1", "`+label+`", "(.+)"), "workload_kind", "`+kind+`", "", "")`)
 	}
 	return "sum by (" + byWorkload + ", service_name) (\n  " + strings.Join(kinds, "\n  or ") + "\n)"

@@ -25,10 +25,11 @@ func volumeGroup() Group {
 		Alert: "VolumeFillingUp",
 		Expr: withClaimOwner(`(kubebot:claim:free < 0.15 and kubebot:claim:free >= 0.03
   and predict_linear(kubebot:claim:free[6h], 4 * 24 * 3600) < 0)`),
-		For:         "1h",
-		Severity:    string(v1alpha1.SeverityWarning),
-		Summary:     claim + " will be full within 4 days",
-		Description: claim + " has {{ $value | humanizePercentage }} of its {{ $labels.resource }} left and will be full within 4 days at the pace of the last 6 hours.",
+		For:      "1h",
+		Severity: string(v1alpha1.SeverityWarning),
+		Summary:  claim + " will be full within 4 days",
+		Description: claim +
+			" has {{ $value | humanizePercentage }} of its {{ $labels.resource }} left and will be full within 4 days at the pace of the last 6 hours.",
 		ThresholdFrom: "15 % free and 4 days, the figures of the kubernetes-mixin: enough to get over a weekend; 6 hours " +
 			"of history for 1 hour keep one burst out",
 	}, {

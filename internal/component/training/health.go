@@ -51,7 +51,8 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 func judge(in component.Input, seen component.Observed, chosen weights.Choice, index weights.Index) component.Health {
 	kb := in.KubeBot
 	if chosen.Problem != "" {
-		return observe.NotReady(v1alpha1.ReasonWeightsUnusable, chosen.Problem+": the built-in weights are used; see status.analysis.versions and spec.analysis.weights.version")
+		return observe.NotReady(v1alpha1.ReasonWeightsUnusable,
+			chosen.Problem+": the built-in weights are used; see status.analysis.versions and spec.analysis.weights.version")
 	}
 	if !managed(kb) {
 		return observe.Disabled("the training", field+".mode")

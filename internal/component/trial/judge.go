@@ -87,9 +87,11 @@ func ended(t *corev1.ContainerStateTerminated) component.Run {
 	case t.Reason != "Error" || t.ExitCode == killed || t.ExitCode == stopped:
 		return component.Run{State: component.RunHindered, Message: "the program was ended before it answered: " + cmp.Or(t.Reason, "Killed")}
 	case t.ExitCode == unrunnable || t.ExitCode == missing:
-		return component.Run{State: component.RunHindered, Message: fmt.Sprintf("the program, or a library that it needs, is missing in its image (exit code %d)", t.ExitCode)}
+		return component.Run{State: component.RunHindered,
+			Message: fmt.Sprintf("the program, or a library that it needs, is missing in its image (exit code %d)", t.ExitCode)}
 	case t.ExitCode > signalled && t.ExitCode < statuses: // its words are those of its start
-		return component.Run{State: component.RunRefused, Message: fmt.Sprintf("the program crashes with it (exit code %d, signal %d)", t.ExitCode, t.ExitCode-signalled)}
+		return component.Run{State: component.RunRefused,
+			Message: fmt.Sprintf("the program crashes with it (exit code %d, signal %d)", t.ExitCode, t.ExitCode-signalled)}
 	}
 	return component.Run{State: component.RunRefused, Message: t.Message}
 }

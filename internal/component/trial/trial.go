@@ -244,7 +244,8 @@ func (d *decider) tell(wanted outcome) (reason, message string) {
 	case wanted.state == component.RunMissing:
 		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("%s: %s; until then %s", d.subject.SecretsField, wanted.said, until)
 	case wanted.state == component.RunHindered:
-		return v1alpha1.ReasonConfigUntried, fmt.Sprintf("%s: %s can't be asked whether it takes it: %s; until then %s", field, d.subject.Program, wanted.said, until)
+		return v1alpha1.ReasonConfigUntried, fmt.Sprintf("%s: %s can't be asked whether it takes it: %s; until then %s",
+			field, d.subject.Program, wanted.said, until)
 	}
 	return v1alpha1.ReasonProgressing, fmt.Sprintf("%s is being tried by %s; until it is accepted, %s", field, d.subject.Program, until)
 }

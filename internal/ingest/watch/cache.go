@@ -136,7 +136,9 @@ func trimNode(n *corev1.Node) *corev1.Node {
 func trimEvent(e *corev1.Event) *corev1.Event {
 	kept := &corev1.Event{TypeMeta: e.TypeMeta, ObjectMeta: metadata(e.ObjectMeta)}
 	kept.Type, kept.Reason, kept.Message = e.Type, e.Reason, short(e.Message)
-	kept.InvolvedObject = corev1.ObjectReference{Kind: e.InvolvedObject.Kind, Namespace: e.InvolvedObject.Namespace, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID}
+	kept.InvolvedObject = corev1.ObjectReference{
+		Kind: e.InvolvedObject.Kind, Namespace: e.InvolvedObject.Namespace, Name: e.InvolvedObject.Name, UID: e.InvolvedObject.UID,
+	}
 	kept.FirstTimestamp, kept.LastTimestamp, kept.EventTime = e.FirstTimestamp, e.LastTimestamp, e.EventTime
 	if e.Series != nil {
 		kept.Series = &corev1.EventSeries{LastObservedTime: e.Series.LastObservedTime}

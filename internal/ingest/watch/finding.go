@@ -71,7 +71,8 @@ func alertOf(f Finding, about map[string]string, severities []v1alpha1.SeverityM
 		Fingerprint: alert.Fingerprint(labels),
 		Labels:      labels,
 		Annotations: map[string]string{
-			alert.AnnotationSummary: mask.Text(f.Summary), alert.AnnotationDescription: mask.Text(f.Description), alert.AnnotationRunbook: alert.Runbook(f.Name),
+			alert.AnnotationSummary: mask.Text(f.Summary), alert.AnnotationDescription: mask.Text(f.Description),
+			alert.AnnotationRunbook: alert.Runbook(f.Name),
 		},
 		StartsAt: f.Since,
 		Source:   v1alpha1.AlertSourceWatch,

@@ -194,7 +194,10 @@ var summaries = map[string]string{
 }
 
 // acute findings mean that a human must act now if the workload has no ready replica: they do not heal by themselves.
-var acute = []string{alert.PodCrashLooping, alert.ImagePullFailed, alert.ContainerConfigError, alert.VolumeMountFailed, alert.PodCreateFailed, alert.PodSandboxFailed, alert.PodUnschedulable}
+var acute = []string{
+	alert.PodCrashLooping, alert.ImagePullFailed, alert.ContainerConfigError, alert.VolumeMountFailed,
+	alert.PodCreateFailed, alert.PodSandboxFailed, alert.PodUnschedulable,
+}
 
 func (j *judgement) findings() []Finding {
 	down := serves(j.w.Subject.Kind) && !slices.ContainsFunc(j.w.Pods, func(p *corev1.Pod) bool { return podReady(p) && p.DeletionTimestamp == nil })

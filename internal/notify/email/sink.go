@@ -174,7 +174,8 @@ func during(err error) notify.Result {
 		return res
 	}
 	if failed.Reason == mail.ErrSMTPDataClose {
-		return notify.Result{Outcome: notify.Unknown, Word: "ConnectionReset", Detail: "The connection to the mail server ended before it had answered to the mail."}
+		return notify.Result{Outcome: notify.Unknown, Word: "ConnectionReset",
+			Detail: "The connection to the mail server ended before it had answered to the mail."}
 	}
 	return notify.Result{Outcome: notify.Retry, Word: "ConnectionReset", Detail: "The connection to the mail server ended before the mail was sent."}
 }

@@ -94,7 +94,8 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 		res.PossibleDuplicate = "An earlier attempt had no answer, so the alert may have the same note twice."
 	}
 	if res.Outcome == notify.Delivered && msg.Tells(v1alpha1.DetailBecameCritical) {
-		res = s.post(ctx, client, key, verb(msg.Incident, v1alpha1.SeverityWarning, "close"), action{"KubeBot", "It became critical, which is an alert of its own."})
+		res = s.post(ctx, client, key, verb(msg.Incident, v1alpha1.SeverityWarning, "close"),
+			action{"KubeBot", "It became critical, which is an alert of its own."})
 	}
 	return res
 }
@@ -105,10 +106,12 @@ func (s *Sink) post(ctx context.Context, client *http.Client, key, path string, 
 		return *post.Rejected("BadMessage", "The message can't be written as JSON.")
 	}
 	return post.Do(ctx, client, post.Request{
-		URL: s.options.APIURL + path, Body: body, Now: s.options.Now, Accepted: []int{http.StatusAccepted}, KeyIsContent: true, // 422: "Key format is not valid!"
+		URL: s.options.APIURL + path, Body: body, Now: s.options.Now,
+		Accepted: []int{http.StatusAccepted}, KeyIsContent: true, // 422: "Key format is not valid!"
 		Header: http.Header{"Content-Type": {"application/json"}, "Authorization": {"GenieKey " + key}},
 		Advice: post.Advice{
-			Denied: "check the key, and that the integration may create and change alerts", Missing: "check apiURL", Rejected: "check the key and the responders",
+			Denied: "check the key, and that the integration may create and change alerts", Missing: "check apiURL",
+			Rejected: "check the key and the responders",
 		},
 	})
 }

@@ -85,7 +85,9 @@ func (s *Sink) Send(ctx context.Context, msg notify.Message) notify.Result {
 	}
 	res := s.post(ctx, client, event(msg, key, s.options.ClusterName))
 	if res.Outcome == notify.Delivered && msg.Tells(v1alpha1.DetailBecameCritical) {
-		res = s.post(ctx, client, pagerduty.V2Event{RoutingKey: key, DedupKey: DedupKey(msg.Incident, v1alpha1.SeverityWarning), Client: "KubeBot", Action: "resolve"})
+		res = s.post(ctx, client, pagerduty.V2Event{
+			RoutingKey: key, DedupKey: DedupKey(msg.Incident, v1alpha1.SeverityWarning), Client: "KubeBot", Action: "resolve",
+		})
 	}
 	return res
 }

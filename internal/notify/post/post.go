@@ -152,7 +152,8 @@ func (r Request) taken(status int, said string) notify.Result {
 		}
 	}
 	if len(r.Accepted) > 0 {
-		return notify.Result{Outcome: notify.Unknown, Word: "UnexpectedAnswer", Detail: said + ", which is not how it says that it took a message: check for a proxy in between."}
+		return notify.Result{Outcome: notify.Unknown, Word: "UnexpectedAnswer",
+			Detail: said + ", which is not how it says that it took a message: check for a proxy in between."}
 	}
 	return notify.Result{Outcome: notify.Delivered, Word: "Delivered"}
 }

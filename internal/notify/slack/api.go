@@ -122,7 +122,9 @@ func (a *api) post(ctx context.Context, channel, thread string, c content, meta 
 	return ref, fail
 }
 
-func (a *api) postOnce(ctx context.Context, channel, thread string, c content, meta slackgo.SlackMetadata, broadcast, plainOnly bool) (ref notify.Ref, fail *failure) {
+func (a *api) postOnce(
+	ctx context.Context, channel, thread string, c content, meta slackgo.SlackMetadata, broadcast, plainOnly bool,
+) (ref notify.Ref, fail *failure) {
 	options := append(common(c, plainOnly), slackgo.MsgOptionMetadata(meta))
 	if thread != "" {
 		options = append(options, slackgo.MsgOptionTS(thread))

@@ -90,7 +90,8 @@ func buttons(msg notify.Message, grafana links.Grafana) []slackgo.Block {
 
 // silenceDialog is asked before a whole day of silence.
 var silenceDialog = slackgo.NewConfirmationBlockObject(
-	plain("Silence for a day?"), plain("Alertmanager says nothing about these alerts until then. The silence can be ended here."), plain("Silence"), plain("Cancel"))
+	plain("Silence for a day?"), plain("Alertmanager says nothing about these alerts until then. The silence can be ended here."),
+	plain("Silence"), plain("Cancel"))
 
 // silenced tells whether a silence is asked for at the time of the message.
 func silenced(msg notify.Message) bool {

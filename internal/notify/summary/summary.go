@@ -55,7 +55,8 @@ type Summary struct {
 func Of(msg notify.Message, cluster string) Summary {
 	inc := msg.Incident
 	whole := document.New(document.Change{
-		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Details: msg.Details, Incident: inc, Digest: msg.Digest, At: msg.At, ClusterName: cluster,
+		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Details: msg.Details,
+		Incident: inc, Digest: msg.Digest, At: msg.At, ClusterName: cluster,
 	})
 	doc := whole.Incident
 	s := Summary{

@@ -144,7 +144,8 @@ func (s *Sink) body(msg notify.Message) (body []byte, note string, err error) {
 // encode writes the document, or what the template makes of it.
 func (s *Sink) encode(msg notify.Message) ([]byte, error) {
 	doc := document.New(document.Change{
-		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Details: msg.Details, Incident: msg.Incident, Digest: msg.Digest, At: msg.At, ClusterName: s.options.ClusterName,
+		Key: msg.Key, Transition: msg.Transition, Sequence: msg.Sequence, Text: msg.Text, Details: msg.Details,
+		Incident: msg.Incident, Digest: msg.Digest, At: msg.At, ClusterName: s.options.ClusterName,
 	})
 	if s.options.Template != nil {
 		return s.options.Template.Render(doc)

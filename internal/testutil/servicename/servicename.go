@@ -52,7 +52,9 @@ func Cases() []Case {
 	}, {
 		Name: "migrate-2-abcde", Owner: owner("Job", "migrate-2"), Want: "migrate",
 	}, {
-		Name: "custom-0", Owner: metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "Cluster", Name: "custom", UID: "3c2b1a00-0000-4000-8000-0000000000aa"}, Want: "custom-0",
+		Name:  "custom-0",
+		Owner: metav1.OwnerReference{APIVersion: "example.com/v1", Kind: "Cluster", Name: "custom", UID: "3c2b1a00-0000-4000-8000-0000000000aa"},
+		Want:  "custom-0",
 	}, {
 		Name: "bare", Want: "bare",
 	}}

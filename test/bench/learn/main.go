@@ -74,13 +74,15 @@ func run(r report, contenders []sim.Contender, out string, tune bool) error {
 // byUser prints every score; means over the worlds.
 func byUser(out io.Writer, r report) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "USER\tPOLICY\tINCIDENTS\tREGRET\tLAST WEEK\tPUSHED\tNOISE PUSHED\tMISSED\tLATE\tCRITICAL MISSED\tJUDGEMENTS\tUNTIL 90 %%\tREACHED\tRIGHT AT END\n")
+	fmt.Fprintf(w,
+		"USER\tPOLICY\tINCIDENTS\tREGRET\tLAST WEEK\tPUSHED\tNOISE PUSHED\tMISSED\tLATE\tCRITICAL MISSED\tJUDGEMENTS\tUNTIL 90 %%\tREACHED\tRIGHT AT END\n")
 	for _, s := range r.Scores {
 		until := "never"
 		if s.UntilRight >= 0 {
 			until = fmt.Sprintf("%.0f", s.UntilRight)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.0f\t%s\t%.0f %%\t%.0f %%\n", s.User, s.Policy, s.Incidents, s.Regret, s.Weekly[len(s.Weekly)-1],
+		fmt.Fprintf(w, "%s\t%s\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%.1f\t%.1f\t%.1f\t%.0f\t%s\t%.0f %%\t%.0f %%\n",
+			s.User, s.Policy, s.Incidents, s.Regret, s.Weekly[len(s.Weekly)-1],
 			s.Pushed, s.PushedNoise, s.Missed, s.Late, s.MissedCritical, s.Judgements, until, 100*s.Reached, 100*s.RightAtEnd)
 	}
 	return w.Flush()

@@ -39,24 +39,62 @@ var faults = []fault{
 		inject: func(ctx context.Context, b *bench) error { return b.BreakShop(ctx) },
 		mend:   func(ctx context.Context, b *bench) error { return b.MendShop(ctx) },
 	},
-	{name: "bad image", services: []string{"frontend"}, kinds: []string{"image"}, inject: rolloutOf("frontend", `[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"ghcr.io/kubebot/shop:v9.9.9"}]`), mend: undo("frontend")},
-	{name: "missing Secret", services: []string{"cart"}, kinds: []string{"config"}, inject: rolloutOf("cart", `[{"op":"add","path":"/spec/template/spec/containers/0/env","value":[{"name":"CART_KEY","valueFrom":{"secretKeyRef":{"name":"cart-key","key":"key"}}}]}]`), mend: undo("cart")},
-	{name: "wrong probe", services: []string{"payment"}, kinds: []string{"config"}, inject: rolloutOf("payment", `[{"op":"replace","path":"/spec/template/spec/containers/0/readinessProbe/httpGet/path","value":"/status"},{"op":"replace","path":"/spec/strategy","value":{"type":"Recreate"}}]`), mend: func(ctx context.Context, b *bench) error {
-		if err := undo("payment")(ctx, b); err != nil {
-			return err
-		}
-		return rolloutOf("payment", `[{"op":"replace","path":"/spec/strategy","value":{"type":"RollingUpdate"}}]`)(ctx, b)
-	}},
+	{
+		name: "bad image", services: []string{"frontend"}, kinds: []string{"image"},
+		inject: rolloutOf("frontend",
+			`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"ghcr.io/kubebot/shop:v9.9.9"}]`),
+		mend: undo("frontend"),
+	},
+	{
+		name: "missing Secret", services: []string{"cart"}, kinds: []string{"config"},
+		inject: rolloutOf("cart",
+			`[{"op":"add","path":"/spec/template/spec/containers/0/env","value":[{"name":"CART_KEY","valueFrom":{"secretKeyRef":{"name":"cart-key","key":"key"}}}]}]`),
+		mend: undo("cart"),
+	},
+	{
+		name: "wrong probe", services: []string{"payment"}, kinds: []string{"config"},
+		inject: rolloutOf("payment",
+			`[{"op":"replace","path":"/spec/template/spec/containers/0/readinessProbe/httpGet/path","value":"/status"},{"op":"replace","path":"/spec/strategy","value":{"type":"Recreate"}}]`),
+		mend: func(ctx context.Context, b *bench) error {
+			if err := undo("payment")(ctx, b); err != nil {
+				return err
+			}
+			return rolloutOf("payment", `[{"op":"replace","path":"/spec/strategy","value":{"type":"RollingUpdate"}}]`)(ctx, b)
+		},
+	},
 	{name: "dependency down", services: []string{"cart"}, kinds: []string{"config", "dependency"}, inject: scale("cart", 0), mend: scale("cart", 1)},
-	{name: "memory leak to OOM", services: []string{"payment"}, kinds: []string{"memory"}, inject: turn("payment", "memory", `{"bytesPerSecond":4194304,"maxBytes":0}`), mend: off("payment")},
-	{name: "errors from code", services: []string{"payment"}, kinds: []string{"code"}, inject: turn("payment", "errors", `{"percent":60}`), mend: off("payment")},
-	{name: "DNS failure", services: []string{"checkout"}, kinds: []string{"dns"}, inject: rolloutOf("checkout", `[{"op":"add","path":"/spec/template/spec/dnsPolicy","value":"None"},{"op":"add","path":"/spec/template/spec/dnsConfig","value":{"nameservers":["192.0.2.53"],"searches":["shop.svc.cluster.local","svc.cluster.local"]}}]`), mend: undo("checkout")},
-	{name: "full disk", services: []string{"checkout"}, kinds: []string{"disk"}, inject: turn("checkout", "disk", `{"bytesPerSecond":4194304}`), mend: off("checkout")},
-	{name: "certificate expiry", services: []string{"payment"}, kinds: []string{"certificate"}, inject: certificateFor(validShort), mend: certificateFor(validLong)},
+	{
+		name: "memory leak to OOM", services: []string{"payment"}, kinds: []string{"memory"},
+		inject: turn("payment", "memory", `{"bytesPerSecond":4194304,"maxBytes":0}`), mend: off("payment"),
+	},
+	{
+		name: "errors from code", services: []string{"payment"}, kinds: []string{"code"},
+		inject: turn("payment", "errors", `{"percent":60}`), mend: off("payment"),
+	},
+	{
+		name: "DNS failure", services: []string{"checkout"}, kinds: []string{"dns"},
+		inject: rolloutOf("checkout",
+			`[{"op":"add","path":"/spec/template/spec/dnsPolicy","value":"None"},{"op":"add","path":"/spec/template/spec/dnsConfig","value":{"nameservers":["192.0.2.53"],"searches":["shop.svc.cluster.local","svc.cluster.local"]}}]`),
+		mend: undo("checkout"),
+	},
+	{
+		name: "full disk", services: []string{"checkout"}, kinds: []string{"disk"},
+		inject: turn("checkout", "disk", `{"bytesPerSecond":4194304}`), mend: off("checkout"),
+	},
+	{
+		name: "certificate expiry", services: []string{"payment"}, kinds: []string{"certificate"},
+		inject: certificateFor(validShort), mend: certificateFor(validLong),
+	},
 	{name: "node pressure", node: clusterNode, kinds: []string{"node", "memory"}, alerts: []string{"NodePressure"}, inject: pressNode, mend: easeNode},
 	{name: "CPU hog", services: []string{"cart"}, kinds: []string{"cpu"}, inject: turn("cart", "cpu", `{"millicores":400}`), mend: off("cart"), after: usual},
-	{name: "latency on one edge", services: []string{"payment", "checkout"}, kinds: []string{"network", "dependency", "code"}, inject: turn("checkout", "latency", `{"milliseconds":300,"dependency":"payment"}`), mend: off("checkout"), after: usual},
-	{name: "packet loss", services: []string{"catalog", "frontend"}, kinds: []string{"network", "dependency"}, inject: loss("catalog", "-I"), mend: loss("catalog", "-D"), after: usual},
+	{
+		name: "latency on one edge", services: []string{"payment", "checkout"}, kinds: []string{"network", "dependency", "code"},
+		inject: turn("checkout", "latency", `{"milliseconds":300,"dependency":"payment"}`), mend: off("checkout"), after: usual,
+	},
+	{
+		name: "packet loss", services: []string{"catalog", "frontend"}, kinds: []string{"network", "dependency"},
+		inject: loss("catalog", "-I"), mend: loss("catalog", "-D"), after: usual,
+	},
 }
 
 // place is where the fault is, for people.
@@ -153,7 +191,8 @@ func loss(service, how string) func(context.Context, *bench) error {
 			return err
 		}
 		for _, pod := range pods {
-			if err := b.Exec(ctx, strings.Fields(fmt.Sprintf("iptables -w %s FORWARD -d %s -p tcp -m statistic --mode random --probability 0.4 -j DROP", how, pod.Status.PodIP))...); err != nil {
+			if err := b.Exec(ctx, strings.Fields(fmt.Sprintf("iptables -w %s FORWARD -d %s -p tcp -m statistic --mode random --probability 0.4 -j DROP",
+				how, pod.Status.PodIP))...); err != nil {
 				return err
 			}
 		}

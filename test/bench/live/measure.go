@@ -180,7 +180,8 @@ func analysed(inc *v1alpha1.Incident, f fault) bool {
 // told tells whether people were told of an Incident, also of one that became part of another one afterwards.
 func told(inc *v1alpha1.Incident) bool {
 	d := inc.Status.Decision
-	return d != nil && d.Verdict == v1alpha1.VerdictNotify || slices.ContainsFunc(inc.Status.Deliveries, func(x v1alpha1.Delivery) bool { return x.Transition == v1alpha1.TransitionOpened })
+	return d != nil && d.Verdict == v1alpha1.VerdictNotify ||
+		slices.ContainsFunc(inc.Status.Deliveries, func(x v1alpha1.Delivery) bool { return x.Transition == v1alpha1.TransitionOpened })
 }
 
 // service is the workload that a cause names.

@@ -71,7 +71,8 @@ func (m Measured) line() string {
 		}
 		return "no"
 	}
-	text := fmt.Sprintf("%-22s %-9s %-9d %-8s %-6s %-6s %9.1f %9.1f %9.1f %9.1f", m.Fault, yes(m.Detected), m.Notified, yes(m.Top1Service), yes(m.Top1), yes(m.Top3),
+	text := fmt.Sprintf("%-22s %-9s %-9d %-8s %-6s %-6s %9.1f %9.1f %9.1f %9.1f",
+		m.Fault, yes(m.Detected), m.Notified, yes(m.Top1Service), yes(m.Top1), yes(m.Top3),
 		m.SecondsToIncident, m.SecondsToCause, m.SecondsToMessage, m.SecondsToExplained)
 	if len(m.Causes) > 0 {
 		text += "  " + m.Causes[0]
@@ -85,13 +86,15 @@ func (m Measured) line() string {
 // Table is the report for people.
 func (r *Report) Table() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%-22s %-9s %-9s %-8s %-6s %-6s %9s %9s %9s %9s  %s\n", "fault", "detected", "messages", "service", "top-1", "top-3", "incident", "cause", "message", "explained", "first cause")
+	fmt.Fprintf(&b, "\n%-22s %-9s %-9s %-8s %-6s %-6s %9s %9s %9s %9s  %s\n",
+		"fault", "detected", "messages", "service", "top-1", "top-3", "incident", "cause", "message", "explained", "first cause")
 	detected, one, top1, top3 := 0, 0, 0, 0
 	for _, m := range r.Faults {
 		fmt.Fprintln(&b, m.line())
 		detected, one, top1, top3 = detected+count(m.Detected), one+count(m.Notified == 1), top1+count(m.Top1), top3+count(m.Top3)
 	}
-	fmt.Fprintf(&b, "%d faults: %d detected, %d with one message, top-1 right for %d, top-3 for %d (service and kind)\n", len(r.Faults), detected, one, top1, top3)
+	fmt.Fprintf(&b, "%d faults: %d detected, %d with one message, top-1 right for %d, top-3 for %d (service and kind)\n",
+		len(r.Faults), detected, one, top1, top3)
 	if r.Quiet != nil {
 		fmt.Fprintf(&b, "%d false incidents in %.0f s without a fault\n", r.Quiet.FalseIncidents, r.Quiet.Seconds)
 	}

@@ -87,7 +87,9 @@ func startAlertmanager(g grouping, resolved bool, to receiver) (am *alertmanager
 // put gives it an alert as Prometheus sends it: firing, with an end far away, or resolved.
 func (am *alertmanager) put(ctx context.Context, a *Alert, firing bool) error {
 	now := time.Now()
-	out := &types.Alert{Alert: model.Alert{Labels: set(a.Labels), Annotations: set(a.Annotations), StartsAt: a.Start, EndsAt: a.Start.Add(30 * 24 * time.Hour)}, UpdatedAt: now}
+	out := &types.Alert{Alert: model.Alert{
+		Labels: set(a.Labels), Annotations: set(a.Annotations), StartsAt: a.Start, EndsAt: a.Start.Add(30 * 24 * time.Hour),
+	}, UpdatedAt: now}
 	if !firing {
 		out.EndsAt = a.End
 	}

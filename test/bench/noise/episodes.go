@@ -130,7 +130,9 @@ func (w *Week) alert(e *Episode, name, severity string, start, end time.Time, la
 		l["namespace"] = "monitoring"
 	}
 	e.Critical = e.Critical || severity == "critical"
-	w.Alerts = append(w.Alerts, &Alert{Labels: l, Annotations: map[string]string{"summary": name + " of " + e.Team}, Start: start, End: end, Episodes: []*Episode{e}})
+	w.Alerts = append(w.Alerts, &Alert{
+		Labels: l, Annotations: map[string]string{"summary": name + " of " + e.Team}, Start: start, End: end, Episodes: []*Episode{e},
+	})
 }
 
 func (s service) labels(more ...string) map[string]string {
@@ -192,7 +194,8 @@ func (w *Week) deploys() {
 			e := w.episode("bad deploy", s.namespace, true, at, w.between(12*time.Minute, 50*time.Minute))
 			e.root = s.name
 			for i, pod := range s.pods() {
-				w.fire(e, "PodCrashLooping", "warning", w.between(50*time.Second, 2*time.Minute)+time.Duration(i)*10*time.Second, time.Minute, podLabels(s, pod))
+				w.fire(e, "PodCrashLooping", "warning",
+					w.between(50*time.Second, 2*time.Minute)+time.Duration(i)*10*time.Second, time.Minute, podLabels(s, pod))
 			}
 			w.fire(e, "ServiceErrorRateHigh", "critical", w.between(30*time.Second, 90*time.Second), 0, s.labels())
 			w.fire(e, "RolloutStuck", "warning", 10*time.Minute, 0, s.labels())
@@ -212,7 +215,8 @@ func (w *Week) suffer(e *Episode, name string, p float64) {
 			w.fire(e, "ServiceSlow", "warning", late+30*time.Second, time.Minute, c.labels())
 		}
 		if slices.Contains(c.calls, name) {
-			w.fire(e, "ServiceDependencyErrors", "warning", late, 30*time.Second, map[string]string{"namespace": c.namespace, "service": c.name, "dependency": name})
+			w.fire(e, "ServiceDependencyErrors", "warning", late, 30*time.Second,
+				map[string]string{"namespace": c.namespace, "service": c.name, "dependency": name})
 		}
 	}
 }
@@ -258,7 +262,8 @@ func (w *Week) nodeTroubles() {
 		e := w.episode("node lost", "platform", true, at, w.between(8*time.Minute, 40*time.Minute))
 		e.node = node
 		w.fire(e, "NodeNotReady", "critical", time.Minute, 0, map[string]string{"node": node})
-		w.fire(e, "TargetDown", "warning", 2*time.Minute, 0, map[string]string{"namespace": "monitoring", "job": "node-exporter", "node": node, "pod": "node-exporter-" + node})
+		w.fire(e, "TargetDown", "warning", 2*time.Minute, 0,
+			map[string]string{"namespace": "monitoring", "job": "node-exporter", "node": node, "pod": "node-exporter-" + node})
 		for _, s := range services {
 			on := 0
 			for i, pod := range s.pods() {

@@ -128,7 +128,10 @@ func startBot(o kubebotOptions) (b *bot, stop func(), err error) {
 func (b *bot) take(ctx context.Context, alerts []*types.Alert) error {
 	list := make(template.Alerts, 0, len(alerts))
 	for _, a := range alerts {
-		one := template.Alert{Status: string(a.Status()), Labels: template.KV{}, Annotations: template.KV{}, StartsAt: a.StartsAt, EndsAt: a.EndsAt, Fingerprint: a.Fingerprint().String()}
+		one := template.Alert{
+			Status: string(a.Status()), Labels: template.KV{}, Annotations: template.KV{},
+			StartsAt: a.StartsAt, EndsAt: a.EndsAt, Fingerprint: a.Fingerprint().String(),
+		}
 		for name, value := range a.Labels {
 			one.Labels[string(name)] = string(value)
 		}
@@ -137,7 +140,9 @@ func (b *bot) take(ctx context.Context, alerts []*types.Alert) error {
 		}
 		list = append(list, one)
 	}
-	body, err := json.Marshal(webhook.Message{Version: "4", Data: &template.Data{Receiver: "kubebot", Status: string(types.Alerts(alerts...).Status()), Alerts: list}})
+	body, err := json.Marshal(webhook.Message{Version: "4", Data: &template.Data{
+		Receiver: "kubebot", Status: string(types.Alerts(alerts...).Status()), Alerts: list,
+	}})
 	if err != nil {
 		return fmt.Errorf("encode the webhook's message: %w", err)
 	}

@@ -86,7 +86,8 @@ func callers(name string) []service {
 	for next := []string{name}; len(next) > 0; {
 		var above []string
 		for _, s := range services {
-			if slices.ContainsFunc(next, func(n string) bool { return slices.Contains(s.calls, n) }) && !slices.ContainsFunc(list, func(o service) bool { return o.name == s.name }) {
+			if slices.ContainsFunc(next, func(n string) bool { return slices.Contains(s.calls, n) }) &&
+				!slices.ContainsFunc(list, func(o service) bool { return o.name == s.name }) {
 				list, above = append(list, s), append(above, s.name)
 			}
 		}

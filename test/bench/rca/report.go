@@ -230,10 +230,13 @@ func (m Measured) print(w io.Writer) {
 			fmt.Fprintf(w, "    %s\n", s)
 		}
 	}
-	fmt.Fprintln(w, "\nBy the signals that a snapshot holds (incidents left out by service; calibration error by the calibration of all, and by one of its own)")
+	fmt.Fprintln(w,
+		"\nBy the signals that a snapshot holds (incidents left out by service; calibration error by the calibration of all, and by one of its own)")
 	for _, s := range m.Signals {
-		fmt.Fprintf(w, "  %-20s incidents %-3d AC@1 %.3f  calibration error %.3f -> %.3f  Brier %.3f -> %.3f  false alarms %d -> %d of %d  silent %d -> %d of %d\n",
-			s.Signals, s.Incidents, s.AC1, s.ErrorOfAll, s.Error, s.BrierOfAll, s.Brier, s.FalseAlarmsOfAll, s.FalseAlarms, s.Windows, s.SilentOfAll, s.Silent, s.N)
+		fmt.Fprintf(w,
+			"  %-20s incidents %-3d AC@1 %.3f  calibration error %.3f -> %.3f  Brier %.3f -> %.3f  false alarms %d -> %d of %d  silent %d -> %d of %d\n",
+			s.Signals, s.Incidents, s.AC1, s.ErrorOfAll, s.Error, s.BrierOfAll, s.Brier,
+			s.FalseAlarmsOfAll, s.FalseAlarms, s.Windows, s.SilentOfAll, s.Silent, s.N)
 	}
 }
 

@@ -21,10 +21,17 @@ func simulated(engine *rca.Engine) []training.Example {
 		kind           rca.Kind
 		strengths      []rcatest.Scenario
 	}{
-		{"slow by itself", "stock", "", []rcatest.Scenario{{StockDelay: 10 * time.Millisecond}, {StockDelay: 30 * time.Millisecond}, {StockDelay: 100 * time.Millisecond}}},
+		{"slow by itself", "stock", "", []rcatest.Scenario{
+			{StockDelay: 10 * time.Millisecond}, {StockDelay: 30 * time.Millisecond}, {StockDelay: 100 * time.Millisecond},
+		}},
 		{"early return", "stock", rca.KindCode, []rcatest.Scenario{{StockReturns: true}}},
-		{"slow network", "cart", rca.KindNetwork, []rcatest.Scenario{{CartNetwork: 10 * time.Millisecond}, {CartNetwork: 30 * time.Millisecond}, {CartNetwork: 100 * time.Millisecond}}},
-		{"busy CPU", "stock", rca.KindCPU, []rcatest.Scenario{{CPU: 0.8, StockDelay: 10 * time.Millisecond}, {CPU: 0.9, StockDelay: 30 * time.Millisecond}, {CPU: 1, StockDelay: 100 * time.Millisecond}}},
+		{"slow network", "cart", rca.KindNetwork, []rcatest.Scenario{
+			{CartNetwork: 10 * time.Millisecond}, {CartNetwork: 30 * time.Millisecond}, {CartNetwork: 100 * time.Millisecond},
+		}},
+		{"busy CPU", "stock", rca.KindCPU, []rcatest.Scenario{
+			{CPU: 0.8, StockDelay: 10 * time.Millisecond}, {CPU: 0.9, StockDelay: 30 * time.Millisecond},
+			{CPU: 1, StockDelay: 100 * time.Millisecond},
+		}},
 		{"leak", "cart", rca.KindMemory, []rcatest.Scenario{{Memory: 0.8}, {Memory: 0.9}, {Memory: 0.98}}},
 		{"full disk", "stock", rca.KindDisk, []rcatest.Scenario{{Disk: 0.9}, {Disk: 0.97}, {Disk: 1, StockReturns: true}}},
 	} {

@@ -133,7 +133,8 @@ func (b *bench) measureAlerts(ctx context.Context) error {
 		encode                                        func([]testAlert) any
 	}{
 		{"Alertmanager alone", "plain", benchNamespace, "alertmanager", "http", "/api/v2/alerts", endpoints.AlertmanagerPort, load{}, forAlertmanager},
-		{"Alertmanager and responder", "both", stack.Namespace, kubebotName + "-alertmanager", "http", "/api/v2/alerts", endpoints.AlertmanagerPort, load{}, forAlertmanager},
+		{"Alertmanager and responder", "both", stack.Namespace, kubebotName + "-alertmanager", "http", "/api/v2/alerts",
+			endpoints.AlertmanagerPort, load{}, forAlertmanager},
 		{"responder alone", "direct", stack.Namespace, kubebotName + "-responder", "https", "/api/v1/alerts", endpoints.ResponderPort, responder, forResponder},
 	} {
 		var service corev1.Service

@@ -229,7 +229,8 @@ func (b *bench) kubebotReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionReady); c == nil || c.Status != "True" || kb.Status.ObservedGeneration != kb.Generation {
+	if c := meta.FindStatusCondition(kb.Status.Conditions, v1alpha1.ConditionReady); c == nil || c.Status != "True" ||
+		kb.Status.ObservedGeneration != kb.Generation {
 		return fmt.Errorf("the KubeBot is not Ready: %+v", c)
 	}
 	return nil

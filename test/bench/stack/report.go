@@ -101,7 +101,8 @@ func (r *Report) Table() string {
 	}
 	row("\nAlerts through\tdelivered\tmessages\talerts/s\tp50\tp99\tanswered p50\tp99")
 	for _, a := range r.Alerts {
-		row("%s\t%d of %d\t%d\t%.1f\t%.2f s\t%.2f s\t%.3f s\t%.3f s", a.Way, a.Delivered, a.Alerts, a.Messages, a.AlertsPerSecond, a.P50, a.P99, a.AnswerP50, a.AnswerP99)
+		row("%s\t%d of %d\t%d\t%.1f\t%.2f s\t%.2f s\t%.3f s\t%.3f s",
+			a.Way, a.Delivered, a.Alerts, a.Messages, a.AlertsPerSecond, a.P50, a.P99, a.AnswerP50, a.AnswerP99)
 	}
 	row("\nFirst crash to Slack\tmedian\tleast\tmost")
 	row("%d crashes\t%.1f s\t%.1f s\t%.1f s", len(r.Crash.Seconds), r.Crash.Median, percentile(r.Crash.Seconds, 1), percentile(r.Crash.Seconds, 100))
@@ -132,7 +133,8 @@ func (r *Report) signalRows(row func(format string, args ...any)) {
 	}
 	row("\nTried\tsent\trefused\tlost\tall there after\tanswered p99 of spans, lines, samples")
 	for _, step := range s.Steps {
-		row("%d a second of each\t%d\t%d\t%d\t%.0f s\t%.2f s, %.2f s, %.2f s", step.PerSecond, step.Taken.sent(), step.Taken.refused(), step.lost(), step.Behind,
+		row("%d a second of each\t%d\t%d\t%d\t%.0f s\t%.2f s, %.2f s, %.2f s",
+			step.PerSecond, step.Taken.sent(), step.Taken.refused(), step.lost(), step.Behind,
 			step.Taken.Spans.AnswerP99, step.Taken.Lines.AnswerP99, step.Taken.Samples.AnswerP99)
 	}
 	for _, step := range s.Steps {

@@ -119,7 +119,8 @@ func (b *bench) measureSignals(ctx context.Context) error {
 			return err
 		}
 		b.report.Signals.Steps = append(b.report.Signals.Steps, step)
-		fmt.Printf("   %d a second of each: %d of %d refused, lost %v, all there after %.0f s\n", rate, step.Taken.refused(), step.Taken.sent(), step.Lost, step.Behind)
+		fmt.Printf("   %d a second of each: %d of %d refused, lost %v, all there after %.0f s\n",
+			rate, step.Taken.refused(), step.Taken.sent(), step.Lost, step.Behind)
 		if !step.carried() {
 			return nil
 		}
@@ -331,7 +332,9 @@ func (b *bench) measureDelays(ctx context.Context) error {
 				if failed = signal.send(ctx, service, began); failed != nil {
 					break
 				}
-				if failed = stack.Eventually(ctx, arriveWithin, 100*time.Millisecond, func(ctx context.Context) error { return signal.found(ctx, service) }); failed != nil {
+				if failed = stack.Eventually(ctx, arriveWithin, 100*time.Millisecond, func(ctx context.Context) error {
+					return signal.found(ctx, service)
+				}); failed != nil {
 					break
 				}
 				seconds = append(seconds, time.Since(began).Seconds())

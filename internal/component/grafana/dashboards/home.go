@@ -47,7 +47,8 @@ const (
 	badLevels   = `detected_level=~"error|fatal|critical"`
 	// ofWhat says before an event's message what it is about, and ofWhom before a line who wrote it: in a list of those
 	// of many objects neither tells of itself. An event's object leads to the dashboard of its workload.
-	ofWhat = ofWorkload + " | line_format `{{.k8s_event_reason}} {{.k8s_object_kind}} {{if .k8s_object_namespace}}{{.k8s_object_namespace}}/{{end}}{{.k8s_object_name}}: {{__line__}}`"
+	ofWhat = ofWorkload +
+		" | line_format `{{.k8s_event_reason}} {{.k8s_object_kind}} {{if .k8s_object_namespace}}{{.k8s_object_namespace}}/{{end}}{{.k8s_object_name}}: {{__line__}}`"
 	ofWhom = " | line_format `{{.k8s_namespace_name}}/{{.service_name}}: {{__line__}}`"
 )
 
@@ -80,7 +81,8 @@ func homeState() []panel {
 	stat := func(title, about, expr string, limits []limit, to ...target) panel {
 		return panel{title: title, about: about, kind: kindStat, store: Prometheus, queries: []query{{expr: expr}}, limits: limits, to: to, width: 4, height: 4}
 	}
-	open := stat("Open incidents", "Incidents that are not closed, by severity. Red from the first critical one on, orange and blue from the first of the others.",
+	open := stat("Open incidents",
+		"Incidents that are not closed, by severity. Red from the first critical one on, orange and blue from the first of the others.",
 		"max by (severity) (kubebot_responder_incidents)", nil, target{board: "incidents", title: "Incidents and deliveries"})
 	open.queries[0].legend = "{{severity}}"
 	open.width, open.limits, open.series = 8, above(1), severities
@@ -91,10 +93,13 @@ func homeState() []panel {
 	return []panel{
 		open,
 		stat("Undelivered messages", "Messages that wait for their receiver."+asTheRule+"MessagesUndelivered.",
-			"sum(max by (receiver_type) (kubebot_responder_undelivered)) or 0 * sum(kubebot_responder_incidents)", above(1), target{board: "incidents", title: "Incidents and deliveries"}),
-		stat("Targets down", "What Prometheus can't scrape."+asTheRule+"TargetDown.", "sum(up == bool 0)", above(1), target{board: "kubebot", title: "KubeBot"}),
+			"sum(max by (receiver_type) (kubebot_responder_undelivered)) or 0 * sum(kubebot_responder_incidents)",
+			above(1), target{board: "incidents", title: "Incidents and deliveries"}),
+		stat("Targets down", "What Prometheus can't scrape."+asTheRule+"TargetDown.",
+			"sum(up == bool 0)", above(1), target{board: "kubebot", title: "KubeBot"}),
 		share(stat("Nodes ready", "Share of the nodes that are ready."+asTheRule+"NodeNotReady.",
-			`sum(max by (node) (kube_node_status_condition{condition="Ready", status="true"})) / count(max by (node) (kube_node_info))`, below(1), target{board: "cluster", title: "Cluster"})),
+			`sum(max by (node) (kube_node_status_condition{condition="Ready", status="true"})) / count(max by (node) (kube_node_info))`,
+			below(1), target{board: "cluster", title: "Cluster"})),
 		stat("Pods waiting", "Pods that are not scheduled, not started or in an unknown state. Failed ones that are kept wait for nothing.",
 			`sum(kube_pod_status_phase{phase=~"Pending|Unknown"})`, above(1), target{board: "cluster", title: "Cluster"}),
 		share(stat("CPU in use", "Share of all nodes' CPU time that is not idle. Red from 90 % on, where requests begin to wait.",
@@ -102,7 +107,8 @@ func homeState() []panel {
 		share(stat("Memory in use", "Share of all nodes' memory that is not available."+asTheRule+"NodeMemoryHigh.",
 			`1 - sum(node_memory_MemAvailable_bytes) / sum(node_memory_MemTotal_bytes)`, rising(0.8, memoryHigh), target{board: "cluster", title: "Cluster"})),
 		{
-			title: "The stack", about: "The parts of the stack, as Prometheus sees them: down when one target of the part is.", kind: kindStat, store: Prometheus,
+			title: "The stack", about: "The parts of the stack, as Prometheus sees them: down when one target of the part is.",
+			kind: kindStat, store: Prometheus,
 			queries: []query{{expr: `min by (job) (up{job=~"` + stackJobs + `"})`, legend: "{{job}}"}},
 			states:  upDown, limits: below(1), width: 16, height: 4, to: []target{{board: "kubebot", title: "KubeBot"}},
 		},
@@ -119,13 +125,18 @@ func homeServices() []panel {
 		kind: kindGraph, store: Prometheus, unit: "reqps", width: 8, height: 8, to: service,
 		queries: []query{{expr: perService + requests + window, legend: "{{service_name}}", exemplars: true}},
 	}, {
-		title: "Failed requests", about: "Share of the requests of each service that end with an error." + asTheRule + "ServiceErrorsPersist (5 %) and ServiceErrorRateHigh (10 %).",
+		title: "Failed requests", about: "Share of the requests of each service that end with an error." + asTheRule +
+			"ServiceErrorsPersist (5 %) and ServiceErrorRateHigh (10 %).",
 		kind: kindGraph, store: Prometheus, unit: "percentunit", limits: rising(slowShare, errorShare), width: 8, height: 8, to: service,
 		queries: []query{{expr: errorsPerService, legend: "{{service_name}}"}},
 	}, {
-		title: "Duration, 95th percentile", about: "The duration that 95 % of each service's requests stay under. From 2 s on the collector keeps every trace as slow (spec.traces.sampling.slowThreshold's default).",
-		kind: kindGraph, store: Prometheus, unit: "s", limits: above(sloSeconds), width: 8, height: 8, to: service,
-		queries: []query{{expr: `histogram_quantile(0.95, sum by (service_name, le) (rate(` + buckets + window + `)`, legend: "{{service_name}}", exemplars: true}},
+		title: "Duration, 95th percentile",
+		about: "The duration that 95 % of each service's requests stay under. From 2 s on the collector keeps every trace as slow (spec.traces.sampling.slowThreshold's default).",
+		kind:  kindGraph, store: Prometheus, unit: "s", limits: above(sloSeconds), width: 8, height: 8, to: service,
+		queries: []query{{
+			expr:   `histogram_quantile(0.95, sum by (service_name, le) (rate(` + buckets + window + `)`,
+			legend: "{{service_name}}", exemplars: true,
+		}},
 	}}
 }
 
@@ -136,13 +147,17 @@ func homeSignals() []panel {
 		columns:    alertColumns(),
 		mayBeEmpty: "no alert fires while all is well",
 	}, {
-		title: "Traces", about: "The latest traces of the chosen service that were kept: all that failed or were slow, and a share of the others. A click opens one.", kind: kindTable, store: Jaeger, width: 12, height: 8,
+		title: "Traces",
+		about: "The latest traces of the chosen service that were kept: all that failed or were slow, and a share of the others. A click opens one.",
+		kind:  kindTable, store: Jaeger, width: 12, height: 8,
 		queries: []query{{expr: "$service"}},
 	}, {
-		title: "Log lines per second", about: "Lines by severity, as Loki detects it.", kind: kindGraph, store: Loki, unit: "cps", stacked: true, series: levels, width: 8, height: 8, to: []target{toLogs},
+		title: "Log lines per second", about: "Lines by severity, as Loki detects it.",
+		kind: kindGraph, store: Loki, unit: "cps", stacked: true, series: levels, width: 8, height: 8, to: []target{toLogs},
 		queries: []query{{expr: `sum by (detected_level) (rate({` + lineStream + `} [$__auto]))`, legend: "{{detected_level}}"}},
 	}, {
-		title: "Error lines", about: "The latest lines of severity error or worse. A line's trace id leads to its trace.", kind: kindLogs, store: Loki, width: 16, height: 8,
+		title: "Error lines", about: "The latest lines of severity error or worse. A line's trace id leads to its trace.",
+		kind: kindLogs, store: Loki, width: 16, height: 8,
 		queries: []query{{expr: `{` + lineStream + `} | ` + badLevels + ofWhom}}, mayBeEmpty: noTrouble,
 	}, {
 		title: "Events", about: "The cluster's events.", kind: kindLogs, store: Loki, width: 24, height: 8, to: []target{toEvents},
@@ -154,6 +169,7 @@ func alertColumns() []column {
 	return []column{
 		{field: "alertname", title: "Alert"}, {field: "severity", title: "Severity"},
 		{field: "namespace", title: "Namespace", to: []target{{board: "namespace", title: "Namespace", with: "var-namespace=${__value.raw}"}}},
-		{field: "workload", title: "Workload", to: []target{{board: "workload", title: "Workload", with: "var-workload=${__value.raw}&var-namespace=${__data.fields.Namespace}"}}},
+		{field: "workload", title: "Workload",
+			to: []target{{board: "workload", title: "Workload", with: "var-workload=${__value.raw}&var-namespace=${__data.fields.Namespace}"}}},
 	}
 }

@@ -39,8 +39,9 @@ var (
 	varNamespace  = variable{name: "namespace", title: "Namespace", series: "kube_pod_info", label: "namespace"}
 	varWorkload   = variable{name: "workload", title: "Workload", series: `kubebot:pod:workload{namespace="$namespace"}`, label: "workload"}
 	varNode       = variable{name: "node", title: "Node", series: "kube_node_info", label: "node"}
-	varService    = variable{name: "service", title: "Service", series: `traces_span_metrics_calls_total{service_name!="` + endpoints.ProofService + `"}`, label: "service_name"}
-	varSearch     = variable{name: "search", title: "Contains"}
+	varService    = variable{name: "service", title: "Service",
+		series: `traces_span_metrics_calls_total{service_name!="` + endpoints.ProofService + `"}`, label: "service_name"}
+	varSearch = variable{name: "search", title: "Contains"}
 )
 
 // kind is how a panel draws.

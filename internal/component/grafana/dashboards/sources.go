@@ -112,8 +112,14 @@ func (o Options) jaegerSettings() map[string]any {
 			"datasourceUid": o.UID(string(Prometheus)), "spanStartTimeShift": "-15m", "spanEndTimeShift": "15m", "tags": spanTags(),
 			"queries": []any{
 				map[string]any{"name": "Requests per second", "query": "sum(rate(traces_span_metrics_calls_total{$__tags}[5m]))"},
-				map[string]any{"name": "Failed requests per second", "query": `sum(rate(traces_span_metrics_calls_total{$__tags, status_code="STATUS_CODE_ERROR"}[5m]))`},
-				map[string]any{"name": "Duration, 95th percentile", "query": "histogram_quantile(0.95, sum by (le) (rate(traces_span_metrics_duration_seconds_bucket{$__tags}[5m])))"},
+				map[string]any{
+					"name":  "Failed requests per second",
+					"query": `sum(rate(traces_span_metrics_calls_total{$__tags, status_code="STATUS_CODE_ERROR"}[5m]))`,
+				},
+				map[string]any{
+					"name":  "Duration, 95th percentile",
+					"query": "histogram_quantile(0.95, sum by (le) (rate(traces_span_metrics_duration_seconds_bucket{$__tags}[5m])))",
+				},
 			},
 		}
 	}

@@ -128,7 +128,8 @@ func (a *App) refusal(ctx context.Context, r *Receiver, who person, right intera
 	for _, group := range allowed.UserGroups {
 		members, err := r.groups.members(ctx, a, r, group)
 		if err != nil {
-			return fmt.Sprintf("Slack can't tell at the moment whether you may %s (%s), so nothing was done. Try again, or see the responder's log.", what[right], group)
+			return fmt.Sprintf("Slack can't tell at the moment whether you may %s (%s), so nothing was done. Try again, or see the responder's log.",
+				what[right], group)
 		}
 		if slices.Contains(members, who.id) {
 			return ""

@@ -105,7 +105,9 @@ func coreDNSPod() object {
 		"priorityClassName":  "system-cluster-critical",
 		"serviceAccountName": "coredns",
 		"dnsPolicy":          "Default",
-		"tolerations":        []object{{"key": "CriticalAddonsOnly", "operator": "Exists"}, {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}},
+		"tolerations": []object{
+			{"key": "CriticalAddonsOnly", "operator": "Exists"}, {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"},
+		},
 		"containers": []object{{
 			"name": "coredns", "image": image.CoreDNSRef, "imagePullPolicy": "IfNotPresent",
 			"args":      []string{"-conf", "/etc/coredns/Corefile"},

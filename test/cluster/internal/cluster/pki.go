@@ -70,7 +70,10 @@ func leaves(p Plan) []certificate {
 			ips: append(loopback, p.NodeIP(), p.ServiceIP()),
 		},
 		{file: "etcd", cn: "etcd", server: true, names: []string{"localhost"}, ips: loopback},
-		{file: "kubelet-server", cn: "system:node:" + p.NodeName(), orgs: []string{"system:nodes"}, server: true, names: []string{p.NodeName()}, ips: append(loopback, p.NodeIP())},
+		{
+			file: "kubelet-server", cn: "system:node:" + p.NodeName(), orgs: []string{"system:nodes"}, server: true,
+			names: []string{p.NodeName()}, ips: append(loopback, p.NodeIP()),
+		},
 		{file: "admin", cn: "kubernetes-admin", orgs: []string{"system:masters"}},
 		{file: "cluster", cn: "kubebot-cluster", orgs: []string{"system:masters"}},
 		{file: "apiserver-etcd", cn: "kube-apiserver-etcd-client"},

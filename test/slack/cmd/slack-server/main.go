@@ -54,12 +54,14 @@ func command() *cobra.Command {
 	f.StringVar(&o.admin, "admin", ":8081", "address of the control: /healthz, /messages, /view, /webhooks, /calls, /faults, /channels, /tokens")
 	f.StringVar(&o.state, "state", "", "file that keeps what was accepted over a restart")
 	f.StringVar(&o.token, "token", os.Getenv("SLACK_TOKEN"), "bot token that is taken (default $SLACK_TOKEN)")
-	f.StringVar(&o.appToken, "app-token", os.Getenv("SLACK_APP_TOKEN"), "app-level token for Socket Mode that is taken (default $SLACK_APP_TOKEN; empty for none)")
+	f.StringVar(&o.appToken, "app-token", os.Getenv("SLACK_APP_TOKEN"),
+		"app-level token for Socket Mode that is taken (default $SLACK_APP_TOKEN; empty for none)")
 	f.StringArrayVar(&o.users, "user", []string{"U0000000011=anna"}, "person who can press buttons, as <ID>=<name>; repeat for more")
 	f.StringSliceVar(&o.scopes, "scopes", []string{"chat:write", "channels:history", "channels:read"}, "scopes of the token")
 	f.StringArrayVar(&o.channels, "channel", []string{"C0000000001=prod"},
 		"channel as <ID>=<name>[,private][,archived][,outside]; repeat for more")
-	f.StringVar(&o.signingKey, "signing-key", os.Getenv("WEBHOOK_SIGNING_KEY"), "key that webhooks must be signed with (default $WEBHOOK_SIGNING_KEY; empty checks none)")
+	f.StringVar(&o.signingKey, "signing-key", os.Getenv("WEBHOOK_SIGNING_KEY"),
+		"key that webhooks must be signed with (default $WEBHOOK_SIGNING_KEY; empty checks none)")
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate in PEM, to serve --listen by TLS")
 	f.StringVar(&o.tlsKey, "tls-key", "", "private key in PEM of --tls-cert")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of faults with a probability")
