@@ -140,7 +140,8 @@ func Run(f *Facts, detectors []Detector) []Finding {
 // become one with the evidence of both.
 func Rank(findings []Finding) []Finding {
 	slices.SortStableFunc(findings, func(a, b Finding) int {
-		return cmp.Or(compareBool(a.Symptom, b.Symptom), cmp.Compare(b.Score, a.Score), cmp.Compare(a.Sentence, b.Sentence), cmp.Compare(a.Detector, b.Detector))
+		return cmp.Or(compareBool(a.Symptom, b.Symptom), cmp.Compare(b.Score, a.Score),
+			cmp.Compare(a.Sentence, b.Sentence), cmp.Compare(a.Detector, b.Detector))
 	})
 	var out []Finding
 	at := map[string]int{}

@@ -69,7 +69,8 @@ func (f *Facts) versions() []*Version {
 // controllerVersions are those of a StatefulSet or DaemonSet; none where the last one reached no pod, as with the update
 // strategy OnDelete.
 func (f *Facts) controllerVersions() []*Version {
-	list := slices.SortedStableFunc(slices.Values(f.ControllerRevisions), func(a, b appsv1.ControllerRevision) int { return cmp.Compare(b.Revision, a.Revision) })
+	list := slices.SortedStableFunc(slices.Values(f.ControllerRevisions),
+		func(a, b appsv1.ControllerRevision) int { return cmp.Compare(b.Revision, a.Revision) })
 	var out []*Version
 	for i := range list {
 		switch v := f.version(&list[i]); {

@@ -39,7 +39,9 @@ func Unchangeable(w Workload, c Container) (instead string, commands []string) {
 	case w.Kind == "Pod" || w.Kind == "Job":
 		return w.remake()
 	case w.containerPath(c.Spec.Name) == "":
-		return fmt.Sprintf("The template of %s does not have container %s: it was taken out since, or an admission webhook adds it to the pods and has the setting.", w.Object, c.Spec.Name),
+		return fmt.Sprintf(
+				"The template of %s does not have container %s: it was taken out since, or an admission webhook adds it to the pods and has the setting.",
+				w.Object, c.Spec.Name),
 			[]string{Kubectl("", "get", "mutatingwebhookconfigurations")}
 	}
 	return "", nil
@@ -49,7 +51,8 @@ func Unchangeable(w Workload, c Container) (instead string, commands []string) {
 func (w Workload) remake() (string, []string) {
 	if owner := metav1.GetControllerOfNoCopy(&w.Meta); owner != nil && owner.Kind != "Node" {
 		kind := schema.FromAPIVersionAndKind(owner.APIVersion, strings.ToLower(owner.Kind)).GroupKind()
-		return fmt.Sprintf("Change it in %s %s, which makes %s.", owner.Kind, owner.Name, w.Object), []string{Kubectl(w.Namespace, "edit", kind.String()+"/"+owner.Name)}
+		return fmt.Sprintf("Change it in %s %s, which makes %s.", owner.Kind, owner.Name, w.Object),
+			[]string{Kubectl(w.Namespace, "edit", kind.String()+"/"+owner.Name)}
 	}
 	if w.Kind == "Pod" {
 		return "A pod without a controller is changed by making the pod anew.", nil

@@ -78,7 +78,9 @@ func common(o runtime.Object) (Workload, bool) {
 		return out, true
 	case *corev1.Pod:
 		one := int32(1)
-		out := workload("v1", "Pod", w.ObjectMeta, corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: w.Labels, Annotations: w.Annotations}, Spec: w.Spec}, nil, &one)
+		out := workload("v1", "Pod", w.ObjectMeta, corev1.PodTemplateSpec{
+			ObjectMeta: metav1.ObjectMeta{Labels: w.Labels, Annotations: w.Annotations}, Spec: w.Spec,
+		}, nil, &one)
 		out.TemplatePath = ""
 		if PodReady(w) {
 			out.Ready = 1

@@ -215,7 +215,9 @@ func (a *Analyst) diagnose(ctx context.Context, q Question, limit time.Duration)
 }
 
 func (a *Analyst) facts(ctx context.Context, o diagnosis.Object, limit time.Duration, troubled bool) (*diagnosis.Facts, error) {
-	return gather.Facts(ctx, a.Kube, o, gather.Options{SourceTimeout: limit / 2, MaxObjects: a.MaxObjects, Metadata: a.Metadata, Dynamic: a.Dynamic, Troubled: troubled})
+	return gather.Facts(ctx, a.Kube, o, gather.Options{
+		SourceTimeout: limit / 2, MaxObjects: a.MaxObjects, Metadata: a.Metadata, Dynamic: a.Dynamic, Troubled: troubled,
+	})
 }
 
 // findings are what the detectors see, with fixes that fit the objects.
@@ -271,7 +273,9 @@ func inPart(report *v1alpha1.AnalysisSource, said string) {
 
 // suspects diagnoses the workloads that telemetry blames and that were not looked at yet, within the limit, and says which
 // could not be looked at and why. One that does not exist any more is none of these.
-func (a *Analyst) suspects(ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration) (out []Diagnosis, failed []string) {
+func (a *Analyst) suspects(
+	ctx context.Context, q Question, t telemetry, r *rca.Result, known []Diagnosis, limit time.Duration,
+) (out []Diagnosis, failed []string) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var objects []diagnosis.Object

@@ -16,7 +16,8 @@ const mendingTime = 5 * time.Minute
 // since: the telemetry of a fault that is being mended says less than that of the fault itself.
 func stands(inc *v1alpha1.Incident, diagnoses []Diagnosis, now time.Time) (v1alpha1.IncidentStatus, bool) {
 	s := &inc.Status
-	if s.Analysis == nil || s.Analysis.FinishedAt == nil || len(s.Causes) == 0 || s.Causes[0].ScorePercent < StandsOut || s.Causes[0].Object.Kind != "Deployment" {
+	if s.Analysis == nil || s.Analysis.FinishedAt == nil || len(s.Causes) == 0 ||
+		s.Causes[0].ScorePercent < StandsOut || s.Causes[0].Object.Kind != "Deployment" {
 		return v1alpha1.IncidentStatus{}, false
 	}
 	at := rolledSince(diagnoses, s.Causes[0].Object, s.Analysis.FinishedAt.Time)
@@ -25,7 +26,8 @@ func stands(inc *v1alpha1.Incident, diagnoses []Diagnosis, now time.Time) (v1alp
 	}
 	a := s.Analysis.DeepCopy()
 	a.State = v1alpha1.AnalysisCauseFound
-	a.Message = text(s.Causes[0].Object.Name+" was rolled out at "+at.UTC().Format(time.RFC3339)+", after the cause was found, which stands until it shows what that brought", maxText)
+	a.Message = text(s.Causes[0].Object.Name+" was rolled out at "+at.UTC().Format(time.RFC3339)+
+		", after the cause was found, which stands until it shows what that brought", maxText)
 	return v1alpha1.IncidentStatus{Causes: s.Causes, Analysis: a}, true
 }
 
@@ -34,7 +36,8 @@ func rolledSince(diagnoses []Diagnosis, o v1alpha1.CauseObject, since time.Time)
 	for _, d := range diagnoses {
 		for _, e := range d.Facts.EventsOf("Deployment", o.Name, "") {
 			at := diagnosis.EventTime(&e)
-			if e.Namespace == o.Namespace && e.Reason == "ScalingReplicaSet" && strings.HasPrefix(e.Message, "Scaled up ") && strings.Contains(e.Message, " from 0 to ") &&
+			if e.Namespace == o.Namespace && e.Reason == "ScalingReplicaSet" &&
+				strings.HasPrefix(e.Message, "Scaled up ") && strings.Contains(e.Message, " from 0 to ") &&
 				at.After(since) && at.After(last) {
 				last = at
 			}

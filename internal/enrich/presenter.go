@@ -159,7 +159,8 @@ func (t telemetry) spans() iter.Seq2[string, ptrace.Span] {
 
 // refused tells whether a client's call failed for a certificate.
 func refused(s ptrace.Span) bool {
-	return s.Kind() == ptrace.SpanKindClient && s.Status().Code() == ptrace.StatusCodeError && logline.Classify(s.Status().Message()) == logline.ClassCertificate
+	return s.Kind() == ptrace.SpanKindClient && s.Status().Code() == ptrace.StatusCodeError &&
+		logline.Classify(s.Status().Message()) == logline.ClassCertificate
 }
 
 // host is the server that a client's span names.

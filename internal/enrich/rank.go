@@ -81,7 +81,8 @@ func rank(q Question, diagnoses []Diagnosis, result *rca.Result, t telemetry) []
 			passOn(list)
 			explained[t.serviceOf(workloadIn(d))] = true
 		}
-		if knownBroken(d) || slices.ContainsFunc(list, func(c candidate) bool { return c.kind == diagnosis.KindCertificate && c.workload != workloadIn(d).Name }) {
+		if knownBroken(d) ||
+			slices.ContainsFunc(list, func(c candidate) bool { return c.kind == diagnosis.KindCertificate && c.workload != workloadIn(d).Name }) {
 			explained[t.serviceOf(workloadIn(d))] = true
 		}
 		all = append(all, list...)
@@ -106,7 +107,8 @@ func fromObjects(q Question, d Diagnosis, t telemetry) []candidate {
 			continue
 		}
 		c := candidate{
-			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, home: d.Facts.Workload.Object, kind: f.Kind, detector: f.Detector, score: f.Score,
+			service: t.serviceOf(workload), object: f.Object, workload: workload.Name, home: d.Facts.Workload.Object,
+			kind: f.Kind, detector: f.Detector, score: f.Score,
 			sentence: f.Sentence, field: f.Field, fix: f.Fix, symptom: f.Symptom, path: d.Path,
 		}
 		for _, e := range f.Evidence {
@@ -296,7 +298,8 @@ func weigh(q Question, c rca.Cause, t telemetry) rca.Cause {
 	if c.Kind == rca.KindDependency && t.home(q, c.Workload).APIVersion != "" {
 		c.Kind, c.Fix = rca.KindCode, rca.KindCode.Fix()
 	}
-	if c.Workload == t.serviceOf(q.Subject) && !t.called[c.Workload] && !slices.ContainsFunc(c.Evidence, func(e rca.Evidence) bool { return e.Detector != "signal" }) {
+	if c.Workload == t.serviceOf(q.Subject) && !t.called[c.Workload] &&
+		!slices.ContainsFunc(c.Evidence, func(e rca.Evidence) bool { return e.Detector != "signal" }) {
 		c.Score = min(c.Score, restated)
 	}
 	return c
@@ -318,7 +321,8 @@ func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
 		fix.Commands = []string{"kubectl kubebot why -n " + diagnosis.Quote(o.Namespace) + " " + diagnosis.Quote(o.Arg())}
 	}
 	return candidate{
-		service: c.Workload, object: o, workload: c.Workload, home: workloadOnly(o), kind: diagnosis.Kind(c.Kind), detector: fromTelemetryAlone, score: min(telemetryMost, c.Score), sentence: sentence,
+		service: c.Workload, object: o, workload: c.Workload, home: workloadOnly(o), kind: diagnosis.Kind(c.Kind),
+		detector: fromTelemetryAlone, score: min(telemetryMost, c.Score), sentence: sentence,
 		evidence: evidenceOf(c.Evidence), path: c.Path, region: c.Region, fix: fix,
 	}
 }

@@ -139,7 +139,8 @@ func (m *Model) sentence(in Incident, b belief, q Question, a Advice) string {
 	case ReasonTaughtImportant:
 		return fmt.Sprintf("%s, so it is louder than the plain rules say (%s)", record, state)
 	case ReasonExplored:
-		return fmt.Sprintf("%s; louder this time, as once in %d times, to see whether that still holds (%s)", record, max((1000+a.Permille/2)/a.Permille, 1), state)
+		return fmt.Sprintf("%s; louder this time, as once in %d times, to see whether that still holds (%s)",
+			record, max((1000+a.Permille/2)/a.Permille, 1), state)
 	case ReasonFloor:
 		return fmt.Sprintf("%s, but its route names it (%s)", record, state)
 	case ReasonFewJudgements:
@@ -175,7 +176,8 @@ func (m *Model) record(team, kind string) string {
 	if n == 1 {
 		judgements = "judgement"
 	}
-	text := fmt.Sprintf("%s in %d of %d %s of %s in %s, last on %s", word, count, n, judgements, kind, teamName(team), c.cell.Judgements[n-1].At.Format(time.DateOnly))
+	text := fmt.Sprintf("%s in %d of %d %s of %s in %s, last on %s",
+		word, count, n, judgements, kind, teamName(team), c.cell.Judgements[n-1].At.Format(time.DateOnly))
 	if hints := n - said; hints > 0 {
 		text += fmt.Sprintf(" (%d from what people did)", hints)
 	}

@@ -244,7 +244,10 @@ type Feedback struct {
 
 func (f Feedback) judgement() Judgement {
 	i := f.Incident.normal()
-	j := Judgement{Incident: i.Name, By: cut(f.By, maxName), Signal: f.Signal, At: second(f.At), Shown: min(f.Shown, Push), Permille: min(max(f.Permille, 0), 1000) % 1000, Case: i.Case}
+	j := Judgement{
+		Incident: i.Name, By: cut(f.By, maxName), Signal: f.Signal, At: second(f.At),
+		Shown: min(f.Shown, Push), Permille: min(max(f.Permille, 0), 1000) % 1000, Case: i.Case,
+	}
 	if !f.Signal.Explicit() {
 		j.By = ""
 	}

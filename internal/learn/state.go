@@ -407,7 +407,8 @@ func (s *State) check() error {
 func (c *Cell) check() error {
 	c.Since = second(c.Since)
 	if len(c.Judgements) > maxJudgements || len(c.Forgotten) > maxForgotten {
-		return fmt.Errorf("it has %d judgements and %d forgotten ones, and at most %d and %d are allowed", len(c.Judgements), len(c.Forgotten), maxJudgements, maxForgotten)
+		return fmt.Errorf("it has %d judgements and %d forgotten ones, and at most %d and %d are allowed",
+			len(c.Judgements), len(c.Forgotten), maxJudgements, maxForgotten)
 	}
 	seen := map[[2]string]bool{}
 	for i := range c.Judgements {

@@ -53,7 +53,8 @@ func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) di
 	out.Object = diagnosis.Object{APIVersion: "admissionregistration.k8s.io/v1", Kind: "WebhookConfiguration", Name: name}
 	out.Field, out.Value = "webhooks["+name+"].clientConfig", name
 	out.Fix = diagnosis.Fix{Explanation: "Bring the webhook's service up; if it is gone for good, delete its webhook configuration.",
-		Commands: []string{diagnosis.Kubectl("", "get", "validatingwebhookconfigurations,mutatingwebhookconfigurations", "-o", "custom-columns=KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name")}}
+		Commands: []string{diagnosis.Kubectl("", "get", "validatingwebhookconfigurations,mutatingwebhookconfigurations",
+			"-o", "custom-columns=KIND:.kind,NAME:.metadata.name,WEBHOOKS:.webhooks[*].name")}}
 	where := ""
 	if m := webhook.FindStringSubmatch(why); m != nil {
 		where = fmt.Sprintf(" at Service %s/%s port %s", m[2], m[1], m[3])
@@ -67,7 +68,8 @@ func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) di
 	if untrusted.MatchString(why) {
 		return refusedCertificate(f, out, name, where, why)
 	}
-	out.Sentence = fmt.Sprintf("Admission webhook %s can't be reached%s (%s), so %s can't make its pods", name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
+	out.Sentence = fmt.Sprintf("Admission webhook %s can't be reached%s (%s), so %s can't make its pods",
+		name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
 	return out
 }
 
@@ -75,7 +77,8 @@ func unreachable(f *diagnosis.Facts, out diagnosis.Finding, name, why string) di
 func refusedCertificate(f *diagnosis.Facts, out diagnosis.Finding, name, where, why string) diagnosis.Finding {
 	out.Kind = diagnosis.KindCertificate
 	_, why, _ = strings.Cut(why, "x509: ")
-	out.Sentence = fmt.Sprintf("The API server does not accept the certificate of admission webhook %s%s (%s), so %s can't make its pods", name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
+	out.Sentence = fmt.Sprintf("The API server does not accept the certificate of admission webhook %s%s (%s), so %s can't make its pods",
+		name, where, diagnosis.Shorten(why, 160), f.Workload.Object)
 	out.Fix.Commands = out.Fix.Commands[len(out.Fix.Commands)-1:] // the webhook configurations
 	switch {
 	case strings.Contains(why, "expired or is not yet valid"):
@@ -98,6 +101,7 @@ func refused(f *diagnosis.Facts, out diagnosis.Finding, who, why string) diagnos
 		why = "it gives no reason"
 	}
 	out.Sentence = strings.TrimSuffix(fmt.Sprintf("%s rejects the pods of %s: %s", who, f.Workload.Object, diagnosis.Shorten(why, 240)), ".")
-	out.Fix = diagnosis.Fix{Explanation: "Change the pod template as the message asks.", Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
+	out.Fix = diagnosis.Fix{Explanation: "Change the pod template as the message asks.",
+		Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
 	return out
 }

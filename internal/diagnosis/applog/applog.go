@@ -107,13 +107,16 @@ func explain(f *diagnosis.Facts, p pattern) diagnosis.Finding {
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindCode, Object: w.Object, Field: "containers[" + p.c.Spec.Name + "]", Value: p.message, Score: diagnosis.ScorePossible + 0.1,
 		Sentence: fmt.Sprintf("Container %s of %s logs an error again and again: %s", p.c.Spec.Name, w.Object, p.message),
-		Evidence: []string{fmt.Sprintf("log of pod %s (%d such lines in %d min): %s", p.c.Pod.Name, p.count, int(window.Minutes()), diagnosis.Shorten(p.line, 400))},
-		Fix:      diagnosis.Fix{Explanation: "Look at what the line names; go back if it began with the last rollout.", Commands: []string{diagnosis.LogsCommand(p.c)}},
+		Evidence: []string{fmt.Sprintf("log of pod %s (%d such lines in %d min): %s",
+			p.c.Pod.Name, p.count, int(window.Minutes()), diagnosis.Shorten(p.line, 400))},
+		Fix: diagnosis.Fix{Explanation: "Look at what the line names; go back if it began with the last rollout.",
+			Commands: []string{diagnosis.LogsCommand(p.c)}},
 	}
 	if s := called(f, p.message); s != nil {
 		out.Kind, out.Object, out.Field, out.Value, out.Score = diagnosis.KindDependency, service.Object(s), "", s.Name, diagnosis.ScoreLikely
 		out.Sentence = fmt.Sprintf("%s fails by calls to Service %s: %s", w.Object, s.Name, p.message)
-		out.Fix = diagnosis.Fix{Explanation: "Ask the same question of the dependency.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}}
+		out.Fix = diagnosis.Fix{Explanation: "Ask the same question of the dependency.",
+			Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}}
 		return out
 	}
 	if field, value, says := exit.Setting(p.c.Spec, p.message, w.Name, f.NS()); strings.HasPrefix(field, "env[") {

@@ -29,7 +29,10 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	return out
 }
 
-func condition(h *autoscalingv2.HorizontalPodAutoscaler, kind autoscalingv2.HorizontalPodAutoscalerConditionType, status corev1.ConditionStatus) *autoscalingv2.HorizontalPodAutoscalerCondition {
+func condition(
+	h *autoscalingv2.HorizontalPodAutoscaler, kind autoscalingv2.HorizontalPodAutoscalerConditionType,
+	status corev1.ConditionStatus,
+) *autoscalingv2.HorizontalPodAutoscalerCondition {
 	for i, c := range h.Status.Conditions {
 		if c.Type == kind && c.Status == status {
 			return &h.Status.Conditions[i]
@@ -50,16 +53,19 @@ func check(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler) (diagno
 	describe := []string{diagnosis.Kubectl(h.Namespace, "describe", "hpa", h.Name)}
 	if c := condition(h, autoscalingv2.AbleToScale, corev1.ConditionFalse); c != nil && c.Reason == "FailedGetScale" {
 		out.Field, out.Value = "spec.scaleTargetRef", target.Kind+"/"+target.Name
-		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s can't read its target %s %s (spec.scaleTargetRef): %s", h.Name, target.Kind, target.Name, diagnosis.Shorten(c.Message, 160))
+		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s can't read its target %s %s (spec.scaleTargetRef): %s",
+			h.Name, target.Kind, target.Name, diagnosis.Shorten(c.Message, 160))
 		out.Fix = diagnosis.Fix{Explanation: "Name a workload that exists.", Commands: describe}
 		return out, true
 	}
 	if c := condition(h, autoscalingv2.ScalingActive, corev1.ConditionFalse); c != nil && c.Reason != "ScalingDisabled" {
 		return inactive(f, h, out, c)
 	}
-	if c := condition(h, autoscalingv2.ScalingLimited, corev1.ConditionTrue); c != nil && c.Reason == "TooManyReplicas" && h.Status.CurrentReplicas >= h.Spec.MaxReplicas {
+	if c := condition(h, autoscalingv2.ScalingLimited, corev1.ConditionTrue); c != nil && c.Reason == "TooManyReplicas" &&
+		h.Status.CurrentReplicas >= h.Spec.MaxReplicas {
 		out.Kind, out.Field, out.Value = diagnosis.KindCPU, "spec.maxReplicas", fmt.Sprint(h.Spec.MaxReplicas)
-		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s is at its maximum of %d replicas (spec.maxReplicas) and would make more of %s %s", h.Name, h.Spec.MaxReplicas, target.Kind, target.Name)
+		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s is at its maximum of %d replicas (spec.maxReplicas) and would make more of %s %s",
+			h.Name, h.Spec.MaxReplicas, target.Kind, target.Name)
 		out.Evidence = []string{"condition ScalingLimited=True: " + diagnosis.Shorten(c.Message, 200)}
 		out.Fix = diagnosis.FixBy("Raise the maximum if the nodes have room, or make each replica do more.",
 			[]diagnosis.Patch{{Object: out.Object, Type: "merge", Body: fmt.Sprintf(`{"spec":{"maxReplicas":%d}}`, h.Spec.MaxReplicas*2)}})

@@ -35,7 +35,10 @@ var (
 )
 
 // inactive explains why the autoscaler computes nothing.
-func inactive(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler, out diagnosis.Finding, c *autoscalingv2.HorizontalPodAutoscalerCondition) (diagnosis.Finding, bool) {
+func inactive(
+	f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler,
+	out diagnosis.Finding, c *autoscalingv2.HorizontalPodAutoscalerCondition,
+) (diagnosis.Finding, bool) {
 	out.Evidence = []string{fmt.Sprintf("condition ScalingActive=False: %s", diagnosis.Shorten(c.Message, 300))}
 	if m := unrequested.FindStringSubmatch(c.Message); m != nil {
 		return withoutRequest(f, h, out, m[1], m[2]), true
@@ -49,12 +52,15 @@ func inactive(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler, out 
 	case metrics && unready.MatchString(c.Message) && waits(f, h):
 		out.Kind, out.Score, out.Symptom = diagnosis.KindUnknown, diagnosis.ScoreSymptom, true
 		out.Field, out.Value = "spec.metrics", c.Reason
-		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s gets no metrics of %s, as none of its pods has been ready for long, and does not scale it", h.Name, target)
-		out.Fix = diagnosis.Fix{Explanation: "Repair what keeps the pods from being ready; there are metrics of new ones within some minutes.", Commands: []string{describe}}
+		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s gets no metrics of %s, as none of its pods has been ready for long, and does not scale it",
+			h.Name, target)
+		out.Fix = diagnosis.Fix{Explanation: "Repair what keeps the pods from being ready; there are metrics of new ones within some minutes.",
+			Commands: []string{describe}}
 		return out, f.Subject.Kind == "HorizontalPodAutoscaler" // else the pods themselves tell it
 	case metrics:
 		out.Field, out.Value = "spec.metrics", c.Reason
-		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s gets no %s (%s), so %s is not scaled", h.Name, strings.TrimSpace(from.noun+" "+metric(h, c.Message)), c.Reason, target)
+		out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s gets no %s (%s), so %s is not scaled",
+			h.Name, strings.TrimSpace(from.noun+" "+metric(h, c.Message)), c.Reason, target)
 		out.Fix = from.repair(c.Message)
 		out.Fix.Commands = append(out.Fix.Commands, describe)
 		return out, true
@@ -63,7 +69,8 @@ func inactive(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler, out 
 	if c.Reason == "InvalidSelector" {
 		out.Field = "spec.scaleTargetRef"
 	}
-	out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s does not scale %s (%s): %s", h.Name, target, c.Reason, strings.TrimRight(diagnosis.Shorten(c.Message, 200), ". "))
+	out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s does not scale %s (%s): %s",
+		h.Name, target, c.Reason, strings.TrimRight(diagnosis.Shorten(c.Message, 200), ". "))
 	out.Fix = diagnosis.Fix{Explanation: "Correct what the message names.", Commands: []string{describe}}
 	return out, true
 }
@@ -77,14 +84,24 @@ func (s source) repair(message string) diagnosis.Fix {
 	served := diagnosis.Kubectl("", "get", "apiservices", "v1beta1."+s.group)
 	switch {
 	case strings.Contains(message, "is forbidden: "):
-		return diagnosis.Fix{Explanation: fmt.Sprintf("Let the controller of autoscalers read the API group %s: the installation of what serves it has a role and a binding for that.", s.group), Commands: []string{served}}
+		return diagnosis.Fix{
+			Explanation: fmt.Sprintf(
+				"Let the controller of autoscalers read the API group %s: the installation of what serves it has a role and a binding for that.",
+				s.group),
+			Commands: []string{served},
+		}
 	case unknown.MatchString(message):
-		return diagnosis.Fix{Explanation: "What serves the metrics answers, but does not have this one: correct its name or selector, or the adapter's rule that makes it.",
-			Commands: []string{diagnosis.Kubectl("", "get", "--raw", "/apis/"+s.group+"/v1beta1")}}
+		return diagnosis.Fix{
+			Explanation: "What serves the metrics answers, but does not have this one: correct its name or selector, or the adapter's rule that makes it.",
+			Commands:    []string{diagnosis.Kubectl("", "get", "--raw", "/apis/"+s.group+"/v1beta1")},
+		}
 	case s.server == "metrics-server":
 		return diagnosis.Fix{Explanation: "Install or repair what serves the metrics (metrics-server).", Commands: []string{served}}
 	}
-	return diagnosis.Fix{Explanation: fmt.Sprintf("Install or repair what serves the API group %s (%s), or correct the metric's name.", s.group, s.server), Commands: []string{served}}
+	return diagnosis.Fix{
+		Explanation: fmt.Sprintf("Install or repair what serves the API group %s (%s), or correct the metric's name.", s.group, s.server),
+		Commands:    []string{served},
+	}
 }
 
 // metric is the name of the custom or external metric that a message is about; empty where it is none of the autoscaler's.
@@ -134,7 +151,8 @@ func ambiguous(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler, out
 	}
 	who := cmp.Or(strings.Join(others, ", "), "another one")
 	same := slices.ContainsFunc(f.Autoscalers, func(o autoscalingv2.HorizontalPodAutoscaler) bool {
-		return slices.Contains(others, o.Name) && o.Spec.ScaleTargetRef.Kind == h.Spec.ScaleTargetRef.Kind && o.Spec.ScaleTargetRef.Name == h.Spec.ScaleTargetRef.Name
+		return slices.Contains(others, o.Name) && o.Spec.ScaleTargetRef.Kind == h.Spec.ScaleTargetRef.Kind &&
+			o.Spec.ScaleTargetRef.Name == h.Spec.ScaleTargetRef.Name
 	})
 	out.Field, out.Value = "spec.scaleTargetRef", h.Spec.ScaleTargetRef.Kind+"/"+h.Spec.ScaleTargetRef.Name
 	out.Sentence = fmt.Sprintf("HorizontalPodAutoscaler %s does not scale %s, because its pods are also those of the autoscaler %s", h.Name, target(h), who)

@@ -42,19 +42,24 @@ func withoutRequest(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler
 	if len(names) > 0 {
 		out.Field = fmt.Sprintf("containers[%s].resources.requests.%s", names[0], resource)
 	}
-	out.Sentence = fmt.Sprintf("%s no %s request (resources.requests.%s), so HorizontalPodAutoscaler %s can't compute how much of it is in use and does not scale",
+	out.Sentence = fmt.Sprintf(
+		"%s no %s request (resources.requests.%s), so HorizontalPodAutoscaler %s can't compute how much of it is in use and does not scale",
 		who, resource, resource, h.Name)
 	look := []string{diagnosis.Kubectl(h.Namespace, "describe", "hpa", h.Name)}
 	start := starts[resource]
 	if injected || len(names) == 0 || start == "" {
-		out.Fix = diagnosis.Fix{Explanation: "Give the container a request where it is defined: in the pod template, or in what adds it to the pods.", Commands: look}
+		out.Fix = diagnosis.Fix{
+			Explanation: "Give the container a request where it is defined: in the pod template, or in what adds it to the pods.",
+			Commands:    look,
+		}
 		return out
 	}
 	var patches []diagnosis.Patch
 	for _, name := range names {
 		patches = append(patches, f.Workload.SetResource(name, "requests", resource, start))
 	}
-	out.Fix = diagnosis.FixBy(fmt.Sprintf("Request what the container uses (kubectl top pod --containers); the command asks for %s=%s to begin with.", resource, start),
+	out.Fix = diagnosis.FixBy(
+		fmt.Sprintf("Request what the container uses (kubectl top pod --containers); the command asks for %s=%s to begin with.", resource, start),
 		patches, look...)
 	return out
 }
@@ -87,7 +92,8 @@ func counted(h *autoscalingv2.HorizontalPodAutoscaler, container, resource strin
 		case m.Resource != nil:
 			return string(m.Resource.Name) == resource && m.Resource.Target.AverageUtilization != nil
 		case m.ContainerResource != nil:
-			return string(m.ContainerResource.Name) == resource && m.ContainerResource.Container == container && m.ContainerResource.Target.AverageUtilization != nil
+			return string(m.ContainerResource.Name) == resource && m.ContainerResource.Container == container &&
+				m.ContainerResource.Target.AverageUtilization != nil
 		}
 		return false
 	})

@@ -27,14 +27,19 @@ type shape struct {
 }
 
 var shapes = []shape{
-	{regexp.MustCompile(`(?i)has expired or is not yet valid: current time \S+ is before|not yet valid$|not yet valid[^:]|NotBefore: `), "is not valid yet", "Compare the clocks of the node and of the certificate's issuer.", true},
+	{regexp.MustCompile(`(?i)has expired or is not yet valid: current time \S+ is before|not yet valid$|not yet valid[^:]|NotBefore: `),
+		"is not valid yet", "Compare the clocks of the node and of the certificate's issuer.", true},
 	{expired, "has expired", "Renew the certificate, and see why it was not renewed by itself.", true},
-	{regexp.MustCompile(`(?i)valid for|doesn't match|does not match|hostname mismatch|IP SANs|subject (?:alternative )?(?:DNS )?name|no name matching|NotValidForName|NameMismatch`), "is for another name", "Call the server by a name that its certificate has, or issue one with this name.", false},
-	{regexp.MustCompile(`(?i)unknown authority|self[- ]signed|unable to get|UNABLE_TO_VERIFY|PKIX|not trusted|unknown ca|UnknownIssuer|PartialChain|UntrustedRoot`), "is from an issuer that is not trusted", "Give the program the issuer's certificate to trust.", false},
+	{regexp.MustCompile(`(?i)valid for|doesn't match|does not match|hostname mismatch|IP SANs|subject (?:alternative )?(?:DNS )?name|no name matching|NotValidForName|NameMismatch`),
+		"is for another name", "Call the server by a name that its certificate has, or issue one with this name.", false},
+	{regexp.MustCompile(
+		`(?i)unknown authority|self[- ]signed|unable to get|UNABLE_TO_VERIFY|PKIX|not trusted|unknown ca|UnknownIssuer|PartialChain|UntrustedRoot`),
+		"is from an issuer that is not trusted", "Give the program the issuer's certificate to trust.", false},
 }
 
 // expired is how Go, OpenSSL, Python, curl and Node, Java, rustls and .NET say it. A token may be expired too.
-var expired = regexp.MustCompile(`(?i)certificate[ _](?:is |has[ _])?expired|CertificateExpired|expired certificate|certificate: Expired|CERT_HAS_EXPIRED|validity check failed|NotTimeValid`)
+var expired = regexp.MustCompile(
+	`(?i)certificate[ _](?:is |has[ _])?expired|CertificateExpired|expired certificate|certificate: Expired|CERT_HAS_EXPIRED|validity check failed|NotTimeValid`)
 
 // untils are how Go and Java say until when a certificate was valid.
 var untils = []struct {

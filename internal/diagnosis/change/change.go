@@ -63,7 +63,11 @@ func rollouts(f *diagnosis.Facts) []diagnosis.Finding {
 		says = append(says, diagnosis.Plural(more, "more change"))
 	}
 	back := f.Earlier(diagnosis.Any)
-	fix := diagnosis.Fix{Explanation: fmt.Sprintf("Go back to revision %d if the trouble began with the change.", back.Revision) + f.Untried(diagnosis.Any), Commands: f.Undo(diagnosis.Any)}
+	fix := diagnosis.Fix{
+		Explanation: fmt.Sprintf("Go back to revision %d if the trouble began with the change.", back.Revision) +
+			f.Untried(diagnosis.Any),
+		Commands: f.Undo(diagnosis.Any),
+	}
 	if len(fix.Commands) > 1 {
 		fix.Explanation += " A StatefulSet waits for pods that are not ready, so delete these then."
 	}
@@ -82,7 +86,8 @@ func done(f *diagnosis.Facts, v *diagnosis.Version) bool {
 }
 
 func evidence(f *diagnosis.Facts, present, before *diagnosis.Version) []string {
-	out := []string{fmt.Sprintf("%s %s (revision %d) was made %s ago, %d of its pods are ready", present.Kind, present.Name, present.Revision, f.Age(present.MadeAt), present.Ready)}
+	out := []string{fmt.Sprintf("%s %s (revision %d) was made %s ago, %d of its pods are ready",
+		present.Kind, present.Name, present.Revision, f.Age(present.MadeAt), present.Ready)}
 	if before.Ready > 0 {
 		be := "are"
 		if before.Ready == 1 {
@@ -263,10 +268,12 @@ func configs(f *diagnosis.Facts) []diagnosis.Finding {
 			continue
 		}
 		out = append(out, diagnosis.Finding{
-			Kind: diagnosis.KindConfig, Object: diagnosis.Object{APIVersion: "v1", Kind: "ConfigMap", Namespace: f.NS(), Name: m.Name}, Field: "data", Value: at.UTC().Format(time.RFC3339), Score: 0.4,
+			Kind: diagnosis.KindConfig, Object: diagnosis.Object{APIVersion: "v1", Kind: "ConfigMap", Namespace: f.NS(), Name: m.Name},
+			Field: "data", Value: at.UTC().Format(time.RFC3339), Score: 0.4,
 			Sentence: fmt.Sprintf("ConfigMap %s was changed at %s; %s %s", m.Name, at.UTC().Format(time.RFC3339), f.Workload.Object, ref.Use),
 			Evidence: []string{fmt.Sprintf("changed %s ago by %s", f.Age(at), who)},
-			Fix:      diagnosis.Fix{Explanation: "Compare it with what it was before.", Commands: []string{diagnosis.Kubectl(f.NS(), "get", "configmap", m.Name, "-o", "yaml")}},
+			Fix: diagnosis.Fix{Explanation: "Compare it with what it was before.",
+				Commands: []string{diagnosis.Kubectl(f.NS(), "get", "configmap", m.Name, "-o", "yaml")}},
 		})
 	}
 	return out

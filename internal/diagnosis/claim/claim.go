@@ -54,7 +54,8 @@ func users(f *diagnosis.Facts) []user {
 	}
 	for _, t := range w.ClaimTemplates {
 		for i := range f.Pods {
-			out = append(out, user{claim: t.Name + "-" + f.Pods[i].Name, says: fmt.Sprintf("; pod %s of %s needs it", f.Pods[i].Name, w.Object), object: w.Object})
+			out = append(out, user{claim: t.Name + "-" + f.Pods[i].Name,
+				says: fmt.Sprintf("; pod %s of %s needs it", f.Pods[i].Name, w.Object), object: w.Object})
 		}
 	}
 	return out
@@ -76,7 +77,9 @@ func missing(f *diagnosis.Facts, u user) diagnosis.Finding {
 			[]diagnosis.Patch{diagnosis.JSONPatch(u.object, diagnosis.Replace(f.Workload.SpecPath(u.ref.Path), u.claim, near)...)})
 		return out
 	}
-	manifest := fmt.Sprintf(`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`, u.claim, f.NS())
+	manifest := fmt.Sprintf(
+		`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}}}}`,
+		u.claim, f.NS())
 	out.Fix.Commands = []string{"echo " + diagnosis.Quote(manifest) + " | " + diagnosis.Kubectl("", "apply", "-f", "-")}
 	return out
 }
@@ -86,7 +89,10 @@ func lost(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) diagnosis
 		Kind: diagnosis.KindDisk, Object: object(c), Field: "spec.volumeName", Value: c.Spec.VolumeName, Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("PersistentVolumeClaim %s has lost its volume: PersistentVolume %s does not exist any more%s", c.Name, c.Spec.VolumeName, u.says),
 		Evidence: []string{"the claim's phase is Lost"},
-		Fix:      diagnosis.Fix{Explanation: "Restore the volume from a backup, or delete the claim and let a new one be made; its data are gone then.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}},
+		Fix: diagnosis.Fix{
+			Explanation: "Restore the volume from a backup, or delete the claim and let a new one be made; its data are gone then.",
+			Commands:    []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)},
+		},
 	}
 }
 
@@ -121,7 +127,8 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s gets no volume%s", c.Name, u.says)
 		out.Fix = diagnosis.Fix{Explanation: "See the claim's events.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
 	case name == "" && c.Spec.StorageClassName != nil:
-		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s asks for a volume without a storage class (storageClassName is empty), and none fits%s", c.Name, u.says)
+		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s asks for a volume without a storage class (storageClassName is empty), and none fits%s",
+			c.Name, u.says)
 		out.Fix = classless(f, c, classes, standard)
 	case name == "":
 		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s names no storage class and the cluster has no default one%s", c.Name, u.says)
@@ -135,7 +142,8 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 	default:
 		out.Kind, out.Score, out.Value = diagnosis.KindDisk, diagnosis.ScoreStrong, name
 		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s gets no volume from StorageClass %s%s", c.Name, name, u.says)
-		out.Fix = diagnosis.Fix{Explanation: "See what the provisioner says, and that it runs.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
+		out.Fix = diagnosis.Fix{Explanation: "See what the provisioner says, and that it runs.",
+			Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
 	}
 	return []diagnosis.Finding{out}
 }
@@ -153,7 +161,8 @@ func failed(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim) bool {
 func classless(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []string, standard string) diagnosis.Fix {
 	const explanation = "Make a PersistentVolume without a class that fits the claim"
 	if standard == "" || c.Spec.VolumeName != "" {
-		return diagnosis.Fix{Explanation: explanation + ".", Commands: []string{diagnosis.Kubectl("", "get", "persistentvolumes"), diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
+		return diagnosis.Fix{Explanation: explanation + ".",
+			Commands: []string{diagnosis.Kubectl("", "get", "persistentvolumes"), diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
 	}
 	out := recreate(f, c, classes, standard)
 	out.Explanation = explanation + ", if it is meant for one. Otherwise make" + strings.TrimPrefix(out.Explanation, "Make")
@@ -177,7 +186,8 @@ func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []str
 		}
 	}
 	if class == "" {
-		return diagnosis.Fix{Explanation: "Make a storage class with a provisioner, or a PersistentVolume that fits the claim.", Commands: []string{diagnosis.Kubectl("", "get", "storageclass")}}
+		return diagnosis.Fix{Explanation: "Make a storage class with a provisioner, or a PersistentVolume that fits the claim.",
+			Commands: []string{diagnosis.Kubectl("", "get", "storageclass")}}
 	}
 	size := c.Spec.Resources.Requests[corev1.ResourceStorage]
 	var modes []string
@@ -185,13 +195,20 @@ func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []str
 		modes = append(modes, fmt.Sprintf("%q", m))
 	}
 	named := ""
-	out := diagnosis.Fix{Explanation: fmt.Sprintf("Make the claim anew with StorageClass %s (a claim's class can't be changed; this one has no volume yet, and so no data).", class)}
+	out := diagnosis.Fix{Explanation: fmt.Sprintf(
+		"Make the claim anew with StorageClass %s (a claim's class can't be changed; this one has no volume yet, and so no data).", class)}
 	if v := c.Spec.VolumeName; v != "" {
 		named = fmt.Sprintf(`"volumeName":%q,`, v)
-		out.Explanation = fmt.Sprintf("Make the claim anew with StorageClass %s (a claim's class can't be changed). It names PersistentVolume %s: with the reclaim policy Delete the data there go with the claim, so that is set to Retain first.", class, v)
-		out = diagnosis.FixBy(out.Explanation, []diagnosis.Patch{{Object: diagnosis.Object{APIVersion: "v1", Kind: "PersistentVolume", Name: v}, Type: "merge", Body: `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`}})
+		out.Explanation = fmt.Sprintf(
+			"Make the claim anew with StorageClass %s (a claim's class can't be changed). It names PersistentVolume %s: with the reclaim policy Delete the data there go with the claim, so that is set to Retain first.",
+			class, v)
+		out = diagnosis.FixBy(out.Explanation, []diagnosis.Patch{{
+			Object: diagnosis.Object{APIVersion: "v1", Kind: "PersistentVolume", Name: v}, Type: "merge",
+			Body: `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`,
+		}})
 	}
-	manifest := fmt.Sprintf(`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{%s"storageClassName":%q,"accessModes":[%s],"resources":{"requests":{"storage":%q}}}}`,
+	manifest := fmt.Sprintf(
+		`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{%s"storageClassName":%q,"accessModes":[%s],"resources":{"requests":{"storage":%q}}}}`,
 		c.Name, c.Namespace, named, class, strings.Join(modes, ","), size.String())
 	out.Commands = append(out.Commands,
 		diagnosis.Kubectl(f.NS(), "delete", "pvc", c.Name, "--wait", "--timeout=1m"), // what is still there when it is applied again would go after that

@@ -53,21 +53,25 @@ func told(f *diagnosis.Facts, c *batchv1.CronJob, base diagnosis.Finding) []diag
 		case "TooManyMissedTimes", "FailedNeedsStart":
 			x.Field, x.Value, x.Score = "spec.startingDeadlineSeconds", "", diagnosis.ScoreStrong
 			x.Sentence = fmt.Sprintf("CronJob %s has missed too many start times and is not started any more", c.Name)
-			x.Fix = diagnosis.FixBy("Set a starting deadline, so that only the last times count.", []diagnosis.Patch{{Object: x.Object, Type: "merge", Body: `{"spec":{"startingDeadlineSeconds":200}}`}})
+			x.Fix = diagnosis.FixBy("Set a starting deadline, so that only the last times count.",
+				[]diagnosis.Patch{{Object: x.Object, Type: "merge", Body: `{"spec":{"startingDeadlineSeconds":200}}`}})
 		case "UnparseableSchedule", "UnparsableSchedule", "InvalidSchedule":
 			x.Field, x.Value = "spec.schedule", c.Spec.Schedule
 			x.Sentence = fmt.Sprintf("CronJob %s has a schedule that can't be read: %q (spec.schedule)", c.Name, c.Spec.Schedule)
-			x.Fix = diagnosis.Fix{Explanation: "Write the schedule in five fields, such as 0 3 * * *.", Commands: []string{diagnosis.Kubectl(c.Namespace, "edit", "cronjob", c.Name)}}
+			x.Fix = diagnosis.Fix{Explanation: "Write the schedule in five fields, such as 0 3 * * *.",
+				Commands: []string{diagnosis.Kubectl(c.Namespace, "edit", "cronjob", c.Name)}}
 		case "MissSchedule":
 			x.Field, x.Score = "spec.startingDeadlineSeconds", diagnosis.ScoreLikely
 			if c.Spec.StartingDeadlineSeconds != nil {
 				x.Value = fmt.Sprint(*c.Spec.StartingDeadlineSeconds)
 			}
 			x.Sentence = fmt.Sprintf("CronJob %s missed a start time by more than its deadline (spec.startingDeadlineSeconds=%s)", c.Name, x.Value)
-			x.Fix = diagnosis.Fix{Explanation: "Give it a longer starting deadline, and see whether the controller manager was down.", Commands: []string{diagnosis.Kubectl(c.Namespace, "describe", "cronjob", c.Name)}}
+			x.Fix = diagnosis.Fix{Explanation: "Give it a longer starting deadline, and see whether the controller manager was down.",
+				Commands: []string{diagnosis.Kubectl(c.Namespace, "describe", "cronjob", c.Name)}}
 		case "JobAlreadyActive":
 			x.Field, x.Value, x.Score = "spec.concurrencyPolicy", string(c.Spec.ConcurrencyPolicy), diagnosis.ScoreLikely
-			x.Sentence = fmt.Sprintf("CronJob %s starts no Job while the one before still runs (spec.concurrencyPolicy is %s)", c.Name, c.Spec.ConcurrencyPolicy)
+			x.Sentence = fmt.Sprintf("CronJob %s starts no Job while the one before still runs (spec.concurrencyPolicy is %s)",
+				c.Name, c.Spec.ConcurrencyPolicy)
 			x.Fix = diagnosis.Fix{Explanation: "See why the Job does not end.", Commands: []string{diagnosis.Kubectl(c.Namespace, "get", "jobs")}}
 		default:
 			continue

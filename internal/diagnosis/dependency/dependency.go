@@ -82,7 +82,9 @@ func explain(f *diagnosis.Facts, c calls.Call) diagnosis.Finding {
 
 // otherEnd looks at the Service that is called, and at its pods.
 func otherEnd(f *diagnosis.Facts, out diagnosis.Finding, c calls.Call, s *corev1.Service) diagnosis.Finding {
-	if c.Endpoint.Port != 0 && !slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == c.Endpoint.Port }) && s.Spec.ClusterIP != corev1.ClusterIPNone {
+	if c.Endpoint.Port != 0 &&
+		!slices.ContainsFunc(s.Spec.Ports, func(p corev1.ServicePort) bool { return int(p.Port) == c.Endpoint.Port }) &&
+		s.Spec.ClusterIP != corev1.ClusterIPNone {
 		out.Kind, out.Score = diagnosis.KindConfig, diagnosis.ScoreStrong
 		out.Sentence += ": " + service.NoPort(s, strconv.Itoa(c.Endpoint.Port))
 		out.Fix.Explanation = "Call a port that the Service has."

@@ -95,12 +95,14 @@ func explain(b *policyv1.PodDisruptionBudget, pods, nodes string) diagnosis.Find
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: diagnosis.Object{APIVersion: "policy/v1", Kind: "PodDisruptionBudget", Namespace: b.Namespace, Name: b.Name},
 		Field: field, Value: value, Score: diagnosis.ScoreSymptom, Symptom: true,
-		Evidence: []string{fmt.Sprintf("%d pods expected, %d healthy, %d wanted healthy, 0 disruptions allowed", b.Status.ExpectedPods, b.Status.CurrentHealthy, b.Status.DesiredHealthy)},
+		Evidence: []string{fmt.Sprintf("%d pods expected, %d healthy, %d wanted healthy, 0 disruptions allowed",
+			b.Status.ExpectedPods, b.Status.CurrentHealthy, b.Status.DesiredHealthy)},
 	}
 	if b.Status.DesiredHealthy < b.Status.ExpectedPods {
 		out.Sentence = fmt.Sprintf("PodDisruptionBudget %s allows no eviction of %s now, because only %d of %d are healthy, so %s can't be drained",
 			b.Name, pods, b.Status.CurrentHealthy, b.Status.ExpectedPods, nodes)
-		out.Fix = diagnosis.Fix{Explanation: "Bring the pods up; the budget then allows evictions again.", Commands: []string{diagnosis.Kubectl(b.Namespace, "describe", "pdb", b.Name)}}
+		out.Fix = diagnosis.Fix{Explanation: "Bring the pods up; the budget then allows evictions again.",
+			Commands: []string{diagnosis.Kubectl(b.Namespace, "describe", "pdb", b.Name)}}
 		return out
 	}
 	out.Sentence = fmt.Sprintf("PodDisruptionBudget %s never allows an eviction of %s (%s is %s with %s), so %s can't be drained",

@@ -22,7 +22,8 @@ import (
 var Detector = diagnosis.Detector{Name: "dns", Doc: "names that do not resolve, and a DNS that does not answer", Detect: detect}
 
 // silent is what a DNS that does not answer looks like.
-var silent = regexp.MustCompile(`(?i)lookup .*(?:i/o timeout|connection refused|deadline exceeded|server misbehaving)|EAI_AGAIN|temporary failure in name resolution|server host '[^']+' \(-3\)`)
+var silent = regexp.MustCompile(
+	`(?i)lookup .*(?:i/o timeout|connection refused|deadline exceeded|server misbehaving)|EAI_AGAIN|temporary failure in name resolution|server host '[^']+' \(-3\)`)
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
@@ -31,7 +32,10 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if host == "" || net.ParseIP(host) != nil {
 			continue
 		}
-		x := diagnosis.Finding{Kind: diagnosis.KindDNS, Object: f.Workload.Object, Field: "name", Value: host, Score: diagnosis.ScoreLikely, Evidence: []string{c.Evidence()}}
+		x := diagnosis.Finding{
+			Kind: diagnosis.KindDNS, Object: f.Workload.Object, Field: "name", Value: host, Score: diagnosis.ScoreLikely,
+			Evidence: []string{c.Evidence()},
+		}
 		name, local := calls.Name(f, host)
 		switch {
 		case local && f.Service(name) == nil && f.Knows("Service"):
@@ -121,10 +125,12 @@ func otherResolver(f *diagnosis.Facts, x diagnosis.Finding, c calls.Call, host s
 		x.Score = diagnosis.ScoreStrong
 	}
 	x.Sentence = fmt.Sprintf("Pods of %s ask %s, %s", f.Workload.Object, asks, does)
-	x.Fix = diagnosis.Fix{Explanation: "Let the pods ask the cluster's DNS: dnsPolicy ClusterFirst, or ClusterFirstWithHostNet with hostNetwork; or correct the nameservers.",
+	x.Fix = diagnosis.Fix{
+		Explanation: "Let the pods ask the cluster's DNS: dnsPolicy ClusterFirst, or ClusterFirstWithHostNet with hostNetwork; or correct the nameservers.",
 		Commands: append(f.Undo(func(old *corev1.PodSpec) bool {
 			return old.DNSPolicy != spec.DNSPolicy || !reflect.DeepEqual(old.DNSConfig, spec.DNSConfig)
-		}), logs(f, c)...)}
+		}), logs(f, c)...),
+	}
 	return x
 }
 

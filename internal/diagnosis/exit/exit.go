@@ -14,7 +14,10 @@ import (
 )
 
 // signals by number, as a shell reports them: exit code 128 + number.
-var signals = map[int32]string{1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
+var signals = map[int32]string{
+	1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV",
+	13: "SIGPIPE", 15: "SIGTERM",
+}
 
 // Code says an exit code in words.
 func Code(t *corev1.ContainerStateTerminated) string {
@@ -39,11 +42,13 @@ var kinds = map[logline.Class]diagnosis.Kind{
 	logline.ClassDNS: diagnosis.KindDNS, logline.ClassRefused: diagnosis.KindDependency, logline.ClassTimeout: diagnosis.KindDependency,
 	logline.ClassCertificate: diagnosis.KindCertificate, logline.ClassMemory: diagnosis.KindMemory, logline.ClassDisk: diagnosis.KindDisk,
 	logline.ClassPermission: diagnosis.KindConfig, logline.ClassForbidden: diagnosis.KindConfig, logline.ClassPort: diagnosis.KindConfig,
-	logline.ClassPrivilege: diagnosis.KindConfig, logline.ClassFormat: diagnosis.KindImage, logline.ClassFile: diagnosis.KindConfig, logline.ClassConfig: diagnosis.KindConfig,
+	logline.ClassPrivilege: diagnosis.KindConfig, logline.ClassFormat: diagnosis.KindImage, logline.ClassFile: diagnosis.KindConfig,
+	logline.ClassConfig: diagnosis.KindConfig,
 }
 
 // notStarted is what the runtime says of a command that is not in the image.
-var notStarted = regexp.MustCompile(`exec: \\?"([^"\\]+)\\?": (?:stat [^:]+: )?(no such file or directory|executable file not found in \$PATH|permission denied|is a directory)`)
+var notStarted = regexp.MustCompile(
+	`exec: \\?"([^"\\]+)\\?": (?:stat [^:]+: )?(no such file or directory|executable file not found in \$PATH|permission denied|is a directory)`)
 
 // Explain makes the finding of a container that ended.
 func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
@@ -146,7 +151,8 @@ func silent(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Finding, wh
 		out.Kind, out.Score = diagnosis.KindConfig, diagnosis.ScoreLikely
 		out.Field += ".command"
 		out.Sentence = fmt.Sprintf("%s ends by itself with exit code 0, and %s restarts it each time: it runs no lasting process", who, out.Object)
-		out.Fix = diagnosis.Fix{Explanation: "Let the container run a process that stays in the foreground, or make the workload a Job.", Commands: []string{diagnosis.LogsCommand(c)}}
+		out.Fix = diagnosis.Fix{Explanation: "Let the container run a process that stays in the foreground, or make the workload a Job.",
+			Commands: []string{diagnosis.LogsCommand(c)}}
 		return out
 	}
 	out.Sentence = fmt.Sprintf("%s %s, and its log says nothing of an error", who, Code(ended))
@@ -154,7 +160,8 @@ func silent(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Finding, wh
 		out.Sentence = fmt.Sprintf("%s %s, and left no log", who, Code(ended))
 	}
 	out.Fix = repair(f, c, logline.ClassNone)
-	out.Fix.Explanation = strings.Replace(out.Fix.Explanation, readBefore, "Raise the program's log level, or run its image by hand, to see what it does before it ends.", 1)
+	out.Fix.Explanation = strings.Replace(out.Fix.Explanation, readBefore,
+		"Raise the program's log level, or run its image by hand, to see what it does before it ends.", 1)
 	return out
 }
 

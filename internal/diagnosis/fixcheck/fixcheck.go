@@ -61,11 +61,13 @@ func (c *Checker) fix(ctx context.Context, f *diagnosis.Facts, x *diagnosis.Find
 		switch {
 		case errors.As(err, &unfit):
 			x.Fix = leaveOut(x.Fix, p, err)
-			c.log.Info("Left out the command of a fix that does not fit", "detector", x.Detector, "object", klog.KRef(p.Object.Namespace, p.Object.Name), "kind", p.Object.Kind, "reason", err.Error())
+			c.log.Info("Left out the command of a fix that does not fit", "detector", x.Detector,
+				"object", klog.KRef(p.Object.Namespace, p.Object.Name), "kind", p.Object.Kind, "reason", err.Error())
 			continue
 		case err != nil:
 			x.Fix.Unchecked = append(slices.Clone(x.Fix.Unchecked), diagnosis.Remark{Command: p.Command(), Reason: words(err)})
-			c.log.Info("A fix was not checked", "detector", x.Detector, "object", klog.KRef(p.Object.Namespace, p.Object.Name), "kind", p.Object.Kind, "reason", err.Error())
+			c.log.Info("A fix was not checked", "detector", x.Detector,
+				"object", klog.KRef(p.Object.Namespace, p.Object.Name), "kind", p.Object.Kind, "reason", err.Error())
 		}
 		kept = append(kept, p)
 	}

@@ -128,9 +128,11 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			continue
 		}
 		out = append(out, diagnosis.Finding{
-			Kind: diagnosis.KindConfig, Object: f.Workload.Object, Field: "spec.template", Score: diagnosis.ScoreStrong, Evidence: []string{diagnosis.EventEvidence(&e)},
+			Kind: diagnosis.KindConfig, Object: f.Workload.Object, Field: "spec.template", Score: diagnosis.ScoreStrong,
+			Evidence: []string{diagnosis.EventEvidence(&e)},
 			Sentence: fmt.Sprintf("%s can't make its pods, because the API server forbids it: %s", f.Workload.Object, diagnosis.Shorten(m[1], 240)),
-			Fix:      diagnosis.Fix{Explanation: "Change what the message names, or allow it.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", f.Workload.Arg())}},
+			Fix: diagnosis.Fix{Explanation: "Change what the message names, or allow it.",
+				Commands: []string{diagnosis.Kubectl(f.NS(), "describe", f.Workload.Arg())}},
 		})
 	}
 	return out
@@ -156,7 +158,8 @@ func denied(f *diagnosis.Facts, r refused) diagnosis.Finding {
 		score, fix = livedWith, leave(ns, account)
 	}
 	return diagnosis.Finding{
-		Kind: diagnosis.KindConfig, Object: diagnosis.Object{APIVersion: "v1", Kind: "ServiceAccount", Namespace: ns, Name: account}, Field: "roles", Value: verb + " " + full, Score: score,
+		Kind: diagnosis.KindConfig, Object: diagnosis.Object{APIVersion: "v1", Kind: "ServiceAccount", Namespace: ns, Name: account},
+		Field: "roles", Value: verb + " " + full, Score: score,
 		Sentence: fmt.Sprintf("ServiceAccount %s of namespace %s may not %s %s %s; %s asks for it", account, ns, verb, full, where, f.Workload.Object),
 		Evidence: []string{fmt.Sprintf("log of pod %s: %s", r.pod, diagnosis.Shorten(r.line, 300))},
 		Fix:      fix,

@@ -17,7 +17,10 @@ import (
 )
 
 // Detector finds wrong routes and Gateways.
-var Detector = diagnosis.Detector{Name: "gateway", Doc: "routes of the Gateway API whose Gateway, Service or port does not exist, and what controllers refuse", Detect: detect}
+var Detector = diagnosis.Detector{
+	Name: "gateway", Doc: "routes of the Gateway API whose Gateway, Service or port does not exist, and what controllers refuse",
+	Detect: detect,
+}
 
 // pending is how long a controller may take to look at what is new.
 const pending = time.Minute
@@ -158,7 +161,8 @@ func services(r *diagnosis.Route) []backend {
 	for i, rule := range r.Spec.Rules {
 		for j, b := range rule.BackendRefs {
 			if ns, name, ok := b.Service(r.Namespace); ok {
-				out = append(out, backend{ns, name, b.Port, fmt.Sprintf("spec.rules[%d].backendRefs[%d]", i, j), fmt.Sprintf("/spec/rules/%d/backendRefs/%d", i, j)})
+				out = append(out, backend{ns, name, b.Port, fmt.Sprintf("spec.rules[%d].backendRefs[%d]", i, j),
+					fmt.Sprintf("/spec/rules/%d/backendRefs/%d", i, j)})
 			}
 		}
 	}
@@ -193,7 +197,8 @@ func noService(f *diagnosis.Facts, r *diagnosis.Route, b backend) diagnosis.Find
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: object(r), Field: b.field + ".name", Value: b.name, Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("Service %s does not exist in namespace %s; %s sends calls to it (%s)", b.name, b.namespace, object(r), b.field),
-		Fix:      diagnosis.Fix{Explanation: "Make the Service, or name one that exists.", Commands: []string{diagnosis.Kubectl(b.namespace, "get", "services")}},
+		Fix: diagnosis.Fix{Explanation: "Make the Service, or name one that exists.",
+			Commands: []string{diagnosis.Kubectl(b.namespace, "get", "services")}},
 	}
 	if near := diagnosis.Near(b.name, service.Names(f)); near != "" {
 		out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Service, or name the like-named %s, which exists.", near),
@@ -291,7 +296,8 @@ func condition(f *diagnosis.Facts, r *diagnosis.Route, i int, c metav1.Condition
 		parent = *p.Kind + " " + name
 	}
 	out := diagnosis.Finding{Object: object(r), Field: fmt.Sprintf("spec.parentRefs[%d]", i), Value: name,
-		Fix: diagnosis.Fix{Explanation: "Mend what the message names.", Commands: []string{diagnosis.Kubectl(r.Namespace, "get", object(r).Arg(), "-o", "yaml")}}}
+		Fix: diagnosis.Fix{Explanation: "Mend what the message names.",
+			Commands: []string{diagnosis.Kubectl(r.Namespace, "get", object(r).Arg(), "-o", "yaml")}}}
 	switch c.Reason {
 	case notAllowed:
 		return shut(f, r, p), true
@@ -299,7 +305,8 @@ func condition(f *diagnosis.Facts, r *diagnosis.Route, i int, c metav1.Condition
 		out.Field, out.Value = "spec.hostnames", strings.Join(r.Spec.Hostnames, ", ")
 		out.Sentence = fmt.Sprintf("No listener of %s takes a hostname of %s (spec.hostnames: %s)", parent, object(r), out.Value)
 		out.Evidence = hostnames(f.Gateway(ns, name))
-		out.Fix = diagnosis.Fix{Explanation: "Give the route a hostname that a listener takes, or the Gateway a listener for it.", Commands: []string{show(ns, name)}}
+		out.Fix = diagnosis.Fix{Explanation: "Give the route a hostname that a listener takes, or the Gateway a listener for it.",
+			Commands: []string{show(ns, name)}}
 	case noParent:
 		if !ok || missing(f, ns, name) {
 			return out, false // that it does not exist is said already
@@ -315,13 +322,16 @@ func condition(f *diagnosis.Facts, r *diagnosis.Route, i int, c metav1.Condition
 		out.Sentence = fmt.Sprintf("A backend of %s does not exist (spec.rules.backendRefs): %s", object(r), message(c))
 	case notPermitted:
 		out.Field, out.Value = "spec.rules.backendRefs", strings.Join(foreign(r), ", ")
-		out.Sentence = fmt.Sprintf("%s may not refer to a backend of another namespace (spec.rules.backendRefs), because no ReferenceGrant there allows it: %s", object(r), message(c))
+		out.Sentence = fmt.Sprintf(
+			"%s may not refer to a backend of another namespace (spec.rules.backendRefs), because no ReferenceGrant there allows it: %s",
+			object(r), message(c))
 		out.Fix.Explanation = "Make a ReferenceGrant in the backend's namespace that allows it, or move the route there."
 	default:
 		out.Sentence = fmt.Sprintf("%s refuses %s (spec.parentRefs[%d]; condition %s is %s): %s", parent, object(r), i, c.Type, c.Status, message(c))
 		if c.Type == "ResolvedRefs" {
 			out.Field, out.Value = "spec.rules.backendRefs", ""
-			out.Sentence = fmt.Sprintf("%s refers to what its controller can't use (spec.rules.backendRefs; condition ResolvedRefs is False): %s", object(r), message(c))
+			out.Sentence = fmt.Sprintf("%s refers to what its controller can't use (spec.rules.backendRefs; condition ResolvedRefs is False): %s",
+				object(r), message(c))
 		}
 	}
 	return out, true
@@ -355,9 +365,12 @@ func shut(f *diagnosis.Facts, r *diagnosis.Route, p diagnosis.ParentRef) diagnos
 	ns, name, _ := p.Gateway(r.Namespace)
 	out := diagnosis.Finding{
 		Object: diagnosis.Object{APIVersion: r.APIVersion, Kind: "Gateway", Namespace: ns, Name: name}, Field: "spec.listeners.allowedRoutes",
-		Sentence: fmt.Sprintf("%s lets no route like %s of namespace %s attach (spec.listeners.allowedRoutes)", in(ns, name, r.Namespace), object(r), r.Namespace),
-		Fix: diagnosis.Fix{Explanation: "Let the listener allow routes of that namespace and kind, if they are to be served there, or attach the route to another Gateway.",
-			Commands: []string{show(ns, name)}},
+		Sentence: fmt.Sprintf("%s lets no route like %s of namespace %s attach (spec.listeners.allowedRoutes)",
+			in(ns, name, r.Namespace), object(r), r.Namespace),
+		Fix: diagnosis.Fix{
+			Explanation: "Let the listener allow routes of that namespace and kind, if they are to be served there, or attach the route to another Gateway.",
+			Commands:    []string{show(ns, name)},
+		},
 	}
 	g := f.Gateway(ns, name)
 	if g == nil {

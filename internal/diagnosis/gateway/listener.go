@@ -119,7 +119,8 @@ func unserved(f *diagnosis.Facts, g *diagnosis.Gateway, i int, c metav1.Conditio
 	if serves {
 		effect = "is served only in part"
 	}
-	out := finding(g, field, l.Name, says("listener "+l.Name, c), fmt.Sprintf("%s %s (%s; condition %s is %s): %s", subject, effect, field, c.Type, c.Status, message(c)))
+	out := finding(g, field, l.Name, says("listener "+l.Name, c),
+		fmt.Sprintf("%s %s (%s; condition %s is %s): %s", subject, effect, field, c.Type, c.Status, message(c)))
 	certs := certificates(g, l)
 	if len(certs) == 0 || c.Reason != invalidCert && c.Reason != notPermitted {
 		return out
@@ -130,7 +131,8 @@ func unserved(f *diagnosis.Facts, g *diagnosis.Gateway, i int, c metav1.Conditio
 	}
 	out.Field, out.Value = field+".tls.certificateRefs", strings.Join(certs, ", ")
 	if c.Reason == notPermitted {
-		out.Sentence = fmt.Sprintf("%s may not use %s, as no ReferenceGrant in its namespace allows it, and %s (%s): %s", subject, which, effect, out.Field, message(c))
+		out.Sentence = fmt.Sprintf("%s may not use %s, as no ReferenceGrant in its namespace allows it, and %s (%s): %s",
+			subject, which, effect, out.Field, message(c))
 		out.Fix.Explanation = "Make a ReferenceGrant in the Secret's namespace that allows it, or a Secret in the Gateway's."
 		return out
 	}
@@ -163,14 +165,16 @@ func certificates(g *diagnosis.Gateway, l diagnosis.Listener) []string {
 
 // certificate makes the Secret of a listener that has but one.
 func certificate(g *diagnosis.Gateway, l diagnosis.Listener) diagnosis.Fix {
-	out := diagnosis.Fix{Explanation: "Make the Secret with the certificate and its key, or name one that exists.", Commands: []string{show(g.Namespace, g.Name)}}
+	out := diagnosis.Fix{Explanation: "Make the Secret with the certificate and its key, or name one that exists.",
+		Commands: []string{show(g.Namespace, g.Name)}}
 	if refs := l.TLS.CertificateRefs; len(refs) == 1 {
 		namespace := g.Namespace
 		if refs[0].Namespace != nil {
 			namespace = *refs[0].Namespace
 		}
 		out.Explanation = "Make the Secret, or fill the one that is there, or name another. CERT and KEY stand for the files of the certificate and its key."
-		out.Commands = []string{diagnosis.Kubectl(namespace, "create", "secret", "tls", refs[0].Name, "--cert=CERT", "--key=KEY", "--dry-run=client", "-o", "yaml") +
+		out.Commands = []string{diagnosis.Kubectl(namespace, "create", "secret", "tls", refs[0].Name,
+			"--cert=CERT", "--key=KEY", "--dry-run=client", "-o", "yaml") +
 			" | " + diagnosis.Kubectl(namespace, "apply", "-f", "-")} // create alone refuses where the Secret is there and holds none
 	}
 	return out

@@ -65,7 +65,8 @@ func (r *reader) usesClaim(name string) bool {
 func (r *reader) configMap(name string) source {
 	return source{kind: "ConfigMap", name: name, read: func(ctx context.Context) error {
 		if r.metadata != nil {
-			m, err := r.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).Namespace(r.facts.Subject.Namespace).Get(ctx, name, metav1.GetOptions{})
+			m, err := r.metadata.Resource(corev1.SchemeGroupVersion.WithResource("configmaps")).
+				Namespace(r.facts.Subject.Namespace).Get(ctx, name, metav1.GetOptions{})
 			if err == nil {
 				r.addConfigMap(corev1.ConfigMap{ObjectMeta: m.ObjectMeta})
 			}

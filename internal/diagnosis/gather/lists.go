@@ -45,7 +45,8 @@ func (r *reader) workloadOfSelected(ctx context.Context) {
 	}
 	listCtx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
-	pods, err := r.client.CoreV1().Pods(r.facts.Subject.Namespace).List(listCtx, metav1.ListOptions{LabelSelector: labels.Set(r.serviceSelector).String(), Limit: 1})
+	pods, err := r.client.CoreV1().Pods(r.facts.Subject.Namespace).List(listCtx,
+		metav1.ListOptions{LabelSelector: labels.Set(r.serviceSelector).String(), Limit: 1})
 	if err != nil {
 		r.unread("Pod", "", err)
 		return

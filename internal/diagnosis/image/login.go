@@ -59,10 +59,15 @@ func (l login) explain(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.
 		names, f.NS(), registry, c.Spec.Image, c.Noun(), out.Object)
 	out.Evidence = append(out.Evidence, l.evidence)
 	if undo := l.undo(f); len(undo) > 0 {
-		out.Fix = diagnosis.Fix{Explanation: "Make the Secret with a login for the registry, or go back to an earlier revision, which did not need it.", Commands: undo}
+		out.Fix = diagnosis.Fix{
+			Explanation: "Make the Secret with a login for the registry, or go back to an earlier revision, which did not need it.",
+			Commands:    undo,
+		}
 		return out
 	}
-	out.Fix = diagnosis.Fix{Explanation: "Make the Secret with a login for the registry; the kubelet then pulls the image by itself. USER and PASSWORD stand for the login."}
+	out.Fix = diagnosis.Fix{
+		Explanation: "Make the Secret with a login for the registry; the kubelet then pulls the image by itself. USER and PASSWORD stand for the login.",
+	}
 	for _, name := range l.secrets {
 		args := []string{"create", "secret", "docker-registry", name, "--docker-username=USER", "--docker-password=PASSWORD"}
 		if registry != "docker.io" { // kubectl's default has another name

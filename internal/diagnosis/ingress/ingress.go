@@ -16,7 +16,10 @@ import (
 )
 
 // Detector finds wrong backends and classes.
-var Detector = diagnosis.Detector{Name: "ingress", Doc: "Ingresses whose Service, port or class does not exist, or whose Service has nothing to send to", Detect: detect}
+var Detector = diagnosis.Detector{
+	Name: "ingress", Doc: "Ingresses whose Service, port or class does not exist, or whose Service has nothing to send to",
+	Detect: detect,
+}
 
 // backend is one backend with where it stands.
 type backend struct {
@@ -89,7 +92,8 @@ func check(f *diagnosis.Facts, in *networkingv1.Ingress, b backend) (diagnosis.F
 	if s == nil {
 		out.Field, out.Value = b.field+".name", b.service.Name
 		out.Sentence = fmt.Sprintf("Service %s does not exist in namespace %s; Ingress %s sends %s to it", b.service.Name, in.Namespace, in.Name, b.route)
-		out.Fix = diagnosis.Fix{Explanation: "Make the Service, or name one that exists.", Commands: []string{diagnosis.Kubectl(in.Namespace, "get", "services")}}
+		out.Fix = diagnosis.Fix{Explanation: "Make the Service, or name one that exists.",
+			Commands: []string{diagnosis.Kubectl(in.Namespace, "get", "services")}}
 		if near := diagnosis.Near(b.service.Name, service.Names(f)); near != "" {
 			out.Fix = diagnosis.FixBy(fmt.Sprintf("Make the Service, or name the like-named %s, which exists.", near),
 				[]diagnosis.Patch{diagnosis.JSONPatch(object(in), diagnosis.Replace(b.pointer+"/name", b.service.Name, near)...)})
@@ -110,7 +114,8 @@ func check(f *diagnosis.Facts, in *networkingv1.Ingress, b backend) (diagnosis.F
 	out.Sentence = fmt.Sprintf("%s; Ingress %s sends %s to it", service.NoPort(s, asked), in.Name, b.route)
 	same := diagnosis.Operation{Op: "test", Path: b.pointer + "/name", Value: s.Name} // or the place is another element's by then
 	change := diagnosis.Replace(b.pointer+"/port", port, networkingv1.ServiceBackendPort{Number: s.Spec.Ports[0].Port})
-	out.Fix = diagnosis.FixBy("Name a port that the Service has.", []diagnosis.Patch{diagnosis.JSONPatch(object(in), append([]diagnosis.Operation{same}, change...)...)})
+	out.Fix = diagnosis.FixBy("Name a port that the Service has.",
+		[]diagnosis.Patch{diagnosis.JSONPatch(object(in), append([]diagnosis.Operation{same}, change...)...)})
 	return out, true
 }
 
@@ -149,7 +154,8 @@ func class(f *diagnosis.Facts, in *networkingv1.Ingress) (diagnosis.Finding, boo
 	}
 	name := in.Spec.IngressClassName
 	out := diagnosis.Finding{Kind: diagnosis.KindConfig, Object: object(in), Field: "spec.ingressClassName",
-		Fix: diagnosis.Fix{Explanation: "Install the ingress controller, or name a class that exists.", Commands: []string{diagnosis.Kubectl("", "get", "ingressclasses")}}}
+		Fix: diagnosis.Fix{Explanation: "Install the ingress controller, or name a class that exists.",
+			Commands: []string{diagnosis.Kubectl("", "get", "ingressclasses")}}}
 	switch {
 	case name != nil && !slices.Contains(names, *name):
 		out.Value, out.Score = *name, diagnosis.ScoreStrong
@@ -159,7 +165,8 @@ func class(f *diagnosis.Facts, in *networkingv1.Ingress) (diagnosis.Finding, boo
 		if f.Subject.Kind == "Ingress" {
 			out.Score = diagnosis.ScoreLikely
 		}
-		out.Sentence = fmt.Sprintf("Ingress %s names no class (spec.ingressClassName) and no IngressClass is the default, so no controller seems to serve it", in.Name)
+		out.Sentence = fmt.Sprintf(
+			"Ingress %s names no class (spec.ingressClassName) and no IngressClass is the default, so no controller seems to serve it", in.Name)
 		out.Evidence = []string{"its status.loadBalancer has no address"}
 	default:
 		return diagnosis.Finding{}, false

@@ -59,12 +59,15 @@ func check(f *diagnosis.Facts, j *batchv1.Job) []diagnosis.Finding {
 			}
 			out.Kind, out.Score, out.Field, out.Value = diagnosis.KindConfig, diagnosis.ScoreStrong, "spec.activeDeadlineSeconds", fmt.Sprint(seconds)
 			out.Sentence = fmt.Sprintf("Job %s did not end within its deadline of %d s (spec.activeDeadlineSeconds) and was stopped", j.Name, seconds)
-			out.Fix = diagnosis.Fix{Explanation: "Give the Job more time if its work needs it, and make it anew: a Job that failed is not run again. See first that it does not hang.",
-				Commands: []string{diagnosis.Kubectl(j.Namespace, "get", "job", j.Name, "-o", "yaml")}}
+			out.Fix = diagnosis.Fix{
+				Explanation: "Give the Job more time if its work needs it, and make it anew: a Job that failed is not run again. See first that it does not hang.",
+				Commands:    []string{diagnosis.Kubectl(j.Namespace, "get", "job", j.Name, "-o", "yaml")},
+			}
 		default:
 			out.Kind, out.Score, out.Symptom = diagnosis.KindUnknown, diagnosis.ScoreSymptom, true
 			out.Field, out.Value = "spec.backoffLimit", fmt.Sprint(value(j.Spec.BackoffLimit))
-			out.Sentence = fmt.Sprintf("Job %s gave up after %s (spec.backoffLimit is %d)", j.Name, diagnosis.Plural(int(j.Status.Failed), "failed pod"), value(j.Spec.BackoffLimit))
+			out.Sentence = fmt.Sprintf("Job %s gave up after %s (spec.backoffLimit is %d)",
+				j.Name, diagnosis.Plural(int(j.Status.Failed), "failed pod"), value(j.Spec.BackoffLimit))
 			out.Fix = diagnosis.Fix{Explanation: "Repair why its pods fail, then make the Job anew: a Job that failed is not run again.",
 				Commands: []string{diagnosis.Kubectl(j.Namespace, "logs", "job/"+j.Name, "--tail=50")}}
 		}

@@ -44,7 +44,9 @@ var classes = []struct {
 	{ClassMemory, regexp.MustCompile(`(?i)\bOutOfMemoryError|out of memory|heap out of memory|\b(?:_Array)?MemoryError|cannot allocate memory|bad_alloc`)},
 	{ClassPort, regexp.MustCompile(`(?i)address already in use|EADDRINUSE|\bport \d+ (?:is|was) already in use`)},
 	// Only root may open ports below 1024, unless the node allows it to all. A Unix socket is a file.
-	{ClassPrivilege, regexp.MustCompile(`(?i)\bbind\b.*:` + lowPort + `\b.*permission denied|:` + lowPort + `: bind: permission denied|permission denied.*\bbind\b.*:` + lowPort + `\b|listen EACCES\S* (?:permission denied )?\S*:` + lowPort + `\b|BindException: permission denied`)},
+	{ClassPrivilege, regexp.MustCompile(`(?i)\bbind\b.*:` + lowPort + `\b.*permission denied|:` + lowPort +
+		`: bind: permission denied|permission denied.*\bbind\b.*:` + lowPort +
+		`\b|listen EACCES\S* (?:permission denied )?\S*:` + lowPort + `\b|BindException: permission denied`)},
 	{ClassFormat, regexp.MustCompile(`exec format error`)},
 	{ClassRefused, regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|connect: refused|server on '[^']+' \((?:111|115)\)`)},
 	{ClassTimeout, regexp.MustCompile(`(?i)i/o timeout|connection timed out|connect timed out|ETIMEDOUT|dial tcp .*(?:deadline exceeded|timeout)|no route to host|network is unreachable|EHOSTUNREACH|timeout expired|:\d+ - no response\b|server on '[^']+' \((?:110|113)\)`)},

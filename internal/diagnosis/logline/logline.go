@@ -38,7 +38,8 @@ var shapes = []struct {
 }{
 	{weightCause, regexp.MustCompile(`^Caused by: `)}, // Java: the last one is the root
 	{weightPanic, regexp.MustCompile(`^(?:panic: |fatal error: |thread '.*' panicked at |Exception in thread |Segmentation fault|\w*: ?symbol lookup error|#?\s*There is insufficient memory)`)},
-	{weightPanic, regexp.MustCompile(`^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Failure|Fault)(?:: |$)|^socket\.(?:gaierror|herror|timeout): `)}, // Python, Node, Java
+	{weightPanic, regexp.MustCompile(
+		`^(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Interrupt|Failure|Fault)(?:: |$)|^socket\.(?:gaierror|herror|timeout): `)}, // Python, Node, Java
 	{weightPanic, regexp.MustCompile(`exec format error|(?i:out of memory|heap limit|core dumped)`)},
 	{weightFatal, regexp.MustCompile(`^F\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,3}\W*(?:fatal|panic|critical|crit|emerg|alert)\b\W`)},
 	{WeightError, regexp.MustCompile(`^E\d{4} \d\d:\d\d|(?i)^\W*(?:\S+\s+){0,4}\W*(?:error|err|severe)\b\W`)},

@@ -218,7 +218,8 @@ func missingKey(f *diagnosis.Facts, ref diagnosis.Reference, present *corev1.Con
 	}
 	out.Fix = diagnosis.Fix{
 		Explanation: "Add the key; VALUE stands for its content.",
-		Commands:    []string{diagnosis.Kubectl(f.NS(), "patch", strings.ToLower(ref.Kind), ref.Name, "--type=merge", "-p", fmt.Sprintf(`{%q:{%q:%q}}`, field, ref.Key, value))},
+		Commands: []string{diagnosis.Kubectl(f.NS(), "patch", strings.ToLower(ref.Kind), ref.Name,
+			"--type=merge", "-p", fmt.Sprintf(`{%q:{%q:%q}}`, field, ref.Key, value))},
 	}
 	return out
 }

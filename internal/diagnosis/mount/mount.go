@@ -15,7 +15,8 @@ var Detector = diagnosis.Detector{Name: "mount", Doc: "volumes that can't be att
 var (
 	volume = regexp.MustCompile(`for volume "([^"]+)"`)
 	// elsewhere is what another detector explains better.
-	elsewhere = regexp.MustCompile(`(?i)(?:configmap|secret|serviceaccount|persistentvolumeclaim) "[^"]+" not found|references non-existent|object "[^"]+"/"[^"]+" not registered`)
+	elsewhere = regexp.MustCompile(
+		`(?i)(?:configmap|secret|serviceaccount|persistentvolumeclaim) "[^"]+" not found|references non-existent|object "[^"]+"/"[^"]+" not registered`)
 	// summary repeats an earlier event without its reason.
 	summary  = regexp.MustCompile(`Unable to attach or mount volumes.*timed out waiting for the condition`)
 	reasonOf = regexp.MustCompile(`(?:rpc error: code = \w+ desc = |: )([^:].*)$`)
@@ -27,12 +28,19 @@ var advice = []struct {
 	says    string
 	fix     string
 }{
-	{regexp.MustCompile(`Multi-Attach error`), diagnosis.KindDisk, "is attached to another node, and may be attached to one only (ReadWriteOnce)", "Wait until the pod on the other node is gone, or delete it; a Deployment with such a volume needs strategy Recreate."},
-	{regexp.MustCompile(`hostPath type check failed`), diagnosis.KindConfig, "is a host path that does not exist on the node, or is of another type", "Correct the host path or its type."},
-	{regexp.MustCompile(`not found in the list of registered CSI drivers`), diagnosis.KindNode, "needs a CSI driver that does not run on the node", "Bring the node's CSI driver pod up."},
-	{regexp.MustCompile(`(?i)permission denied|access denied`), diagnosis.KindConfig, "can't be mounted: permission denied", "Let the storage server accept the node."},
-	{regexp.MustCompile(`(?i)connection refused|timed out|timeout|no route|deadline exceeded`), diagnosis.KindNetwork, "can't be mounted: its server does not answer the node", "Check the storage server and the node's way to it."},
-	{regexp.MustCompile(`(?i)wrong fs type|bad superblock|structure needs cleaning`), diagnosis.KindDisk, "can't be mounted: its file system is damaged or of another type", "Check the file system of the volume."},
+	{regexp.MustCompile(`Multi-Attach error`), diagnosis.KindDisk,
+		"is attached to another node, and may be attached to one only (ReadWriteOnce)",
+		"Wait until the pod on the other node is gone, or delete it; a Deployment with such a volume needs strategy Recreate."},
+	{regexp.MustCompile(`hostPath type check failed`), diagnosis.KindConfig,
+		"is a host path that does not exist on the node, or is of another type", "Correct the host path or its type."},
+	{regexp.MustCompile(`not found in the list of registered CSI drivers`), diagnosis.KindNode,
+		"needs a CSI driver that does not run on the node", "Bring the node's CSI driver pod up."},
+	{regexp.MustCompile(`(?i)permission denied|access denied`), diagnosis.KindConfig,
+		"can't be mounted: permission denied", "Let the storage server accept the node."},
+	{regexp.MustCompile(`(?i)connection refused|timed out|timeout|no route|deadline exceeded`), diagnosis.KindNetwork,
+		"can't be mounted: its server does not answer the node", "Check the storage server and the node's way to it."},
+	{regexp.MustCompile(`(?i)wrong fs type|bad superblock|structure needs cleaning`), diagnosis.KindDisk,
+		"can't be mounted: its file system is damaged or of another type", "Check the file system of the volume."},
 }
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {

@@ -123,7 +123,8 @@ var (
 	// silent is a connection that nobody answered. One that was made and fell silent later went through.
 	silent = regexp.MustCompile(`(?i)dial tcp .*(?:timeout|deadline exceeded)|connect(?:ion)? timed out|connect ETIMEDOUT|timeout expired`)
 	made   = regexp.MustCompile(`(?i)\b(?:read|write) tcp |could not receive|proxyconnect`)
-	dialed = regexp.MustCompile(`(?:(?:dial tcp|ETIMEDOUT|connect to|connecting to|connection to) |server at "[^"]*" \()((?:\d{1,3}\.){3}\d{1,3})(?::|\), port )(\d{1,5})\b`)
+	dialed = regexp.MustCompile(
+		`(?:(?:dial tcp|ETIMEDOUT|connect to|connecting to|connection to) |server at "[^"]*" \()((?:\d{1,3}\.){3}\d{1,3})(?::|\), port )(\d{1,5})\b`)
 )
 
 // elsewhereOf reads from a call where it went, if that is no Service of the namespace and no pod known there.
@@ -230,7 +231,8 @@ func leaves(f *diagnosis.Facts, from *corev1.Pod, c call) (diagnosis.Finding, bo
 	}
 	x := diagnosis.Finding{
 		Kind: diagnosis.KindNetwork, Object: object(f, cut[0]), Field: "spec.egress", Value: c.endpoint.String(), Score: c.score,
-		Sentence: fmt.Sprintf("NetworkPolicy %s cuts the call of %s to %s: no egress rule leads there", strings.Join(cut, " and "), f.Workload.Object, c.endpoint),
+		Sentence: fmt.Sprintf("NetworkPolicy %s cuts the call of %s to %s: no egress rule leads there",
+			strings.Join(cut, " and "), f.Workload.Object, c.endpoint),
 		Evidence: []string{c.evidence},
 	}
 	x.Fix = allowElsewhere(f, x.Object, c.endpoint.Host, to)
@@ -241,15 +243,20 @@ func leaves(f *diagnosis.Facts, from *corev1.Pod, c call) (diagnosis.Finding, bo
 func allowElsewhere(f *diagnosis.Facts, policy diagnosis.Object, host string, to Elsewhere) diagnosis.Fix {
 	switch {
 	case to.Namespace != "" && !to.Outside && !strings.HasPrefix(host, "kubernetes.default."): // the API server's addresses are no pods'
-		rule := map[string]any{"to": []any{map[string]any{"namespaceSelector": map[string]any{"matchLabels": map[string]string{corev1.LabelMetadataName: to.Namespace}}}}}
-		return diagnosis.FixBy(fmt.Sprintf("Allow the calls to namespace %s, if they are meant to be; a podSelector and the port of the pods there allow less.", to.Namespace),
+		rule := map[string]any{"to": []any{map[string]any{"namespaceSelector": map[string]any{
+			"matchLabels": map[string]string{corev1.LabelMetadataName: to.Namespace},
+		}}}}
+		return diagnosis.FixBy(
+			fmt.Sprintf("Allow the calls to namespace %s, if they are meant to be; a podSelector and the port of the pods there allow less.",
+				to.Namespace),
 			[]diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, "egress", rule))})
 	case !to.Inside && to.Address != nil && to.Address.String() == host && to.Address.To4() != nil && to.Port.Number != 0:
 		rule := map[string]any{
 			"to":    []any{map[string]any{"ipBlock": map[string]any{"cidr": host + "/32"}}},
 			"ports": []any{map[string]any{"protocol": to.Port.Protocol, "port": to.Port.Number}},
 		}
-		return diagnosis.FixBy("Allow the call by a rule of its own, if it is meant to be.", []diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, "egress", rule))})
+		return diagnosis.FixBy("Allow the call by a rule of its own, if it is meant to be.",
+			[]diagnosis.Patch{diagnosis.JSONPatch(policy, adds(f, policy, "egress", rule))})
 	}
 	by := "an ipBlock of its addresses"
 	if to.Inside {

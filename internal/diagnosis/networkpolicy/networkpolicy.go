@@ -70,7 +70,8 @@ func callsOf(f *diagnosis.Facts) []call {
 	for _, container := range f.Workload.Template.Spec.Containers {
 		for _, e := range container.Env {
 			if to, ok := address(e.Value); ok && !seen[to.Host] {
-				out = append(out, call{to, fmt.Sprintf("environment variable %s of container %s is %s", e.Name, container.Name, to), diagnosis.ScorePossible, ""})
+				out = append(out, call{to, fmt.Sprintf("environment variable %s of container %s is %s", e.Name, container.Name, to),
+					diagnosis.ScorePossible, ""})
 			}
 		}
 	}
@@ -126,8 +127,10 @@ func check(f *diagnosis.Facts, from *corev1.Pod, c call) (diagnosis.Finding, boo
 			continue
 		}
 		x := diagnosis.Finding{
-			Kind: diagnosis.KindNetwork, Object: object(f, policies[0]), Field: "spec." + strings.ToLower(string(w.direction)), Value: fmt.Sprintf("port %d", port.Number), Score: c.score,
-			Sentence: fmt.Sprintf("NetworkPolicy %s cuts the call of %s to Service %s on port %d: it %s", strings.Join(policies, " and "), f.Workload.Object, s.Name, port.Number, w.says),
+			Kind: diagnosis.KindNetwork, Object: object(f, policies[0]), Field: "spec." + strings.ToLower(string(w.direction)),
+			Value: fmt.Sprintf("port %d", port.Number), Score: c.score,
+			Sentence: fmt.Sprintf("NetworkPolicy %s cuts the call of %s to Service %s on port %d: it %s",
+				strings.Join(policies, " and "), f.Workload.Object, s.Name, port.Number, w.says),
 			Evidence: []string{c.evidence},
 		}
 		other := callers(f.Workload, from)
@@ -256,7 +259,8 @@ func names(f *diagnosis.Facts, from *corev1.Pod) []diagnosis.Finding {
 	}
 	x := diagnosis.Finding{
 		Kind: diagnosis.KindNetwork, Object: object(f, cut[0]), Field: "spec.egress", Value: "port 53", Score: score,
-		Sentence: fmt.Sprintf("NetworkPolicy %s does not allow %s to ask the DNS: no egress rule leads to its port 53", strings.Join(cut, " and "), f.Workload.Object),
+		Sentence: fmt.Sprintf("NetworkPolicy %s does not allow %s to ask the DNS: no egress rule leads to its port 53",
+			strings.Join(cut, " and "), f.Workload.Object),
 		Evidence: []string{failed.Evidence()},
 	}
 	rule := map[string]any{"ports": []any{map[string]any{"protocol": "UDP", "port": dns}, map[string]any{"protocol": "TCP", "port": dns}}}

@@ -90,7 +90,8 @@ func cordoned(f *diagnosis.Facts, n *corev1.Node) diagnosis.Finding {
 		Kind: diagnosis.KindNode, Object: object(n.Name), Field: "spec.unschedulable", Value: "true", Score: diagnosis.ScoreLikely,
 		Sentence: fmt.Sprintf("Node %s takes no new pods (cordoned: spec.unschedulable)", n.Name),
 		Evidence: []string{"spec.unschedulable is true"},
-		Fix:      diagnosis.Fix{Explanation: "Let the node take pods again when its maintenance is over.", Commands: []string{diagnosis.Kubectl("", "uncordon", n.Name)}},
+		Fix: diagnosis.Fix{Explanation: "Let the node take pods again when its maintenance is over.",
+			Commands: []string{diagnosis.Kubectl("", "uncordon", n.Name)}},
 	}
 	if f.Troubled {
 		out.Score = diagnosis.ScorePossible // an alert has another cause, for which somebody may have cordoned it
@@ -107,9 +108,11 @@ func conditions(f *diagnosis.Facts, n *corev1.Node) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range n.Status.Conditions {
 		x := diagnosis.Finding{
-			Kind: diagnosis.KindNode, Object: object(n.Name), Field: "status.conditions[" + string(c.Type) + "]", Value: string(c.Status), Score: diagnosis.ScoreCertain,
-			Evidence: []string{fmt.Sprintf("condition %s=%s since %s: %s: %s", c.Type, c.Status, f.Age(c.LastTransitionTime.Time), c.Reason, diagnosis.Shorten(c.Message, 200))},
-			Fix:      diagnosis.Fix{Commands: []string{diagnosis.Kubectl("", "describe", "node", n.Name)}},
+			Kind: diagnosis.KindNode, Object: object(n.Name), Field: "status.conditions[" + string(c.Type) + "]",
+			Value: string(c.Status), Score: diagnosis.ScoreCertain,
+			Evidence: []string{fmt.Sprintf("condition %s=%s since %s: %s: %s",
+				c.Type, c.Status, f.Age(c.LastTransitionTime.Time), c.Reason, diagnosis.Shorten(c.Message, 200))},
+			Fix: diagnosis.Fix{Commands: []string{diagnosis.Kubectl("", "describe", "node", n.Name)}},
 		}
 		pressure, known := pressures[c.Type]
 		switch {
@@ -205,7 +208,8 @@ func evicted(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 	}
 	return diagnosis.Finding{
 		Kind: diagnosis.KindNode, Object: object(p.Spec.NodeName), Field: "status.conditions", Value: "Evicted", Score: score, Symptom: whole(f),
-		Sentence: fmt.Sprintf("Node %s evicted pods of %s: %s", p.Spec.NodeName, f.Owner(p).Object, strings.TrimRight(diagnosis.Shorten(p.Status.Message, 200), ". ")),
+		Sentence: fmt.Sprintf("Node %s evicted pods of %s: %s",
+			p.Spec.NodeName, f.Owner(p).Object, strings.TrimRight(diagnosis.Shorten(p.Status.Message, 200), ". ")),
 		Evidence: []string{"pod " + p.Name + " is Evicted"},
 		Fix: diagnosis.Fix{Explanation: "Request as much as the pods use (requests), so that they are put where there is room and are evicted last.",
 			Commands: []string{diagnosis.Kubectl("", "describe", "node", p.Spec.NodeName)}},

@@ -24,9 +24,12 @@ func rebooted(f *diagnosis.Facts, n *corev1.Node) []diagnosis.Finding {
 		return []diagnosis.Finding{{
 			Kind: diagnosis.KindNode, Object: object(n.Name), Field: "status.nodeInfo.bootID", Value: at, Score: diagnosis.ScoreStrong,
 			Sentence: fmt.Sprintf("Node %s was rebooted at %s, which ended %s", n.Name, at, whose),
-			Evidence: []string{diagnosis.EventEvidence(e), fmt.Sprintf("pod %s: container %s ended with code 255 (Unknown) %s ago", c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time))},
-			Fix: diagnosis.Fix{Explanation: "The kubelet starts the containers again. See who or what rebooted the machine: its console, or the end of the log of the boot before (journalctl -b -1).",
-				Commands: []string{diagnosis.Kubectl("", "describe", "node", n.Name)}},
+			Evidence: []string{diagnosis.EventEvidence(e), fmt.Sprintf("pod %s: container %s ended with code 255 (Unknown) %s ago",
+				c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time))},
+			Fix: diagnosis.Fix{
+				Explanation: "The kubelet starts the containers again. See who or what rebooted the machine: its console, or the end of the log of the boot before (journalctl -b -1).",
+				Commands:    []string{diagnosis.Kubectl("", "describe", "node", n.Name)},
+			},
 		}}
 	}
 	return nil

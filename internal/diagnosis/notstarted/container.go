@@ -37,17 +37,21 @@ var readings = []struct {
 	{regexp.MustCompile(`has runAsNonRoot and image will run as root`), diagnosis.KindConfig, "securityContext.runAsUser",
 		"may not run as root (runAsNonRoot), but its image {IMAGE} does, so the kubelet does not start it", userFix},
 	{regexp.MustCompile(`has runAsNonRoot and image has non-numeric user \(([^)]*)\)`), diagnosis.KindConfig, "securityContext.runAsUser",
-		"may not run as root (runAsNonRoot), and the kubelet can't tell whether user $1 of its image {IMAGE} is, as that is no number, so it does not start it", userFix},
+		"may not run as root (runAsNonRoot), and the kubelet can't tell whether user $1 of its image {IMAGE} is, as that is no number, so it does not start it",
+		userFix},
 	{regexp.MustCompile(`runAsUser breaks non-root policy`), diagnosis.KindConfig, "securityContext.runAsUser",
 		"may not run as root (runAsNonRoot), but is set to (runAsUser: 0), so the kubelet does not start it", userFix},
 	{regexp.MustCompile(`no command specified`), diagnosis.KindImage, "image",
-		"can't be started: neither it nor its image {IMAGE} names a command", "Use an image with an entry point, or give the container the command that it is to run."},
+		"can't be started: neither it nor its image {IMAGE} names a command",
+		"Use an image with an entry point, or give the container the command that it is to run."},
 	{regexp.MustCompile(`subPath(?: directory)? for volumeMount "([^"]+)"`), diagnosis.KindConfig, "volumeMounts[$1].subPath",
-		"can't be made: the subPath at which it mounts volume $1 can't be prepared", "Correct the subPath, or what the volume holds there: the kubelet makes it as a directory, and follows no link out of the volume."},
+		"can't be made: the subPath at which it mounts volume $1 can't be prepared",
+		"Correct the subPath, or what the volume holds there: the kubelet makes it as a directory, and follows no link out of the volume."},
 	{regexp.MustCompile(`(?i)no space left on device`), diagnosis.KindDisk, "", "can't be made: the disk of node {NODE} is full", "Free space on the node."},
 	{regexp.MustCompile(`(?i)name .* is reserved for|name .* is already in use`), diagnosis.KindNode, "",
 		"can't be made: the container runtime of node {NODE} still has one of its name", nodeFix},
-	{regexp.MustCompile(`(?i)deadline exceeded`), diagnosis.KindNode, "", "can't be made: the container runtime of node {NODE} does not answer in time", nodeFix},
+	{regexp.MustCompile(`(?i)deadline exceeded`), diagnosis.KindNode, "",
+		"can't be made: the container runtime of node {NODE} does not answer in time", nodeFix},
 }
 
 // container explains a container that the kubelet can't make or start. What a container that can't be started says is told as
@@ -136,7 +140,8 @@ func hook(f *diagnosis.Facts, c diagnosis.Container) (diagnosis.Finding, bool) {
 	}
 	owner := f.Owner(c.Pod).Object
 	out := diagnosis.Finding{
-		Kind: diagnosis.KindConfig, Object: owner, Field: list(c) + "[" + c.Spec.Name + "].lifecycle.postStart", Value: call(c.Spec), Score: diagnosis.ScoreStrong,
+		Kind: diagnosis.KindConfig, Object: owner, Field: list(c) + "[" + c.Spec.Name + "].lifecycle.postStart",
+		Value: call(c.Spec), Score: diagnosis.ScoreStrong,
 		Sentence: fmt.Sprintf("The postStart hook of %s of %s fails, so the kubelet ends the container each time it starts", c.Noun(), owner),
 		Fix: diagnosis.Fix{
 			Explanation: "Run the hook by hand to see why it fails: it runs beside the program's start, which it must not rely on, and what it writes is kept nowhere.",

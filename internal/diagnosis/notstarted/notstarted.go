@@ -11,7 +11,10 @@ import (
 )
 
 // Detector finds pods that do not start.
-var Detector = diagnosis.Detector{Name: "notstarted", Doc: "pods that a node refuses or can't start: network, user, command, hook, devices; and readiness gates", Detect: detect}
+var Detector = diagnosis.Detector{
+	Name: "notstarted", Doc: "pods that a node refuses or can't start: network, user, command, hook, devices; and readiness gates",
+	Detect: detect,
+}
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	if f.Subject.Kind == "Node" {

@@ -67,7 +67,8 @@ func explain(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 		Kind: diagnosis.KindNode, Object: node(p), Value: reason, Score: diagnosis.ScoreStrong,
 		Sentence: fmt.Sprintf("Node %s refuses %s (%s): %s", on, whose(f), reason, strings.TrimRight(diagnosis.Shorten(message, 200), ". ")),
 		Evidence: []string{fmt.Sprintf("pod %s was made %s ago and refused (%s)", p.Name, f.Age(p.CreationTimestamp.Time), reason)},
-		Fix:      diagnosis.Fix{Explanation: "See what the node's kubelet and its plugins say.", Commands: []string{diagnosis.Kubectl("", "describe", "node", on)}},
+		Fix: diagnosis.Fix{Explanation: "See what the node's kubelet and its plugins say.",
+			Commands: []string{diagnosis.Kubectl("", "describe", "node", on)}},
 	}
 	if n := like(f, p); n > 1 {
 		out.Evidence[0] += ", as were " + diagnosis.Plural(n-1, "other")
@@ -107,7 +108,8 @@ const patience = 3 * time.Minute
 // gate explains a pod whose containers are ready and that waits for a readiness gate.
 func gate(f *diagnosis.Facts, p *corev1.Pod) (diagnosis.Finding, bool) {
 	ready, containers := diagnosis.PodCondition(p, corev1.PodReady), diagnosis.PodCondition(p, corev1.ContainersReady)
-	if ready.Status == corev1.ConditionTrue || ready.Reason != "ReadinessGatesNotReady" || p.DeletionTimestamp != nil || f.Now.Sub(containers.LastTransitionTime.Time) < patience {
+	if ready.Status == corev1.ConditionTrue || ready.Reason != "ReadinessGatesNotReady" || p.DeletionTimestamp != nil ||
+		f.Now.Sub(containers.LastTransitionTime.Time) < patience {
 		return diagnosis.Finding{}, false
 	}
 	owner := f.Owner(p).Object
@@ -115,7 +117,8 @@ func gate(f *diagnosis.Facts, p *corev1.Pod) (diagnosis.Finding, bool) {
 		Kind: diagnosis.KindDependency, Object: owner, Field: "readinessGates", Score: diagnosis.ScoreStrong,
 		Sentence: fmt.Sprintf("The containers of %s are ready, but not its pods: %s", owner, strings.TrimRight(diagnosis.Shorten(ready.Message, 200), ". ")),
 		Evidence: []string{fmt.Sprintf("pod %s: condition Ready=False: %s: %s", p.Name, ready.Reason, diagnosis.Shorten(ready.Message, 200))},
-		Fix:      diagnosis.Fix{Explanation: "See whether the controller that sets the gate runs, and what it says of the pod.", Commands: []string{describe(p)}},
+		Fix: diagnosis.Fix{Explanation: "See whether the controller that sets the gate runs, and what it says of the pod.",
+			Commands: []string{describe(p)}},
 	}
 	for _, g := range p.Spec.ReadinessGates {
 		c := diagnosis.PodCondition(p, g.ConditionType)
@@ -128,7 +131,8 @@ func gate(f *diagnosis.Facts, p *corev1.Pod) (diagnosis.Finding, bool) {
 		if c.Status != "" {
 			says := strings.TrimRight(diagnosis.Shorten(strings.TrimSpace(c.Reason+" "+c.Message), 160), ". ")
 			out.Sentence = fmt.Sprintf("The containers of %s are ready, but not its pods: their readiness gate %s is %s (%s)", owner, name, c.Status, says)
-			out.Fix.Explanation = "See what the controller that sets the gate says of the pod; that of a load balancer, whether its health check fits the pods' port and path."
+			out.Fix.Explanation =
+				"See what the controller that sets the gate says of the pod; that of a load balancer, whether its health check fits the pods' port and path."
 		}
 		// The AWS Load Balancer Controller names the gate after the object by which it puts the pods into a target group.
 		if binding, ok := strings.CutPrefix(name, "target-health.elbv2.k8s.aws/"); ok {

@@ -25,18 +25,23 @@ var troubles = []struct {
 	says    string
 	fix     string
 }{
-	{regexp.MustCompile(`(?i)failed to assign an ip address|no (?:more )?ip(?: addresse)?s available|no (?:available|free) ip|range is full|out of ip addresses|assigned 0 out of 1 requested`), diagnosis.KindNetwork,
-		"The network plugin {PLUGIN}of node {NODE} has no address left for {PODS}", "Give the plugin more addresses (a larger subnet or pod range, more of them for each node), or let fewer pods run on the node."},
-	{regexp.MustCompile(`(?i)cni plugin not initialized|network plugin is not ready|failed to find plugin|no networks found in |subnet\.env: no such file`), diagnosis.KindNetwork,
-		"Node {NODE} has no network plugin that is ready, so {PODS} can't start there: {MESSAGE}", pluginFix},
+	{regexp.MustCompile(`(?i)failed to assign an ip address|no (?:more )?ip(?: addresse)?s available|no (?:available|free) ip|range is full|out of ip addresses|assigned 0 out of 1 requested`),
+		diagnosis.KindNetwork, "The network plugin {PLUGIN}of node {NODE} has no address left for {PODS}",
+		"Give the plugin more addresses (a larger subnet or pod range, more of them for each node), or let fewer pods run on the node."},
+	{regexp.MustCompile(`(?i)cni plugin not initialized|network plugin is not ready|failed to find plugin|no networks found in |subnet\.env: no such file`),
+		diagnosis.KindNetwork, "Node {NODE} has no network plugin that is ready, so {PODS} can't start there: {MESSAGE}", pluginFix},
 	{regexp.MustCompile(`(?i)no runtime for "([^"]+)" is configured|RuntimeHandler "([^"]+)" not supported`), diagnosis.KindConfig,
-		"Node {NODE} has no container runtime $1$2, which {PODS} ask for (runtimeClassName)", "Install the runtime on the node, keep the pods to nodes that have it (scheduling.nodeSelector of the RuntimeClass), or leave runtimeClassName out."},
+		"Node {NODE} has no container runtime $1$2, which {PODS} ask for (runtimeClassName)",
+		"Install the runtime on the node, keep the pods to nodes that have it (scheduling.nodeSelector of the RuntimeClass), or leave runtimeClassName out."},
 	{regexp.MustCompile(`(?i)(?:get|pull) (?:sandbox )?image "([^"]+)"`), diagnosis.KindImage,
-		"Node {NODE} can't pull image $1, in which the sandbox of every pod runs, so {PODS} can't start there", "Let the node reach the image's registry, or load the image on the node."},
-	{regexp.MustCompile(`(?i)no space left on device`), diagnosis.KindDisk, "The disk of node {NODE} is full, so {PODS} can't start there", "Free space on the node."},
+		"Node {NODE} can't pull image $1, in which the sandbox of every pod runs, so {PODS} can't start there",
+		"Let the node reach the image's registry, or load the image on the node."},
+	{regexp.MustCompile(`(?i)no space left on device`), diagnosis.KindDisk,
+		"The disk of node {NODE} is full, so {PODS} can't start there", "Free space on the node."},
 	{regexp.MustCompile(`(?i)plugin type=|network for sandbox|networkPlugin`), diagnosis.KindNetwork,
 		"The network plugin {PLUGIN}of node {NODE} fails, so {PODS} can't start there: {MESSAGE}", pluginFix},
-	{regexp.MustCompile(``), diagnosis.KindNode, "Node {NODE} can't make the sandbox of {PODS}: {MESSAGE}", "See what the node's kubelet and its container runtime say."},
+	{regexp.MustCompile(``), diagnosis.KindNode,
+		"Node {NODE} can't make the sandbox of {PODS}: {MESSAGE}", "See what the node's kubelet and its container runtime say."},
 }
 
 // sandboxes explains the pods whose sandbox can't be made: those of the same trouble together, as it may be that of many nodes.
@@ -112,7 +117,8 @@ func broken(f *diagnosis.Facts, p *corev1.Pod, e *corev1.Event) diagnosis.Findin
 	if name != "" {
 		name += " "
 	}
-	out.Sentence = strings.NewReplacer("{PLUGIN}", name, "{PODS}", whose(f), "{MESSAGE}", strings.TrimRight(diagnosis.Shorten(plain(e.Message), 200), ". ")).Replace(out.Sentence)
+	out.Sentence = strings.NewReplacer("{PLUGIN}", name, "{PODS}", whose(f),
+		"{MESSAGE}", strings.TrimRight(diagnosis.Shorten(plain(e.Message), 200), ". ")).Replace(out.Sentence)
 	out.Fix.Commands = []string{diagnosis.Kubectl("", "get", "pods", "-A", "-o", "wide", "--field-selector=spec.nodeName="+p.Spec.NodeName), describe(p)}
 	if out.Kind == diagnosis.KindConfig {
 		out.Object, out.Field, out.Value = f.Owner(p).Object, "runtimeClassName", ""

@@ -19,7 +19,9 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if !c.Failing(f.Now) {
 			continue
 		}
-		if ended := c.Ended(); ended.Reason == "OOMKilled" || ended.ExitCode == 137 && f.KilledByProbe(c) == nil && c.Status.LastTerminationState.Terminated != nil && c.Status.LastTerminationState.Terminated.Reason == "OOMKilled" {
+		if ended := c.Ended(); ended.Reason == "OOMKilled" ||
+			ended.ExitCode == 137 && f.KilledByProbe(c) == nil && c.Status.LastTerminationState.Terminated != nil &&
+				c.Status.LastTerminationState.Terminated.Reason == "OOMKilled" {
 			out = append(out, explain(f, c))
 		}
 	}
@@ -30,21 +32,24 @@ func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	owner := f.Owner(c.Pod)
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindMemory, Object: owner.Object, Field: "containers[" + c.Spec.Name + "].resources.limits.memory", Score: diagnosis.ScoreCertain,
-		Evidence: []string{fmt.Sprintf("pod %s: container %s was OOMKilled %s ago, %s", c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time), diagnosis.Plural(int(c.Status.RestartCount), "restart"))},
+		Evidence: []string{fmt.Sprintf("pod %s: container %s was OOMKilled %s ago, %s",
+			c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time), diagnosis.Plural(int(c.Status.RestartCount), "restart"))},
 	}
 	limit, limited := c.Spec.Resources.Limits["memory"]
 	if whole := ofPod(&c.Pod.Spec); !limited && whole != nil {
 		return together(owner, c, out, *whole)
 	}
 	if !limited {
-		out.Sentence = fmt.Sprintf("%s of %s has no memory limit and was killed because node %s had no memory left", c.Noun(), owner.Object, c.Pod.Spec.NodeName)
+		out.Sentence = fmt.Sprintf("%s of %s has no memory limit and was killed because node %s had no memory left",
+			c.Noun(), owner.Object, c.Pod.Spec.NodeName)
 		out.Sentence = "C" + out.Sentence[1:]
 		out.Fix = diagnosis.Fix{Explanation: "Set a memory request that says what the container needs, so that it is put on a node that has it.",
 			Commands: []string{diagnosis.Kubectl("", "describe", "node", c.Pod.Spec.NodeName)}}
 		return out
 	}
 	out.Value = limit.String()
-	out.Sentence = fmt.Sprintf("%s %s of %s was killed because it used more memory than its limit of %s (resources.limits.memory)", noun(c), c.Spec.Name, owner.Object, limit.String())
+	out.Sentence = fmt.Sprintf("%s %s of %s was killed because it used more memory than its limit of %s (resources.limits.memory)",
+		noun(c), c.Spec.Name, owner.Object, limit.String())
 	raised := double(limit)
 	out.Fix.Explanation = fmt.Sprintf("Raise the limit if the work needs it, here to %s; if its memory grows without end, look for the leak first.", raised)
 	if instead, commands := diagnosis.Unchangeable(owner, c); instead != "" {
@@ -69,9 +74,12 @@ func ofPod(spec *corev1.PodSpec) *resource.Quantity {
 // together explains the kill of a container by the limit of its pod.
 func together(owner diagnosis.Workload, c diagnosis.Container, out diagnosis.Finding, limit resource.Quantity) diagnosis.Finding {
 	out.Field, out.Value = "resources.limits.memory", limit.String()
-	out.Sentence = fmt.Sprintf("%s %s of %s was killed because its pod used more memory than the limit of all containers together, %s (spec.resources.limits.memory)", noun(c), c.Spec.Name, owner.Object, limit.String())
+	out.Sentence = fmt.Sprintf(
+		"%s %s of %s was killed because its pod used more memory than the limit of all containers together, %s (spec.resources.limits.memory)",
+		noun(c), c.Spec.Name, owner.Object, limit.String())
 	raised := double(limit)
-	out.Fix.Explanation = fmt.Sprintf("Raise the pod's limit if the work needs it, here to %s; if its memory grows without end, look for the leak first.", raised)
+	out.Fix.Explanation = fmt.Sprintf(
+		"Raise the pod's limit if the work needs it, here to %s; if its memory grows without end, look for the leak first.", raised)
 	if instead, commands := diagnosis.Unchangeable(owner, c); instead != "" {
 		out.Fix.Explanation, out.Fix.Commands = out.Fix.Explanation+" "+instead, commands
 		return out

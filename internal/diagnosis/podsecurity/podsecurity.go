@@ -29,7 +29,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		fields := broken(m[2])
 		out := diagnosis.Finding{
 			Kind: diagnosis.KindConfig, Object: f.Workload.Object, Field: "securityContext", Value: strings.Join(fields, ", "), Score: diagnosis.ScoreCertain,
-			Sentence: fmt.Sprintf("Namespace %s enforces Pod Security %s, and the pods of %s break it: %s", f.NS(), m[1], f.Workload.Object, strings.Join(fields, ", ")),
+			Sentence: fmt.Sprintf("Namespace %s enforces Pod Security %s, and the pods of %s break it: %s",
+				f.NS(), m[1], f.Workload.Object, strings.Join(fields, ", ")),
 			Evidence: []string{diagnosis.EventEvidence(&e)},
 		}
 		out.Fix = harden(f, m[1], fields)
@@ -67,7 +68,8 @@ func broken(text string) []string {
 
 // curable are the rules whose breach a security context mends.
 var curable = []string{
-	"privileged", "allowPrivilegeEscalation != false", "unrestricted capabilities", "non-default capabilities", "runAsNonRoot != true", "runAsUser=0", "seccompProfile",
+	"privileged", "allowPrivilegeEscalation != false", "unrestricted capabilities", "non-default capabilities",
+	"runAsNonRoot != true", "runAsUser=0", "seccompProfile",
 }
 
 // nobody is the user that programs run as which may be any but root.
@@ -79,7 +81,8 @@ func harden(f *diagnosis.Facts, level string, broken []string) diagnosis.Fix {
 	w := f.Workload
 	uncurable := slices.ContainsFunc(broken, func(rule string) bool { return !slices.Contains(curable, rule) })
 	if level != "restricted" || w.Kind == "Pod" || w.Kind == "Job" || uncurable {
-		return diagnosis.Fix{Explanation: fmt.Sprintf("Leave out of the pod template what Pod Security %s forbids, or run it in a namespace that allows it.", level)}
+		return diagnosis.Fix{Explanation: fmt.Sprintf(
+			"Leave out of the pod template what Pod Security %s forbids, or run it in a namespace that allows it.", level)}
 	}
 	explanation := "Give the containers the security context that the level asks for."
 	if slices.Contains(broken, "privileged") || slices.Contains(broken, "runAsUser=0") {

@@ -14,8 +14,9 @@ import (
 
 var (
 	// encrypted is what servers log of a caller without TLS, and hostOnly what they log of one that calls them by another name.
-	encrypted = regexp.MustCompile(`(?i)HTTP request to an HTTPS server|plain HTTP request (?:was )?sent to HTTPS port|first record does not look like a TLS handshake`)
-	hostOnly  = regexp.MustCompile(`(?i)Invalid HTTP_HOST header|DisallowedHost|Invalid Host header|Blocked hosts?:`)
+	encrypted = regexp.MustCompile(
+		`(?i)HTTP request to an HTTPS server|plain HTTP request (?:was )?sent to HTTPS port|first record does not look like a TLS handshake`)
+	hostOnly = regexp.MustCompile(`(?i)Invalid HTTP_HOST header|DisallowedHost|Invalid Host header|Blocked hosts?:`)
 )
 
 // badRequest tells whether a probe without TLS got 400, which a path that is wrong does not give.
@@ -31,7 +32,10 @@ func (x failure) askedWrongly(f *diagnosis.Facts, out *diagnosis.Finding, who, e
 		out.Score, out.Field, out.Value = diagnosis.ScoreStrong, out.Field+".httpGet.httpHeaders", "400"
 		out.Evidence = append(out.Evidence, "log: "+line)
 		out.Sentence = fmt.Sprintf("%s: the program takes only calls to host names that it knows, and the probe calls the pod's address; %s", asks, effect)
-		out.Fix = diagnosis.Fix{Explanation: "Give the probe a Host header (httpGet.httpHeaders) with a name that the program takes, or let the program take the pod's address.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+		out.Fix = diagnosis.Fix{
+			Explanation: "Give the probe a Host header (httpGet.httpHeaders) with a name that the program takes, or let the program take the pod's address.",
+			Commands:    []string{diagnosis.LogsCommand(x.c)},
+		}
 		return
 	}
 	out.Score, out.Field, out.Value = diagnosis.ScoreLikely, out.Field+".httpGet.scheme", "HTTP"

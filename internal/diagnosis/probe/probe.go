@@ -51,7 +51,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		seen := map[string]bool{}
 		for _, e := range f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID)) {
 			m := prefix.FindStringSubmatch(e.Message)
-			if e.Reason != "Unhealthy" || m == nil || seen[m[1]] || !strings.Contains(e.InvolvedObject.FieldPath, "{"+c.Spec.Name+"}") || over(c, m[1], &e, killed) {
+			if e.Reason != "Unhealthy" || m == nil || seen[m[1]] ||
+				!strings.Contains(e.InvolvedObject.FieldPath, "{"+c.Spec.Name+"}") || over(c, m[1], &e, killed) {
 				continue
 			}
 			seen[m[1]] = true
@@ -130,7 +131,8 @@ func (x failure) compare(explanation string) diagnosis.Fix {
 		return diagnosis.ChangeContainer(x.owner, x.c, explanation)
 	}
 	return diagnosis.Fix{
-		Explanation: fmt.Sprintf("%s The template of %s has another %s probe than the pod: it was changed since, or something rewrites the probe in the pods.", explanation, x.owner.Object, x.name),
+		Explanation: fmt.Sprintf("%s The template of %s has another %s probe than the pod: it was changed since, or something rewrites the probe in the pods.",
+			explanation, x.owner.Object, x.name),
 		Commands: []string{
 			diagnosis.Kubectl(x.c.Pod.Namespace, "get", x.owner.Arg(), "-o", "yaml"),
 			diagnosis.Kubectl(x.c.Pod.Namespace, "get", "pod", x.c.Pod.Name, "-o", "yaml"),
@@ -182,7 +184,8 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 		out.Kind, out.Score, out.Value = diagnosis.KindCode, diagnosis.ScoreLikely, code[1]
 		out.Sentence = fmt.Sprintf("%s asks %s and gets %s: the program itself says that it is not well; %s", who, mask.Text(path), code[1], effect)
 		out.Fix = diagnosis.Fix{Explanation: "Read what the program logs about its health.", Commands: []string{diagnosis.LogsCommand(x.c)}}
-	case strings.Contains(x.message, "deadline exceeded"), strings.Contains(x.message, "Timeout"), strings.Contains(x.message, "timed out"), strings.Contains(x.message, "timeout"):
+	case strings.Contains(x.message, "deadline exceeded"), strings.Contains(x.message, "Timeout"),
+		strings.Contains(x.message, "timed out"), strings.Contains(x.message, "timeout"):
 		x.slow(&out, who, effect)
 	default:
 		out.Score = diagnosis.ScoreLikely
@@ -231,7 +234,8 @@ func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr
 	}
 	out.Score, out.Kind = diagnosis.ScorePossible, diagnosis.KindCode
 	out.Sentence = fmt.Sprintf("%s is refused: the program does not listen on port %s, which the probe asks; %s", who, port.String(), effect)
-	out.Fix = diagnosis.Fix{Explanation: "See in the log what the program waits for, and on which port it listens.", Commands: []string{diagnosis.LogsCommand(x.c)}}
+	out.Fix = diagnosis.Fix{Explanation: "See in the log what the program waits for, and on which port it listens.",
+		Commands: []string{diagnosis.LogsCommand(x.c)}}
 }
 
 // startTime is how many seconds the fix of a slow start gives it at least.
@@ -243,7 +247,8 @@ func (x failure) slowStart(out *diagnosis.Finding, who, effect string, port ints
 	p := x.probe
 	period, threshold := max(p.PeriodSeconds, 1), max(p.FailureThreshold, 1)
 	out.Score = diagnosis.ScoreLikely
-	out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s", who, p.InitialDelaySeconds+period*threshold, port.String(), effect)
+	out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s",
+		who, p.InitialDelaySeconds+period*threshold, port.String(), effect)
 	if x.name == "startup" {
 		more := max(2*threshold, (startTime+period-1)/period)
 		out.Field, out.Value = out.Field+".failureThreshold", strconv.Itoa(int(threshold))
@@ -277,7 +282,8 @@ func (x failure) portFix(out *diagnosis.Finding, pointer string) {
 		return
 	}
 	first := x.c.Spec.Ports[0]
-	out.Fix = x.retarget(fmt.Sprintf("Set the probe's port to the one where the program listens; the container declares %s.", ports(x.c.Spec)), pointer, first.ContainerPort)
+	out.Fix = x.retarget(fmt.Sprintf("Set the probe's port to the one where the program listens; the container declares %s.", ports(x.c.Spec)),
+		pointer, first.ContainerPort)
 }
 
 // pathFix takes the path from the revision before or from the container's other probe.
@@ -293,7 +299,9 @@ func (x failure) pathFix(f *diagnosis.Facts, out *diagnosis.Finding, path string
 	const pointer = "/httpGet/path"
 	for _, other := range []*corev1.Probe{x.c.Spec.ReadinessProbe, x.c.Spec.LivenessProbe, x.c.Spec.StartupProbe} {
 		if other != nil && other.HTTPGet != nil && other.HTTPGet.Path != path && mask.Text(other.HTTPGet.Path) == other.HTTPGet.Path {
-			out.Fix = x.retarget(fmt.Sprintf("Set the probe's path to one that the program answers with 200; its other probe asks %s.", other.HTTPGet.Path), pointer, other.HTTPGet.Path)
+			out.Fix = x.retarget(
+				fmt.Sprintf("Set the probe's path to one that the program answers with 200; its other probe asks %s.", other.HTTPGet.Path),
+				pointer, other.HTTPGet.Path)
 			return
 		}
 	}

@@ -24,8 +24,9 @@ var (
 	unset    = regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)`)
 	// lacking is a resource, and the containers that do not set it; older API servers do not name these.
 	lacking = regexp.MustCompile(`([\w./-]+)(?: for: ([\w,-]+))?`)
-	bound   = regexp.MustCompile(`(maximum|minimum) (\S+) usage per (Container|Pod) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
-	ratio   = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
+	bound   = regexp.MustCompile(
+		`(maximum|minimum) (\S+) usage per (Container|Pod) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
+	ratio = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -42,8 +43,10 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			}
 		} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
 			base.Object, base.Field, base.Value = f.Workload.Object, "containers.resources", m[4]
-			base.Sentence = fmt.Sprintf("%s can't make its pods: the limit of %s is %s times the request, and %s allows %s times per %s", f.Workload.Object, m[1], m[4], ranges(f), m[3], strings.ToLower(m[2]))
-			base.Fix = diagnosis.Fix{Explanation: "Raise the request or lower the limit.", Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
+			base.Sentence = fmt.Sprintf("%s can't make its pods: the limit of %s is %s times the request, and %s allows %s times per %s",
+				f.Workload.Object, m[1], m[4], ranges(f), m[3], strings.ToLower(m[2]))
+			base.Fix = diagnosis.Fix{Explanation: "Raise the request or lower the limit.",
+				Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
 			out = append(out, base)
 		}
 	}
@@ -85,10 +88,12 @@ func full(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis.Findi
 		name, f.NS(), strings.Join(allows, ", and "), f.Workload.Object, strings.Join(needs, " and "))
 	body, err := json.Marshal(map[string]any{"spec": map[string]any{"hard": want}})
 	if err != nil || len(want) < len(asked) {
-		out.Fix = diagnosis.Fix{Explanation: "Raise the quota, or lower what runs in the namespace.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "quota", name)}}
+		out.Fix = diagnosis.Fix{Explanation: "Raise the quota, or lower what runs in the namespace.",
+			Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "quota", name)}}
 		return out
 	}
-	out.Fix = diagnosis.FixBy(fmt.Sprintf("Raise the quota, here to what all wanted pods need (%s), or lower what runs in the namespace.", strings.Join(words, " and ")),
+	out.Fix = diagnosis.FixBy(
+		fmt.Sprintf("Raise the quota, here to what all wanted pods need (%s), or lower what runs in the namespace.", strings.Join(words, " and ")),
 		[]diagnosis.Patch{{Object: out.Object, Type: "merge", Body: string(body)}})
 	return out
 }

@@ -54,7 +54,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			return out
 		}
 		base.Score = 0.1
-		base.Sentence = fmt.Sprintf("%s is starting: %d of %d pods are ready, %s younger than a minute", w.Object, w.Ready, w.Desired, diagnosis.Plural(int(f.Starting()), "pod"))
+		base.Sentence = fmt.Sprintf("%s is starting: %d of %d pods are ready, %s younger than a minute",
+			w.Object, w.Ready, w.Desired, diagnosis.Plural(int(f.Starting()), "pod"))
 		base.Fix = diagnosis.Fix{Explanation: "Wait a moment and ask again.", Commands: []string{diagnosis.Kubectl(f.NS(), "get", "pods")}}
 		return append(out, base)
 	}
@@ -73,9 +74,11 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 func stuck(f *diagnosis.Facts, x diagnosis.Finding, describe []string) diagnosis.Finding {
 	c := f.Workload.Condition("Progressing")
 	x.Field, x.Value = "status.conditions[Progressing]", c.Reason
-	x.Sentence = fmt.Sprintf("The rollout of %s is stuck: %d of %d pods are updated and ready within its progress deadline", f.Workload.Object, updated(f), f.Workload.Desired)
+	x.Sentence = fmt.Sprintf("The rollout of %s is stuck: %d of %d pods are updated and ready within its progress deadline",
+		f.Workload.Object, updated(f), f.Workload.Desired)
 	x.Evidence = []string{"condition Progressing=False: " + diagnosis.Shorten(c.Message, 200)}
-	x.Fix = diagnosis.Fix{Explanation: "Find why the new pods are not ready, or go back." + f.Untried(diagnosis.Any), Commands: append(describe, f.Undo(diagnosis.Any)...)}
+	x.Fix = diagnosis.Fix{Explanation: "Find why the new pods are not ready, or go back." + f.Untried(diagnosis.Any),
+		Commands: append(describe, f.Undo(diagnosis.Any)...)}
 	return x
 }
 
@@ -118,12 +121,19 @@ func unended(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 		x.Fix = diagnosis.Fix{Explanation: "Bring the controller up that removes the finalizer.", Commands: []string{describe}}
 	case lost != "":
 		x.Sentence = fmt.Sprintf("%s and can't: its node %s %s", told, p.Spec.NodeName, lost)
-		x.Fix = diagnosis.Fix{Explanation: "Bring the node back if it is to stay. Delete the pod by force only if its machine is off for certain: where the pod still runs, two of them may write to one volume.",
-			Commands: []string{diagnosis.Kubectl("", "get", "node", p.Spec.NodeName), diagnosis.Kubectl(p.Namespace, "delete", "pod", p.Name, "--force", "--grace-period=0")}}
+		x.Fix = diagnosis.Fix{
+			Explanation: "Bring the node back if it is to stay. Delete the pod by force only if its machine is off for certain: where the pod still runs, two of them may write to one volume.",
+			Commands: []string{
+				diagnosis.Kubectl("", "get", "node", p.Spec.NodeName),
+				diagnosis.Kubectl(p.Namespace, "delete", "pod", p.Name, "--force", "--grace-period=0"),
+			},
+		}
 	default:
 		x.Sentence = fmt.Sprintf("%s and its node %s does not confirm it", told, p.Spec.NodeName)
-		x.Fix = diagnosis.Fix{Explanation: "See in the events of the pod and the node, and in the kubelet's log there, which container or volume does not end. Deleting the pod by force would leave it running beside its successor.",
-			Commands: []string{describe, diagnosis.Kubectl("", "describe", "node", p.Spec.NodeName)}}
+		x.Fix = diagnosis.Fix{
+			Explanation: "See in the events of the pod and the node, and in the kubelet's log there, which container or volume does not end. Deleting the pod by force would leave it running beside its successor.",
+			Commands:    []string{describe, diagnosis.Kubectl("", "describe", "node", p.Spec.NodeName)},
+		}
 	}
 	return x
 }

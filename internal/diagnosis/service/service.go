@@ -138,7 +138,8 @@ func addressed(f *diagnosis.Facts, s *corev1.Service) bool {
 func Blamed(s *corev1.Service, sentence string) diagnosis.Finding {
 	return diagnosis.Finding{
 		Kind: diagnosis.KindDependency, Object: Object(s), Field: "endpoints", Value: "0", Score: diagnosis.ScoreStrong, Sentence: sentence,
-		Fix: diagnosis.Fix{Explanation: "Ask the same question of the Service.", Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}},
+		Fix: diagnosis.Fix{Explanation: "Ask the same question of the Service.",
+			Commands: []string{"kubectl kubebot why -n " + s.Namespace + " service/" + s.Name}},
 	}
 }
 
@@ -195,7 +196,8 @@ const leftOver = 0.4
 // of another workload, it is that one which has no pods.
 func wrongSelector(f *diagnosis.Facts, s *corev1.Service) (diagnosis.Finding, bool) {
 	w := f.Workload
-	if !(w.Exists() && w.Desired > 0 || f.Subject.Kind == "Service") || slices.ContainsFunc(f.Others, func(o diagnosis.Workload) bool { return Matches(s, o.Template.Labels) }) {
+	if !(w.Exists() && w.Desired > 0 || f.Subject.Kind == "Service") ||
+		slices.ContainsFunc(f.Others, func(o diagnosis.Workload) bool { return Matches(s, o.Template.Labels) }) {
 		return diagnosis.Finding{}, false
 	}
 	text := labels.Set(s.Spec.Selector).String()
@@ -203,7 +205,8 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) (diagnosis.Finding, bo
 		Kind: diagnosis.KindConfig, Object: Object(s), Field: "spec.selector", Value: text, Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("Service %s selects pods with %s, and no pod of namespace %s has these labels", s.Name, text, s.Namespace),
 		Evidence: []string{fmt.Sprintf("the selector matches none of %s", diagnosis.Plural(len(f.Pods)+len(f.Neighbours), "pod"))},
-		Fix:      diagnosis.Fix{Explanation: "Set the selector to the labels of the pods that shall answer.", Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pods", "--show-labels")}},
+		Fix: diagnosis.Fix{Explanation: "Set the selector to the labels of the pods that shall answer.",
+			Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pods", "--show-labels")}},
 	}
 	if !(f.Knows("Deployment") && f.Knows("StatefulSet") && f.Knows("DaemonSet")) || f.Subject.Kind != "Service" && s.Name != w.Name {
 		out.Score = leftOver
@@ -223,7 +226,8 @@ func wrongSelector(f *diagnosis.Facts, s *corev1.Service) (diagnosis.Finding, bo
 		changes = append(changes, fmt.Sprintf("%q:%q", k, w.Selector.MatchLabels[k]))
 	}
 	patch := diagnosis.Patch{Object: out.Object, Type: "merge", Body: `{"spec":{"selector":{` + strings.Join(changes, ",") + `}}}`}
-	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the selector to the labels of the pods that shall answer, here those of %s.", w.Object), []diagnosis.Patch{patch})
+	out.Fix = diagnosis.FixBy(fmt.Sprintf("Set the selector to the labels of the pods that shall answer, here those of %s.", w.Object),
+		[]diagnosis.Patch{patch})
 	return out, true
 }
 
@@ -236,7 +240,8 @@ func scaledDown(f *diagnosis.Facts, s *corev1.Service) diagnosis.Finding {
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: w.Object, Field: "spec.replicas", Value: "0", Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("%s is scaled to 0 (spec.replicas), so Service %s has no pod", w.Object, s.Name),
-		Evidence: []string{fmt.Sprintf("%s wants 0 replicas, and no pod of namespace %s has the labels %s", w.Object, s.Namespace, labels.Set(s.Spec.Selector).String())},
+		Evidence: []string{fmt.Sprintf("%s wants 0 replicas, and no pod of namespace %s has the labels %s",
+			w.Object, s.Namespace, labels.Set(s.Spec.Selector).String())},
 	}
 	before := 1
 	var last time.Time
@@ -291,7 +296,8 @@ func undeclaredPorts(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) 
 	for i, port := range s.Spec.Ports {
 		target := targetOf(port)
 		named := target.Type == intstr.String
-		if named && slices.Contains(names, target.StrVal) || !named && (!declaring || slices.Contains(numbers, target.String()) || slices.Contains(probed, target.String())) {
+		if named && slices.Contains(names, target.StrVal) ||
+			!named && (!declaring || slices.Contains(numbers, target.String()) || slices.Contains(probed, target.String())) {
 			continue
 		}
 		out = append(out, undeclared{i, port.Port, target, numbers, meant})
@@ -413,12 +419,15 @@ func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64, m
 	ports, target := strings.Join(u.declares, ", "), u.target.String()
 	x := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: Object(s), Field: fmt.Sprintf("spec.ports[%d].targetPort", u.index), Value: target, Score: score,
-		Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s", s.Name, u.port, target, ports),
+		Sentence: fmt.Sprintf("Service %s sends port %d to port %s of its pods, and no container of them declares that port; they declare %s",
+			s.Name, u.port, target, ports),
 		Fix: diagnosis.Fix{Explanation: "Set targetPort to the port where the pods listen, if they don't listen on " + target + ".",
 			Commands: []string{diagnosis.Kubectl(s.Namespace, "get", "pod", pod.Name, "-o", "jsonpath={.spec.containers[*].ports}")}},
 	}
 	if u.target.Type == intstr.String {
-		x.Sentence = fmt.Sprintf("Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)", s.Name, u.port, target)
+		x.Sentence = fmt.Sprintf(
+			"Service %s sends port %d to the port named %q of its pods, and no container of them has a port of that name (spec.ports.targetPort)",
+			s.Name, u.port, target)
 		x.Fix.Explanation = "Set targetPort to the port where the pods listen."
 	}
 	if len(u.declares) > 0 {
@@ -434,7 +443,8 @@ func (u undeclared) finding(s *corev1.Service, pod *corev1.Pod, score float64, m
 func (u undeclared) fix(s *corev1.Service, number string) diagnosis.Fix {
 	path := fmt.Sprintf("/spec/ports/%d", u.index)
 	return diagnosis.FixBy("Set targetPort to the port where the pods listen.", []diagnosis.Patch{diagnosis.JSONPatch(Object(s),
-		diagnosis.Operation{Op: "test", Path: path + "/port", Value: u.port}, diagnosis.Operation{Op: "replace", Path: path + "/targetPort", Value: json.Number(number)})})
+		diagnosis.Operation{Op: "test", Path: path + "/port", Value: u.port},
+		diagnosis.Operation{Op: "replace", Path: path + "/targetPort", Value: json.Number(number)})})
 }
 
 var (
@@ -470,6 +480,7 @@ func unready(f *diagnosis.Facts, s *corev1.Service, pods []*corev1.Pod) diagnosi
 	return diagnosis.Finding{
 		Kind: diagnosis.KindDependency, Object: Object(s), Field: "endpoints", Value: "0", Score: diagnosis.ScoreSymptom, Symptom: true,
 		Sentence: fmt.Sprintf("Service %s has no endpoint, because %s", s.Name, none),
-		Fix:      diagnosis.Fix{Explanation: "Find why the pods are not ready.", Commands: []string{diagnosis.Kubectl(s.Namespace, "describe", "pod", pods[0].Name)}},
+		Fix: diagnosis.Fix{Explanation: "Find why the pods are not ready.",
+			Commands: []string{diagnosis.Kubectl(s.Namespace, "describe", "pod", pods[0].Name)}},
 	}
 }

@@ -17,10 +17,16 @@ func keptAway(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out d
 	out.Field = "affinity.podAntiAffinity"
 	others := keepers(f, p)
 	if len(others) == 0 {
-		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: other pods that run there keep them away by their own anti-affinity (affinity.podAntiAffinity)", owner.Object, on)
-		out.Fix = diagnosis.Fix{Explanation: "See which pods keep others away, and let them prefer it instead of requiring it, or add nodes.", Commands: []string{
-			diagnosis.Kubectl("", "get", "pods", "-A", "-o", "custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,NODE:.spec.nodeName,ANTIAFFINITY:.spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"),
-		}}
+		out.Sentence = fmt.Sprintf(
+			"The pods of %s can't be scheduled %s: other pods that run there keep them away by their own anti-affinity (affinity.podAntiAffinity)",
+			owner.Object, on)
+		out.Fix = diagnosis.Fix{
+			Explanation: "See which pods keep others away, and let them prefer it instead of requiring it, or add nodes.",
+			Commands: []string{
+				diagnosis.Kubectl("", "get", "pods", "-A", "-o",
+					"custom-columns=NAMESPACE:.metadata.namespace,NAME:.metadata.name,NODE:.spec.nodeName,ANTIAFFINITY:.spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution"),
+			},
+		}
 		return out
 	}
 	var names []string
@@ -28,10 +34,15 @@ func keptAway(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out d
 		names = append(names, q.Name)
 	}
 	out.Object, out.Value = diagnosis.ObjectOf(others[0]), strings.Join(names, ", ")
-	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: pods that run there (%s) keep them away by their own anti-affinity (affinity.podAntiAffinity)", owner.Object, on, few(names))
-	out.Fix = diagnosis.Fix{Explanation: "Let those pods prefer the anti-affinity instead of requiring it, take these out of its labels, or add nodes.", Commands: []string{
-		diagnosis.Kubectl(others[0].Namespace, "get", "pod", others[0].Name, "-o", "jsonpath={.spec.affinity.podAntiAffinity}"),
-	}}
+	out.Sentence = fmt.Sprintf(
+		"The pods of %s can't be scheduled %s: pods that run there (%s) keep them away by their own anti-affinity (affinity.podAntiAffinity)",
+		owner.Object, on, few(names))
+	out.Fix = diagnosis.Fix{
+		Explanation: "Let those pods prefer the anti-affinity instead of requiring it, take these out of its labels, or add nodes.",
+		Commands: []string{
+			diagnosis.Kubectl(others[0].Namespace, "get", "pod", others[0].Name, "-o", "jsonpath={.spec.affinity.podAntiAffinity}"),
+		},
+	}
 	return out
 }
 

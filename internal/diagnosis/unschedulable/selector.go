@@ -54,7 +54,8 @@ func selector(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out d
 	if out.Value != "" {
 		what = "selector"
 	}
-	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which do not fit their node %s (%s)", owner.Object, on, what, strings.TrimSpace(out.Field+" "+out.Value))
+	out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s, which do not fit their node %s (%s)",
+		owner.Object, on, what, strings.TrimSpace(out.Field+" "+out.Value))
 	out.Fix = diagnosis.Fix{Explanation: fmt.Sprintf("Label a node as the %[1]s asks, or correct the %[1]s.", what), Commands: editCommand(f, owner)}
 	return out
 }
@@ -117,7 +118,8 @@ func narrowed(f *diagnosis.Facts, owner diagnosis.Workload, out diagnosis.Findin
 		by += " " + out.Value
 	}
 	out.Sentence = fmt.Sprintf("The pods of %s fit no other node than %s (%s)", owner.Object, few(fitting), by)
-	out.Fix = diagnosis.Fix{Explanation: "See what keeps them off there, or let them run on more nodes.", Commands: append([]string{diagnosis.Kubectl("", "describe", "node", fitting[0])}, editCommand(f, owner)...)}
+	out.Fix = diagnosis.Fix{Explanation: "See what keeps them off there, or let them run on more nodes.",
+		Commands: append([]string{diagnosis.Kubectl("", "describe", "node", fitting[0])}, editCommand(f, owner)...)}
 	return out
 }
 

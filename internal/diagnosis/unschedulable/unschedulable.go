@@ -15,7 +15,10 @@ import (
 )
 
 // Detector finds pods that can't be scheduled.
-var Detector = diagnosis.Detector{Name: "unschedulable", Doc: "pods that no node may run: resources, selectors, affinity, taints, volumes, topology", Detect: detect}
+var Detector = diagnosis.Detector{
+	Name: "unschedulable", Doc: "pods that no node may run: resources, selectors, affinity, taints, volumes, topology",
+	Detect: detect,
+}
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
@@ -43,7 +46,8 @@ func gated(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 	return diagnosis.Finding{
 		Kind: diagnosis.KindScheduling, Object: owner.Object, Field: "schedulingGates", Value: strings.Join(gates, ", "), Score: diagnosis.ScoreCertain,
 		Sentence: fmt.Sprintf("The pods of %s are held back by the scheduling gates %s", owner.Object, strings.Join(gates, ", ")),
-		Fix:      diagnosis.Fix{Explanation: "Let the controller of the gate remove it, or leave it out of the pod template.", Commands: []string{diagnosis.Kubectl(f.NS(), "get", "pod", p.Name, "-o", "jsonpath={.spec.schedulingGates}")}},
+		Fix: diagnosis.Fix{Explanation: "Let the controller of the gate remove it, or leave it out of the pod template.",
+			Commands: []string{diagnosis.Kubectl(f.NS(), "get", "pod", p.Name, "-o", "jsonpath={.spec.schedulingGates}")}},
 	}
 }
 
@@ -126,20 +130,26 @@ func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagno
 		return keptAway(f, p, owner, out, on)
 	case strings.Contains(why, "anti-affinity"):
 		out.Field = "affinity.podAntiAffinity"
-		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their anti-affinity (affinity.podAntiAffinity) forbids the pods that run there", owner.Object, on)
-		out.Fix = diagnosis.Fix{Explanation: "Prefer the anti-affinity instead of requiring it, add nodes, or lower the replicas.", Commands: editCommand(f, owner)}
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their anti-affinity (affinity.podAntiAffinity) forbids the pods that run there",
+			owner.Object, on)
+		out.Fix = diagnosis.Fix{Explanation: "Prefer the anti-affinity instead of requiring it, add nodes, or lower the replicas.",
+			Commands: editCommand(f, owner)}
 	case strings.Contains(why, "pod affinity"):
 		out.Field = "affinity.podAffinity"
-		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: no pod runs there that their affinity (affinity.podAffinity) asks for", owner.Object, on)
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: no pod runs there that their affinity (affinity.podAffinity) asks for",
+			owner.Object, on)
 		out.Fix = diagnosis.Fix{Explanation: "Correct the affinity's labels, or start what it asks for.", Commands: editCommand(f, owner)}
 	case strings.Contains(why, "topology spread"):
 		out.Field = "topologySpreadConstraints"
 		out.Value = topology(spec)
-		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s without breaking their spread (topologySpreadConstraints over %s)", owner.Object, on, out.Value)
-		out.Fix = diagnosis.Fix{Explanation: "Set whenUnsatisfiable to ScheduleAnyway, raise maxSkew, or label the nodes with the topology key.", Commands: editCommand(f, owner)}
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s without breaking their spread (topologySpreadConstraints over %s)",
+			owner.Object, on, out.Value)
+		out.Fix = diagnosis.Fix{Explanation: "Set whenUnsatisfiable to ScheduleAnyway, raise maxSkew, or label the nodes with the topology key.",
+			Commands: editCommand(f, owner)}
 	case strings.Contains(why, "volume node affinity"), strings.Contains(why, "PersistentVolume's node affinity"):
 		out.Kind, out.Field = diagnosis.KindDisk, "volumes"
-		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their volume can be used on another node or zone only (volume node affinity)", owner.Object, on)
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: their volume can be used on another node or zone only (volume node affinity)",
+			owner.Object, on)
 		out.Fix = diagnosis.Fix{Explanation: "Bring a node up where the volume is.", Commands: []string{diagnosis.Kubectl("", "describe", "pv")}}
 	case strings.Contains(why, "unschedulable"):
 		out.Kind, out.Field = diagnosis.KindNode, "spec.unschedulable"
@@ -190,7 +200,8 @@ func insufficient(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, o
 	tooBig := where != "" && want.Cmp(largest) > 0
 	switch {
 	case tooBig:
-		out.Sentence = fmt.Sprintf("The pods of %s request %s=%s, more than any node has: the largest, %s, has %s", owner.Object, name, want.String(), where, readable(largest))
+		out.Sentence = fmt.Sprintf("The pods of %s request %s=%s, more than any node has: the largest, %s, has %s",
+			owner.Object, name, want.String(), where, readable(largest))
 	case where != "":
 		out.Sentence += fmt.Sprintf(" (%s short of it; the largest, %s, has %s in all)", nodeCount(nodes), where, readable(largest))
 	}
@@ -244,7 +255,8 @@ var braces = regexp.MustCompile(`\{([^:}]+): ?([^}]*)\}`)
 
 func taint(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagnosis.Finding, why, on string) diagnosis.Finding {
 	out.Field = tolerations
-	out.Fix = diagnosis.Fix{Explanation: "Remove the taint if it is not meant for these pods, or let them tolerate it.", Commands: []string{diagnosis.Kubectl("", "describe", "nodes")}}
+	out.Fix = diagnosis.Fix{Explanation: "Remove the taint if it is not meant for these pods, or let them tolerate it.",
+		Commands: []string{diagnosis.Kubectl("", "describe", "nodes")}}
 	t, ok := named(f, p, why)
 	if !ok {
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s with taints that they do not tolerate (tolerations)", owner.Object, on)
@@ -264,7 +276,10 @@ func taint(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diag
 		out.Fix.Explanation = "Bring the nodes back: the taint goes with the trouble that it stands for."
 		return out
 	case strings.HasPrefix(t.Key, roles):
-		out.Fix = diagnosis.Fix{Explanation: "The nodes of that role are kept free of other pods. Add a node for these, or bring those back that can't take them.", Commands: []string{diagnosis.Kubectl("", "get", "nodes")}}
+		out.Fix = diagnosis.Fix{
+			Explanation: "The nodes of that role are kept free of other pods. Add a node for these, or bring those back that can't take them.",
+			Commands:    []string{diagnosis.Kubectl("", "get", "nodes")},
+		}
 		return out
 	}
 	for _, n := range f.Nodes {
@@ -302,10 +317,12 @@ func setter(key string) string {
 func started(f *diagnosis.Facts, out diagnosis.Finding, key, by string) diagnosis.Finding {
 	out.Kind = diagnosis.KindNode
 	out.Sentence += "; it is taken away by " + by
-	out.Fix = diagnosis.Fix{Explanation: "Leave the taint, and see why what takes it away has not done so.", Commands: []string{diagnosis.Kubectl("", "get", "nodes", "-o", "wide")}}
+	out.Fix = diagnosis.Fix{Explanation: "Leave the taint, and see why what takes it away has not done so.",
+		Commands: []string{diagnosis.Kubectl("", "get", "nodes", "-o", "wide")}}
 	for _, n := range f.Nodes {
 		if slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool { return t.Key == key }) {
-			out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "node", n.Name), diagnosis.Kubectl("", "get", "pods", "-A", "-o", "wide", "--field-selector=spec.nodeName="+n.Name)}
+			out.Fix.Commands = []string{diagnosis.Kubectl("", "describe", "node", n.Name),
+				diagnosis.Kubectl("", "get", "pods", "-A", "-o", "wide", "--field-selector=spec.nodeName="+n.Name)}
 			break
 		}
 	}

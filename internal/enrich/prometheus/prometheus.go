@@ -83,7 +83,8 @@ var queries = []series{
 or sum by (namespace, pod) (rate(rpc_server_call_duration_seconds_sum{namespace=NS}[1m]))
 / (sum by (namespace, pod) (rate(rpc_server_call_duration_seconds_count{namespace=NS}[1m])) > 0)`},
 	{"workload.requests", byService, `30 * sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m]))`},
-	{"workload.availability", byService, `1 - (sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER", status_code="STATUS_CODE_ERROR"}[1m]))
+	{"workload.availability", byService,
+		`1 - (sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER", status_code="STATUS_CODE_ERROR"}[1m]))
 or sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) * 0)
 / (sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m])) > 0)`},
 	{"workload.latency", byService, `sum by (SERVICE) (rate(traces_span_metrics_duration_seconds_sum{span_kind="SPAN_KIND_SERVER"}[1m]))
@@ -92,8 +93,10 @@ or sum by (SERVICE) (rate(traces_span_metrics_calls_total{span_kind="SPAN_KIND_S
 	{"workload.latency.p90", byService, quantile("0.9", perService, `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
 	{"workload.latency.p99", byService, quantile("0.99", perService, `traces_span_metrics_duration_seconds_bucket{span_kind="SPAN_KIND_SERVER"}`)},
 	// The graph says unknown of a callee without spans, and user of a caller.
-	{"edge.latency.client", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_client_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
-	{"edge.latency.server", byEdge, quantile("0.5", "client, server", `traces_service_graph_request_server_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
+	{"edge.latency.client", byEdge, quantile("0.5", "client, server",
+		`traces_service_graph_request_client_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
+	{"edge.latency.server", byEdge, quantile("0.5", "client, server",
+		`traces_service_graph_request_server_seconds_bucket{client!~"|unknown|user", server!~"|unknown"}`)},
 }
 
 func quantile(q, labels, buckets string) string {

@@ -38,7 +38,8 @@ func worstOf(alerts []v1alpha1.IncidentAlert) v1alpha1.IncidentAlert {
 		return v1alpha1.IncidentAlert{}
 	}
 	return slices.MinFunc(alerts, func(a, b v1alpha1.IncidentAlert) int {
-		return cmp.Or(alert.Rank(b.Severity)-alert.Rank(a.Severity), a.StartsAt.Compare(b.StartsAt.Time), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Fingerprint, b.Fingerprint))
+		return cmp.Or(alert.Rank(b.Severity)-alert.Rank(a.Severity), a.StartsAt.Compare(b.StartsAt.Time),
+			cmp.Compare(a.Name, b.Name), cmp.Compare(a.Fingerprint, b.Fingerprint))
 	})
 }
 

@@ -104,7 +104,8 @@ func (k *Keeper) take(state learn.State, err error) {
 	switch {
 	case errors.Is(err, store.ErrUnreadable):
 		k.model = nil
-		k.problem = fmt.Sprintf("What was learned can't be read, so the plain rules decide: run kubebot learned import with a copy, or kubebot learned reset --all (%v)", err)
+		k.problem = fmt.Sprintf(
+			"What was learned can't be read, so the plain rules decide: run kubebot learned import with a copy, or kubebot learned reset --all (%v)", err)
 	case err != nil:
 		k.problem = "What was learned can't be brought up to date: look at the responder's log"
 		if errors.Is(err, store.ErrNotHolder) {
