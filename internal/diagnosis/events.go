@@ -126,6 +126,9 @@ func EventEvidence(e *corev1.Event) string {
 	return fmt.Sprintf("event %s of %s %s%s: %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, times, Shorten(e.Message, 300))
 }
 
+// Upper begins a sentence with a text.
+func Upper(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+
 // Shorten cuts a text to at most n bytes at a rune's border and puts it on one line.
 func Shorten(text string, n int) string {
 	return truncate.Ellipsis(strings.Join(strings.Fields(text), " "), n)

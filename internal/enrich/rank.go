@@ -311,8 +311,7 @@ func fromTelemetry(q Question, c rca.Cause, t telemetry) candidate {
 	if !ok {
 		phrase = "%s behaves in another way than before"
 	}
-	sentence := fmt.Sprintf(phrase, display(o))
-	sentence = strings.ToUpper(sentence[:1]) + sentence[1:]
+	sentence := diagnosis.Upper(fmt.Sprintf(phrase, display(o)))
 	if len(c.Evidence) > 0 {
 		sentence += ": " + c.Evidence[0].Text
 	}

@@ -61,7 +61,7 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	if m := notStarted.FindStringSubmatch(ended.Message); m != nil {
 		return neverStarted(f, c, out, m[1], m[2])
 	}
-	who := fmt.Sprintf("%s of %s", upper(c.Noun()), owner.Object)
+	who := fmt.Sprintf("%s of %s", diagnosis.Upper(c.Noun()), owner.Object)
 	line, ok := logline.Find(f.LogOf(c))
 	if !ok && strings.TrimSpace(ended.Message) != "" {
 		line, ok = logline.Decisive{Message: diagnosis.Shorten(mask.Text(ended.Message), 300), Weight: 3}, true
@@ -131,7 +131,7 @@ func neverStarted(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Findi
 			out.Kind, out.Field = diagnosis.KindImage, "containers["+c.Spec.Name+"].image"
 		}
 	}
-	out.Sentence = fmt.Sprintf("%s of %s can't start: its command %q can't be run in image %s (%s)", upper(c.Noun()), out.Object, command, c.Spec.Image, why)
+	out.Sentence = fmt.Sprintf("%s of %s can't start: its command %q can't be run in image %s (%s)", diagnosis.Upper(c.Noun()), out.Object, command, c.Spec.Image, why)
 	out.Fix = diagnosis.Fix{Explanation: "Set the command to one that the image has, or leave it out so that the image's own is used."}
 	out.Fix.Commands = f.Undo(func(old *corev1.PodSpec) bool {
 		o := diagnosis.ContainerNamed(old, c.Spec.Name)
@@ -194,5 +194,3 @@ func repair(f *diagnosis.Facts, c diagnosis.Container, class logline.Class) diag
 	}
 	return diagnosis.Fix{Explanation: text, Commands: append([]string{diagnosis.LogsCommand(c)}, undo...)}
 }
-
-func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

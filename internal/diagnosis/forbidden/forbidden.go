@@ -194,7 +194,7 @@ func grant(ns, account, verb, resource, group, full, in string) diagnosis.Fix {
 	if in == "" || powers[resource] || powers[verb] || group == rbacv1.GroupName {
 		return leave(ns, account)
 	}
-	role := diagnosis.Shorten(account, 40) + "-" + strings.ReplaceAll(resource, "/", "-")
+	role := strings.Join([]string{account, verb, strings.ReplaceAll(full, "/", "-")}, "-")
 	return diagnosis.Fix{Explanation: "Bind a role with the right, if the program is meant to have it.", Commands: []string{
 		diagnosis.Kubectl(in, "create", "role", role, "--verb="+verb, "--resource="+full),
 		diagnosis.Kubectl(in, "create", "rolebinding", role, "--role="+role, "--serviceaccount="+ns+":"+account),

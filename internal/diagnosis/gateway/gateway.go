@@ -384,6 +384,7 @@ func shut(f *diagnosis.Facts, r *diagnosis.Route, p diagnosis.ParentRef) diagnos
 		from = append(from, l.From())
 		out.Evidence = append(out.Evidence, fmt.Sprintf("listener %s allows routes of namespaces from: %s%s", l.Name, l.From(), labelsOf(l)))
 	}
+	slices.Sort(from)
 	out.Value = strings.Join(slices.Compact(from), ", ")
 	return out
 }

@@ -49,7 +49,7 @@ var answers = []struct {
 		"Correct the image's name, or give the pod an image pull secret for the registry.", true},
 	{regexp.MustCompile(`(?i)no match for platform|no matching manifest`),
 		"has no variant for the processor architecture of node NODE", "Use an image that is built for the node's architecture.", true},
-	{regexp.MustCompile(`(?i)not found|manifest unknown|name unknown|404`),
+	{regexp.MustCompile(`(?i)not found|manifest unknown|name unknown|\b404\b`),
 		"does not exist in registry HOST", "Correct the image's name or tag, or push the image.", true},
 	{regexp.MustCompile(`(?i)connection refused|i/o timeout|deadline exceeded|unreachable|no route|connection reset|EOF|50[0234] `),
 		"can't be pulled: registry HOST can't be reached from node NODE",

@@ -91,7 +91,7 @@ func container(f *diagnosis.Facts, c diagnosis.Container) (diagnosis.Finding, bo
 		break
 	}
 	says = strings.NewReplacer("{IMAGE}", c.Spec.Image, "{NODE}", c.Pod.Spec.NodeName).Replace(says)
-	out.Sentence = fmt.Sprintf("%s of %s %s", upper(c.Noun()), owner.Object, says)
+	out.Sentence = fmt.Sprintf("%s of %s %s", diagnosis.Upper(c.Noun()), owner.Object, says)
 	out.Fix = diagnosis.Fix{Explanation: fix, Commands: f.Undo(changed(f, c))}
 	if fix == userFix {
 		out.Fix = asUser(owner, c, out.Fix)

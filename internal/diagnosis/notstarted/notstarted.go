@@ -3,8 +3,6 @@
 package notstarted
 
 import (
-	"strings"
-
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
@@ -50,8 +48,6 @@ func whose(f *diagnosis.Facts) string {
 	}
 	return "pods of " + f.Workload.String()
 }
-
-func upper(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func node(p *corev1.Pod) diagnosis.Object {
 	return diagnosis.Object{APIVersion: "v1", Kind: "Node", Name: p.Spec.NodeName}

@@ -41,8 +41,7 @@ func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	}
 	if !limited {
 		out.Sentence = fmt.Sprintf("%s of %s has no memory limit and was killed because node %s had no memory left",
-			c.Noun(), owner.Object, c.Pod.Spec.NodeName)
-		out.Sentence = "C" + out.Sentence[1:]
+			diagnosis.Upper(c.Noun()), owner.Object, c.Pod.Spec.NodeName)
 		out.Fix = diagnosis.Fix{Explanation: "Set a memory request that says what the container needs, so that it is put on a node that has it.",
 			Commands: []string{diagnosis.Kubectl("", "describe", "node", c.Pod.Spec.NodeName)}}
 		return out
