@@ -158,6 +158,21 @@ func TestRulesFollowWhatTheClusterHas(t *testing.T) {
 		gone: map[string]string{"APIServerDown": "external", "TargetDown": "external", "CPUThrottling": "cadvisor"},
 		kept: []string{alert.Watchdog, "WorkloadDown", "ServiceErrorRateHigh", "PrometheusNotIngesting"},
 	}, {
+		name: "an external Alertmanager is sent alerts and the fallback, and its own figures are not known",
+		change: func(in *component.Input) {
+			in.KubeBot.Spec.Metrics.Alertmanager.Mode = v1alpha1.ModeExternal
+			in.KubeBot.Spec.Metrics.Alertmanager.External = &v1alpha1.ExternalEndpoint{URL: "http://alertmanager.other:9093"}
+		},
+		gone: map[string]string{"AlertmanagerNotificationsFailing": "spec.metrics.alertmanager.mode: Managed"},
+		kept: []string{alert.Fallback, "PrometheusAlertsDropped"},
+	}, {
+		name: "without an Alertmanager nothing is sent",
+		change: func(in *component.Input) {
+			in.KubeBot.Spec.Metrics.Alertmanager.Mode = v1alpha1.ModeDisabled
+		},
+		gone: map[string]string{alert.Fallback: "there is no Alertmanager", "PrometheusAlertsDropped": "there is no Alertmanager"},
+		kept: []string{alert.Watchdog},
+	}, {
 		name: "a disabled alert is left out, of the watch too; the watchdog and unknown names are not",
 		change: func(in *component.Input) {
 			in.KubeBot.Spec.Alerting.DefaultRules.Disabled = []string{"WorkloadDown", alert.Watchdog, alert.PodEvicted, "Typo"}

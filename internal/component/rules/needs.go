@@ -34,6 +34,12 @@ var (
 			"spec.metrics.prometheus.mode: Managed brings it back",
 	}
 	needAlertmanager = Need{
+		has: func(in component.Input) bool {
+			return in.KubeBot.Spec.Metrics.Alertmanager.Mode != v1alpha1.ModeDisabled
+		},
+		without: "there is no Alertmanager; spec.metrics.alertmanager.mode: Managed or External brings it back",
+	}
+	needManagedAlertmanager = Need{
 		has:     func(in component.Input) bool { return in.KubeBot.Spec.Metrics.Alertmanager.Mode.Managed() },
 		without: "KubeBot runs no Alertmanager; spec.metrics.alertmanager.mode: Managed brings it back",
 	}

@@ -110,7 +110,7 @@ or max(prometheus_notifications_alertmanagers_discovered{job="` + endpoints.JobP
 		Summary:       "Alertmanager can't deliver by {{ $labels.integration }}",
 		Description:   "{{ $value | humanizePercentage }} of Alertmanager's notifications by {{ $labels.integration }} fail. The responder still reads alerts from Alertmanager's API every minute.",
 		ThresholdFrom: "10 % of 5 minutes for 5 minutes: Alertmanager repeats a failed notification, a restart of the responder fails a few",
-		Needs:         []Need{needAlertmanager},
+		Needs:         []Need{needManagedAlertmanager},
 	}}
 	for i := range rules {
 		if rules[i].Alert != "PrometheusNotIngesting" {
