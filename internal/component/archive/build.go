@@ -98,7 +98,7 @@ func statefulSet(in component.Input, c otelcol.Config, volume pods.Volume) (*app
 	kb, s := in.KubeBot, in.KubeBot.Spec.Analysis.Archive
 	process := otelcol.Process{
 		Name: name, Account: name, Field: field, Settings: s.PodSettings,
-		CPU: cpu, Memory: memory, MemoryLimit: memoryLimit, Drain: drainSeconds, Grace: graceSeconds,
+		CPU: cpu, Memory: memory, MemoryLimit: memoryLimit, Start: startSeconds, Drain: drainSeconds, Grace: graceSeconds,
 		Env: environment(s.ObjectStorage), Data: true,
 	}
 	pod, err := process.Pod(in, c, naming.Object(kb, name))

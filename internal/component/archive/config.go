@@ -72,7 +72,7 @@ func newConfig(in component.Input, room int64) otelcol.Config {
 	bucket := in.KubeBot.Spec.Analysis.Archive.ObjectStorage
 	if bucket != nil {
 		c.Extensions[idStorage] = otelcol.FileStorage{
-			Directory: otelcol.DataDir + "/queue", CreateDirectory: true,
+			Directory: otelcol.DataDir + "/queue", CreateDirectory: true, Recreate: true,
 			Compaction: otelcol.Compaction{
 				OnStart: true, OnRebound: true, Directory: otelcol.DataDir + "/queue", CleanupOnStart: true,
 				ReboundNeededThresholdMiB: max(room/100*queueShare>>21, 16), ReboundTriggerThresholdMiB: 8,

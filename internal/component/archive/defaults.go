@@ -12,6 +12,8 @@ const (
 
 	// connectionAge of the samplers' connections.
 	connectionAge = 10 * time.Minute
+	// startSeconds it may take to start: with a bucket it writes the queue's file anew first.
+	startSeconds = 1800
 	// drainSeconds lets what is under way arrive; graceSeconds is for the last batch, to a bucket too.
 	drainSeconds = 5
 	graceSeconds = 60

@@ -170,7 +170,8 @@ func samplerObjects(in component.Input) ([]client.Object, error) {
 	text := otelcol.Text(decision.Files)
 	process := otelcol.Process{
 		Name: samplerName, Account: name, Field: field, Settings: s.PodSettings,
-		CPU: samplerCPU, Memory: samplerMemory, MemoryLimit: samplerMemoryLimit, Drain: samplerDrain, Grace: graceSeconds, Data: true,
+		CPU: samplerCPU, Memory: samplerMemory, MemoryLimit: samplerMemoryLimit,
+		Start: samplerStart, Drain: samplerDrain, Grace: graceSeconds, Data: true,
 	}
 	pod, err := process.Pod(in, c, naming.Object(kb, samplerName))
 	if err != nil {

@@ -45,7 +45,10 @@ const (
 	// default), and then the last traces are decided (decisionWait) and the queues run empty.
 	receiverDrain = 5
 	samplerDrain  = 45
-	graceSeconds  = 30
+	// samplerStart are the seconds that a sampler may take to start: it writes each queue's file anew first, and a large
+	// volume that is full of what waits is some ten GiB, on disks of some ten MB a second.
+	samplerStart = 1800
+	graceSeconds = 30
 
 	// metadataPatience is how long a receiver waits at its start for the lists of pods and ReplicaSets, which the API server
 	// gives in one piece each; the processor's own 10 s are too short for some ten thousand pods. receiverStart are the
@@ -105,4 +108,10 @@ const queueBytes = 64 << 20
 const (
 	batchMin = 256 << 10
 	batchMax = 2 << 20
+	// lokiBatchMax leaves room for what Loki makes of a batch: it copies the attributes of a resource, which may have some KB,
+	// into each line.
+	lokiBatchMax = 512 << 10
 )
+
+// longestValue in bytes is what is kept of a text of a span: two of them fit into a key of Badger, which takes 65,000.
+const longestValue = 16 << 10

@@ -1,6 +1,8 @@
 package collector
 
 import (
+	"time"
+
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/otelcol"
 	"github.com/kubebot/kubebot/internal/component/pods"
@@ -45,6 +47,9 @@ func candidate(in component.Input, extra string) (trial.Candidate, error) {
 	if err != nil {
 		return trial.Candidate{}, err
 	}
+	if extra != "" {
+		c.Processors[idExtra] = otelcol.Batch{Timeout: time.Second, SendBatchSize: 1024, SendBatchMaxSize: 4096}
+	}
 	text, err := c.YAML()
 	if err == nil && extra != "" {
 		text, err = merge(text, extra)
@@ -52,14 +57,15 @@ func candidate(in component.Input, extra string) (trial.Candidate, error) {
 	return trial.Candidate{Input: extra, Image: img, Files: otelcol.ConfigData(text)}, err
 }
 
-// merge puts a user's part over the own configuration and checks what can be told without the program.
-func merge(text, extra string) (string, error) {
-	text, err := otelcol.Merge(text, extra)
+// merge puts a user's part over the own configuration and checks what can be told without the program. A batch processor
+// stands at the end of the user's pipelines as in the archive's, so that a store of theirs keeps nothing else waiting.
+func merge(own, extra string) (string, error) {
+	text, err := otelcol.Merge(own, extra)
 	if err == nil {
 		_, err = otelcol.Check(text)
 	}
 	if err != nil {
 		return "", &component.InvalidError{Field: extraField, Message: otelcol.Explain(extra, err.Error()) + ": correct it, or take it out"}
 	}
-	return text, nil
+	return otelcol.Detach(own, text, otelcol.OTLPID, idExtra)
 }

@@ -83,7 +83,7 @@ func TestABadMetricKeepsNoOtherOutOfPrometheus(t *testing.T) {
 	in := input(nil)
 	spec := managedPrometheus(t)
 	base := startPrometheus(t, spec, spec.EnableFeatures)
-	client := startSampler(t, in, base)
+	client := metricsClient(t, in, base)
 	for name, b := range bads {
 		t.Run(name, func(t *testing.T) { keepsNoOtherOut(t, client, base, name, b) })
 	}
@@ -95,7 +95,7 @@ func TestADeltaKeepsNoOtherOutOfAnExternalPrometheus(t *testing.T) {
 		s.Metrics.Prometheus.External = &v1alpha1.ExternalEndpoint{URL: "http://prometheus.example.com"}
 	})
 	base := startPrometheus(t, managedPrometheus(t), nil)
-	keepsNoOtherOut(t, startSampler(t, in, base), base, "delta", bad{make: delta.make})
+	keepsNoOtherOut(t, metricsClient(t, in, base), base, "delta", bad{make: delta.make})
 }
 
 func keepsNoOtherOut(t *testing.T, client pmetricotlp.GRPCClient, base, name string, b bad) {
@@ -189,28 +189,35 @@ func startPrometheus(t *testing.T, spec monitoringv1.PrometheusSpec, features []
 	})
 }
 
-// startSampler runs the real collector with the samplers' pipeline of metrics alone.
-func startSampler(t *testing.T, in component.Input, prometheus string) pmetricotlp.GRPCClient {
+// metricsClient sends to a sampler that writes to a Prometheus.
+func metricsClient(t *testing.T, in component.Input, prometheus string) pmetricotlp.GRPCClient {
 	t.Helper()
 	c, err := samplerConfig(in.KubeBot, 1<<30)
 	if err != nil {
 		t.Fatal(err)
 	}
+	exporter := c.Exporters[idPrometheus].(otelcol.OTLPHTTPExporter)
+	exporter.MetricsEndpoint = prometheus + "/api/v1/otlp/v1/metrics"
+	c.Exporters[idPrometheus] = exporter
+	c.Service.Pipelines = map[string]otelcol.Pipeline{"metrics": c.Service.Pipelines["metrics"]}
+	return pmetricotlp.NewGRPCClient(startSampler(t, c))
+}
+
+// startSampler runs the real collector with a sampler's configuration, and returns a connection to it.
+func startSampler(t *testing.T, c otelcol.Config) *grpc.ClientConn {
+	t.Helper()
 	dir, otlp := t.TempDir(), golden.FreeAddress(t)
 	storage := c.Extensions[idStorage].(otelcol.FileStorage)
 	storage.Directory, storage.Compaction.Directory = dir, dir
-	exporter := c.Exporters[idPrometheus].(otelcol.OTLPHTTPExporter)
-	exporter.MetricsEndpoint = prometheus + "/api/v1/otlp/v1/metrics"
+	c.Extensions[idStorage] = storage
 	c.Receivers[otelcol.OTLPID].(otelcol.OTLPReceiver).Protocols.GRPC.Endpoint = otlp
-	c.Extensions[idStorage], c.Exporters[idPrometheus] = storage, exporter
-	c.Service.Pipelines = map[string]otelcol.Pipeline{"metrics": c.Service.Pipelines["metrics"]}
 	startCollector(t, dir, c)
 	conn, err := grpc.NewClient(otlp, grpc.WithTransportCredentials(plain.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return pmetricotlp.NewGRPCClient(conn)
+	return conn
 }
 
 // startCollector runs the real collector until the test ends.

@@ -22,8 +22,10 @@ const (
 	idLabel        = "transform/collector"
 	idRefused      = "filter/prometheus"
 	idNameless     = "transform/prometheus"
+	idShort        = "transform/jaeger"
 	idKept         = "forward/kept"
 	idBatch        = "batch/archive"
+	idExtra        = "batch/extra"
 	idJaeger       = "otlp_grpc/jaeger"
 	idLoki         = "otlp_http/loki"
 	idPrometheus   = "otlp_http/prometheus"
@@ -36,7 +38,7 @@ const (
 func samplerConfig(kb *v1alpha1.KubeBot, room int64) (otelcol.Config, error) {
 	c := otelcol.Base()
 	c.Extensions[idStorage] = otelcol.FileStorage{
-		Directory: otelcol.DataDir + "/queue", CreateDirectory: true,
+		Directory: otelcol.DataDir + "/queue", CreateDirectory: true, Recreate: true,
 		Compaction: otelcol.Compaction{
 			OnStart: true, OnRebound: true, Directory: otelcol.DataDir + "/queue", CleanupOnStart: true,
 			ReboundNeededThresholdMiB: max(room/100*lokiShare>>21, 16), ReboundTriggerThresholdMiB: 8,
@@ -60,6 +62,9 @@ func samplerConfig(kb *v1alpha1.KubeBot, room int64) (otelcol.Config, error) {
 		LatencyHistogramBuckets: latencies, Store: graphStore{TTL: edgeTTL, MaxItems: edgeItems}, MetricsFlushInterval: flushInterval,
 	}
 	addPipelines(&c, stores(kb, &c, room))
+	if kb.Spec.Traces.Jaeger.Mode.Managed() {
+		shorten(&c)
+	}
 	if len(endpoints.PrometheusReplicas(kb)) > 0 {
 		keepOutRefused(kb, &c)
 	}
@@ -84,6 +89,7 @@ func stores(kb *v1alpha1.KubeBot, c *otelcol.Config, room int64) (to exporters) 
 		loki := otelcol.OTLPHTTPExporter{
 			Endpoint: strings.TrimSuffix(base, "/") + "/otlp", Compression: "none", Retry: forever(), Queue: queue(room, lokiShare, 4),
 		}
+		loki.Queue.Batch.MaxSize = lokiBatchMax
 		if e := kb.Spec.Logs.Loki.External; e != nil && e.Tenant != "" {
 			loki.Headers = map[string]string{"X-Scope-OrgID": e.Tenant}
 		}
@@ -133,6 +139,23 @@ func addPipelines(c *otelcol.Config, to exporters) {
 	c.Service.Pipelines["logs"] = otelcol.Pipeline{Receivers: in, Processors: limit, Exporters: to.logs}
 	c.Service.Pipelines["metrics"] = otelcol.Pipeline{Receivers: in, Processors: limit, Exporters: to.metrics}
 	c.Service.Pipelines["metrics/measured"] = otelcol.Pipeline{Receivers: measured, Processors: []string{idLabel}, Exporters: to.metrics}
+}
+
+// shorten cuts what is too long for a key of Badger, in which Jaeger puts each value: it refuses the whole batch, and says
+// that it may be tried again (https://github.com/jaegertracing/jaeger/issues/3330).
+func shorten(c *otelcol.Config) {
+	values := func(of string) string { return fmt.Sprintf("truncate_all(%s.attributes, %d)", of, longestValue) }
+	text := func(path string) string {
+		return fmt.Sprintf("set(%[1]s, Substring(%[1]s, 0, %[2]d)) where Len(%[1]s) > %[2]d", path, longestValue)
+	}
+	c.Processors[idShort] = otelcol.TransformSpans{ErrorMode: "ignore", TraceStatements: []otelcol.Statements{
+		{Statements: []string{values("resource")}},
+		{Statements: []string{values("span"), text("span.name"), text("span.status.message")}},
+		{Statements: []string{values("spanevent"), text("spanevent.name")}},
+	}}
+	sampled := c.Service.Pipelines["traces/sampled"]
+	sampled.Processors = append(sampled.Processors[:len(sampled.Processors):len(sampled.Processors)], idShort)
+	c.Service.Pipelines["traces/sampled"] = sampled
 }
 
 // addArchive sends a copy of everything to the archive's writer. The batch processor stands between, so that a full queue

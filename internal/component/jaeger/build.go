@@ -141,6 +141,7 @@ func container(s v1alpha1.JaegerSpec, img string) corev1.Container {
 		Args:            []string{"--config=" + configDir + "/" + configFile},
 		Env:             environment(s.Elasticsearch),
 		Ports:           append(ports[:len(ports):len(ports)], corev1.ContainerPort{Name: portHealth, ContainerPort: healthPort, Protocol: corev1.ProtocolTCP}),
+		StartupProbe:    probe(startPeriod, startSeconds/startPeriod),
 		LivenessProbe:   probe(20, 6),
 		ReadinessProbe:  probe(5, 3),
 		Resources:       pods.Resources(s.PodSettings, cpuRequest, memoryRequest, memoryLimit),

@@ -18,6 +18,10 @@ const (
 	memorySpikeShare = 20
 	memoryCheck      = "1s"
 
+	// startSeconds it may take to start: it reads a key of each span that it keeps before it answers, and a volume of some
+	// ten GiB has tens of millions. It is asked every startPeriod seconds until then.
+	startSeconds = 1800
+	startPeriod  = 2
 	// graceSeconds are enough for Badger to write its tables.
 	graceSeconds int64 = 60
 

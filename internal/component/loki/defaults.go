@@ -56,8 +56,9 @@ const (
 	chunkIdle = 30 * time.Minute
 	// chunkTarget is Loki's default, in bytes of packed lines.
 	chunkTarget = 1572864
-	// messageBytes is the largest message between Loki's parts: a batch of OTLP at its largest, twice over.
-	messageBytes = 32 << 20
+	// messageBytes is the largest message between Loki's parts: a batch of OTLP with the attributes of its resources in each
+	// line, up to the burst that is let in.
+	messageBytes = ingestionBurstMB << 20
 	// cacheMB bounds each of Loki's two caches.
 	cacheMB = 64
 	// replayMemory bounds what the write-ahead log takes at the start before chunks are flushed.

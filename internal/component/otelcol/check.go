@@ -101,6 +101,44 @@ func (o outline) used() []Used {
 	return slices.Compact(all)
 }
 
+// Detach puts a processor at the end of those pipelines of merged that base has not and that take from a receiver, unless
+// they have one of its type: what such a pipeline can't send is then no reason for the receiver's clients to repeat what
+// the others have taken.
+func Detach(base, merged, receiver, processor string) (string, error) {
+	own, err := parse(base)
+	if err != nil {
+		return "", fmt.Errorf("parse the own configuration: %w", err)
+	}
+	conf, err := parse(merged)
+	if err != nil {
+		return "", fmt.Errorf("parse the merged configuration: %w", err)
+	}
+	const pipelines = "service::pipelines"
+	known, _ := own.Get(pipelines).(map[string]any)
+	all, ok := conf.Get(pipelines).(map[string]any)
+	if !ok {
+		return merged, nil
+	}
+	of, _, _ := strings.Cut(processor, "/")
+	for name, p := range all {
+		theirs, ok := p.(map[string]any)
+		if _, isOwn := known[name]; isOwn || !ok {
+			continue
+		}
+		receivers, _ := theirs["receivers"].([]any)
+		processors, _ := theirs["processors"].([]any)
+		same := func(id any) bool { return id == of || strings.HasPrefix(fmt.Sprint(id), of+"/") }
+		if slices.Contains(receivers, any(receiver)) && !slices.ContainsFunc(processors, same) {
+			theirs["processors"] = append(slices.Clip(processors), processor)
+		}
+	}
+	changed := confmap.NewFromStringMap(map[string]any{"service": map[string]any{"pipelines": all}})
+	if err := conf.Merge(changed); err != nil {
+		return "", fmt.Errorf("merge the pipelines: %w", err)
+	}
+	return marshal(conf.ToStringMap())
+}
+
 // Merge returns base with the YAML of extra over it, as the collector merges several files: maps are joined, everything
 // else is replaced. Only the list service.extensions is joined too, so that none of base's is lost. An error speaks of
 // extra.

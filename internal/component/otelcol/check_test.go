@@ -1,8 +1,12 @@
 package otelcol
 
 import (
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/collector/confmap"
 )
 
 const whole = `
@@ -85,6 +89,49 @@ service:
 	}
 }
 
+func TestDetachHoldsUpNothingOfTheReceiver(t *testing.T) {
+	const extra = `
+processors: {batch/own: {}}
+service:
+  pipelines:
+    traces/vendor: {receivers: [otlp], processors: [memory_limiter], exporters: [spanmetrics]}
+    traces/plain: {receivers: [otlp], exporters: [spanmetrics]}
+    traces/batched: {receivers: [otlp], processors: [batch/own], exporters: [spanmetrics]}
+    metrics/theirs: {receivers: [spanmetrics], exporters: [otlp_grpc/jaeger]}
+`
+	merged, err := Merge(whole, extra)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Detach(whole, merged, "otlp", "batch/extra")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf, before := parsed(t, got), parsed(t, whole)
+	for name, want := range map[string][]any{
+		"traces/vendor": {"memory_limiter", "batch/extra"}, "traces/plain": {"batch/extra"}, "traces/batched": {"batch/own"}, "metrics/theirs": nil,
+	} {
+		processors, _ := conf.Get("service::pipelines::" + name + "::processors").([]any)
+		if !slices.Equal(processors, want) {
+			t.Errorf("processors of %s are %v, want %v", name, processors, want)
+		}
+	}
+	for name, own := range before.Get("service::pipelines").(map[string]any) {
+		if now := conf.Get("service::pipelines::" + name); !reflect.DeepEqual(now, own) {
+			t.Errorf("own pipeline %s became %v", name, now)
+		}
+	}
+}
+
+func parsed(t *testing.T, text string) *confmap.Conf {
+	t.Helper()
+	conf, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conf
+}
+
 func FuzzMerge(f *testing.F) {
 	for _, seed := range []string{"", "a: b", "service: {extensions: [x]}", "service: {extensions: x}", "service: [a]", "receivers:", "? [a]: b", "a: &x [*x]"} {
 		f.Add(seed)
@@ -96,6 +143,9 @@ func FuzzMerge(f *testing.F) {
 		}
 		if _, err := parse(merged); err != nil {
 			t.Errorf("what %q was merged to can't be read: %v", extra, err)
+		}
+		if _, err := Detach(whole, merged, "otlp", "batch/extra"); err != nil {
+			t.Errorf("what %q was merged to can't be changed: %v", extra, err)
 		}
 	})
 }

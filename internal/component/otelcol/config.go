@@ -136,9 +136,11 @@ type HealthCheck struct {
 
 // FileStorage keeps queues on disk.
 type FileStorage struct {
-	Directory       string     `yaml:"directory"`
-	CreateDirectory bool       `yaml:"create_directory"`
-	Compaction      Compaction `yaml:"compaction"`
+	Directory       string `yaml:"directory"`
+	CreateDirectory bool   `yaml:"create_directory"`
+	// Recreate puts a file aside that a node's sudden end has left unreadable, and begins another.
+	Recreate   bool       `yaml:"recreate"`
+	Compaction Compaction `yaml:"compaction"`
 }
 
 // Compaction gives disk back after a queue was long.
@@ -182,6 +184,17 @@ type Transform struct {
 	TraceStatements  []string `yaml:"trace_statements,omitempty"`
 	LogStatements    []string `yaml:"log_statements,omitempty"`
 	MetricStatements []string `yaml:"metric_statements,omitempty"`
+}
+
+// TransformSpans runs statements of OTTL on spans, those of a context together.
+type TransformSpans struct {
+	ErrorMode       string       `yaml:"error_mode"`
+	TraceStatements []Statements `yaml:"trace_statements"`
+}
+
+// Statements of OTTL that are about the same: resources, spans, or events of spans.
+type Statements struct {
+	Statements []string `yaml:"statements"`
 }
 
 // Filter drops that of which a condition of OTTL is true.
