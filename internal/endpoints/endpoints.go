@@ -70,7 +70,9 @@ const (
 	EventsService = "kubernetes-events"
 	// EventsWatcher is the suffix of the Deployment that watches the cluster's events.
 	EventsWatcher = "collector-events"
-	ProofService  = "kubebot-proof"
+	// EventsReceiver is the ID of the receiver in it.
+	EventsReceiver = "k8sobjects/events"
+	ProofService   = "kubebot-proof"
 )
 
 // ConfigMaps in the KubeBot's namespace: the versions of the weights of the analysis, and what the training knows of each

@@ -22,7 +22,7 @@ const (
 	idCluster    = "resource/cluster"
 	idBalancer   = "loadbalancing"
 	idSamplers   = "otlp_grpc/samplers"
-	idEvents     = "k8sobjects/events"
+	idEvents     = endpoints.EventsReceiver
 	idMapEvents  = "transform/events"
 	idOldEvents  = "filter/old-events"
 	idObserved   = "transform/observed"

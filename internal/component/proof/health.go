@@ -15,16 +15,27 @@ import (
 	"github.com/kubebot/kubebot/internal/pipeline/config"
 )
 
-const keyStatus = "status"
+const (
+	keyStatus  = "status"
+	keyWatcher = "watcher"
+)
+
+// watched asks for the process that watches events if it has read any of late, also those of its first list.
+const watched = `sum(increase(otelcol_receiver_accepted_log_records_total{job="` + endpoints.JobCollector +
+	`", receiver="` + endpoints.EventsReceiver + `"}[2m])) > 0`
 
 // Questions implements component.Component.
 func (Component) Questions(in component.Input) []component.Question {
 	if Config(in.KubeBot) == nil {
 		return nil
 	}
-	return []component.Question{{
+	questions := []component.Question{{
 		Key: keyStatus, URL: endpoints.ResponderStatus(in.KubeBot), Authenticated: true, ReplicasOf: naming.Object(in.KubeBot, "responder"),
 	}}
+	if in.KubeBot.Spec.Metrics.Prometheus.Mode.Managed() {
+		questions = append(questions, component.Question{Key: keyWatcher, URL: observe.Query(endpoints.Prometheus(in.KubeBot), watched)})
+	}
+	return questions
 }
 
 // Health implements component.Component.
@@ -39,7 +50,7 @@ func (Component) Health(in component.Input, seen component.Observed) component.H
 		}
 		health.Extra = append(health.Extra, metav1.Condition{Type: s.condition, Status: h.Status, Reason: h.Reason, Message: h.Message})
 	}
-	if watcherIsMute(in.KubeBot, known, seen.Now) {
+	if watcherIsMute(in.KubeBot, known, seen.Now) && !watcherReads(seen) {
 		health.Restarts = []component.Restart{{
 			Deployment: naming.Object(in.KubeBot, endpoints.EventsWatcher), After: mute,
 			Why: "it runs, and no event of the cluster came out of it of late, while lines reach Loki",
@@ -59,6 +70,13 @@ func watcherIsMute(kb *v1alpha1.KubeBot, known knowledge, now time.Time) bool {
 	lines := known.proven[config.SignalLogs]
 	return kb.Spec.Events.Collection != v1alpha1.SwitchDisabled && logsOff(kb) == "" && !known.started.IsZero() &&
 		now.Sub(since) > mute && now.Sub(lines) <= lately
+}
+
+// watcherReads tells that events come into the watcher, if not out: one that still sends the first list of a large cluster
+// would never come to its end if it was restarted.
+func watcherReads(seen component.Observed) bool {
+	vector, err := observe.Vector(seen.Answers[keyWatcher])
+	return err == nil && len(vector) > 0
 }
 
 // knowledge is what the replicas of the responder know together.

@@ -172,23 +172,28 @@ func TestAMuteWatcherOfEventsIsRestarted(t *testing.T) {
 		change  func(*v1alpha1.KubeBotSpec)
 		started time.Duration
 		signals []config.SignalReport
+		reads   string
 		want    bool
 	}{
-		"both flow":                  {nil, time.Hour, []config.SignalReport{events(time.Minute), logs(time.Minute)}, false},
-		"one proof failed":           {nil, time.Hour, []config.SignalReport{events(2 * time.Minute), logs(time.Minute)}, false},
-		"only lines flow":            {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, true},
-		"events never flowed":        {nil, time.Hour, []config.SignalReport{events(0), logs(time.Minute)}, true},
-		"nothing flows":              {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(4 * time.Minute)}, false},
-		"the responder has begun":    {nil, time.Minute, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, false},
-		"the responder is not there": {nil, 0, nil, false},
+		"both flow":                  {nil, time.Hour, []config.SignalReport{events(time.Minute), logs(time.Minute)}, "", false},
+		"one proof failed":           {nil, time.Hour, []config.SignalReport{events(2 * time.Minute), logs(time.Minute)}, "", false},
+		"only lines flow":            {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, "", true},
+		"events never flowed":        {nil, time.Hour, []config.SignalReport{events(0), logs(time.Minute)}, "", true},
+		"nothing flows":              {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(4 * time.Minute)}, "", false},
+		"the responder has begun":    {nil, time.Minute, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, "", false},
+		"the responder is not there": {nil, 0, nil, "", false},
 		"events are not collected": {func(s *v1alpha1.KubeBotSpec) { s.Events.Collection = "Disabled" }, time.Hour,
-			[]config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, false},
+			[]config.SignalReport{events(4 * time.Minute), logs(time.Minute)}, "", false},
+		"it sends a long first list": {nil, time.Hour, []config.SignalReport{events(4 * time.Minute), logs(time.Minute)},
+			`{"metric":{},"value":[1,"200"]}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := component.Observed{Now: now, Answers: map[string]component.Answer{}}
 			if c.started > 0 {
 				seen.Answers[keyStatus+"/0"] = replica(t, c.started, c.signals...)
 			}
+			seen.Answers[keyWatcher] = component.Answer{Status: 200,
+				Body: []byte(`{"status":"success","data":{"resultType":"vector","result":[` + c.reads + `]}}`)}
 			got := Component{}.Health(input(c.change), seen).Restarts
 			if want := c.want; (len(got) == 1) != want || want && got[0].Deployment != "main-collector-events" {
 				t.Errorf("restarts %+v, want one: %t", got, want)
