@@ -181,6 +181,10 @@ type PrometheusSpec struct {
 	AnnotatedPods Switch `json:"annotatedPods,omitempty"`
 }
 
+// DefaultScrapeInterval of Prometheus: a crash shows within two of them, and 15 s is Prometheus' own advice for targets
+// that alert.
+const DefaultScrapeInterval = "15s"
+
 // MonitorSelection selects monitors and rules by their labels and by the labels of their namespaces.
 type MonitorSelection struct {
 	// Selector matches the labels of the monitor or rule; all when left out.

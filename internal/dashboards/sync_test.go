@@ -42,7 +42,7 @@ type bench struct {
 
 func testConfig(address string) config.Config {
 	return config.Config{
-		URL: address, Prefix: prefix, ClusterName: "test", Secrets: config.Secrets{Token: &config.Ref{Name: "grafana", Key: "token"}},
+		URL: address, Prefix: prefix, ClusterName: "test", ScrapeInterval: "15s", Secrets: config.Secrets{Token: &config.Ref{Name: "grafana", Key: "token"}},
 		Stores: config.Stores{Prometheus: "http://prometheus:9090", Alertmanager: "http://alertmanager:9093", Loki: "http://loki:3100", LokiTenant: "team-a", Jaeger: "http://jaeger:16686"},
 	}
 }

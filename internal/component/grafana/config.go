@@ -63,8 +63,13 @@ func newConfig(in component.Input) (config.Config, error) {
 	if err != nil {
 		return config.Config{}, err
 	}
+	interval, err := component.Duration("spec.metrics.prometheus.scrapeInterval", kb.Spec.Metrics.Prometheus.ScrapeInterval, v1alpha1.DefaultScrapeInterval)
+	if err != nil {
+		return config.Config{}, err
+	}
 	c := config.Config{
-		URL: fmt.Sprintf("http://localhost:%d", endpoints.GrafanaPort), Prefix: prefix, ClusterName: in.ClusterName, Own: managed(kb),
+		URL: fmt.Sprintf("http://localhost:%d", endpoints.GrafanaPort), Prefix: prefix, ClusterName: in.ClusterName,
+		ScrapeInterval: interval.String(), Own: managed(kb),
 		Stores: config.Stores{
 			Prometheus: endpoints.Prometheus(kb), Alertmanager: endpoints.Alertmanager(kb), Loki: endpoints.Loki(kb), Jaeger: endpoints.Jaeger(kb),
 		},

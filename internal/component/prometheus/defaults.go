@@ -1,5 +1,7 @@
 package prometheus
 
+import "github.com/kubebot/kubebot/api/v1alpha1"
+
 const (
 	// image and version of Prometheus.
 	image   = "quay.io/prometheus/prometheus:v3.15.0"
@@ -7,9 +9,8 @@ const (
 
 	// retention is long enough to compare with the same day of last week.
 	retention = "7d"
-	// interval of scrapes and evaluations: a crash shows within two of them, and 15 s is Prometheus' own advice for
-	// targets that alert.
-	interval = "15s"
+	// interval of scrapes and evaluations.
+	interval = v1alpha1.DefaultScrapeInterval
 	// emptyDirLimit holds 7 days of a cluster of some ten nodes at that interval.
 	emptyDirLimit = "10Gi"
 	// usableShare of the storage in percent is for samples; the rest is for the write-ahead log and compaction

@@ -24,8 +24,6 @@ const (
 	// Alerts that decide about expressions of other rules.
 	alertWorkloadDown = "WorkloadDown"
 	alertSpanErrors   = "ServiceSpanErrorRateHigh"
-	// scrapeInterval that Prometheus has by default.
-	scrapeInterval = "15s"
 	// shortestWindow of a rate, and the number of scrapes that must fit into it.
 	shortestWindow   = model.Duration(time.Minute)
 	scrapesPerWindow = 4
@@ -80,7 +78,7 @@ func off(in component.Input) string {
 // windowsOf returns the shortest ranges of rates for the KubeBot's scrape interval.
 func windowsOf(kb *v1alpha1.KubeBot) (windows, error) {
 	interval, err := component.Duration("spec.metrics.prometheus.scrapeInterval",
-		kb.Spec.Metrics.Prometheus.ScrapeInterval, scrapeInterval)
+		kb.Spec.Metrics.Prometheus.ScrapeInterval, v1alpha1.DefaultScrapeInterval)
 	if err != nil {
 		return windows{}, err
 	}

@@ -45,6 +45,8 @@ type Config struct {
 	Prefix string `json:"prefix"`
 	// ClusterName that the dashboards tell of.
 	ClusterName string `json:"clusterName"`
+	// ScrapeInterval is Prometheus', as it writes durations.
+	ScrapeInterval string `json:"scrapeInterval"`
 	// Own tells that Grafana is the KubeBot's own: its home dashboard and default data source may be set.
 	Own bool `json:"own,omitempty"`
 	// User is the user's name, where it is no secret.
@@ -89,7 +91,7 @@ type Extra struct {
 
 // Options are those of the dashboards.
 func (c Config) Options() dashboards.Options {
-	o := dashboards.Options{Prefix: c.Prefix, ClusterName: c.ClusterName}
+	o := dashboards.Options{Prefix: c.Prefix, ClusterName: c.ClusterName, ScrapeInterval: c.ScrapeInterval}
 	for _, s := range []struct {
 		store   dashboards.Store
 		address string

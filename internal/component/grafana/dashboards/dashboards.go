@@ -38,6 +38,8 @@ type Options struct {
 	Prefix string
 	// ClusterName that the dashboards tell of.
 	ClusterName string
+	// ScrapeInterval is Prometheus', as it writes durations; Grafana asks for rates over at least four of it.
+	ScrapeInterval string
 	// Stores that there are. A panel of another store is left out, and so is a dashboard without panels.
 	Stores []Store
 }

@@ -17,7 +17,7 @@ import (
 )
 
 func options() Options {
-	return Options{Prefix: "kubebot-0123abcd-", ClusterName: "test", Stores: []Store{Prometheus, Loki, Jaeger, Alertmanager}}
+	return Options{Prefix: "kubebot-0123abcd-", ClusterName: "test", ScrapeInterval: "15s", Stores: []Store{Prometheus, Loki, Jaeger, Alertmanager}}
 }
 
 // sample are values of every variable that queries use.

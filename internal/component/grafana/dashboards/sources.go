@@ -22,9 +22,6 @@ type Addresses struct {
 // tenantHeader is how Loki is told the tenant.
 const tenantHeader = "X-Scope-OrgID"
 
-// scrapeInterval is that of Prometheus; Grafana asks for rates over at least four of it.
-const scrapeInterval = "15s"
-
 // Sources returns the data sources of the stores that there are, with the links from one signal to the next: a metric's
 // exemplar opens its trace, a trace its logs and metrics, a log line its trace.
 func Sources(o Options, at Addresses) []Source {
@@ -49,7 +46,7 @@ func Sources(o Options, at Addresses) []Source {
 }
 
 func (o Options) prometheusSettings() map[string]any {
-	settings := map[string]any{"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": scrapeInterval, "manageAlerts": false}
+	settings := map[string]any{"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": o.ScrapeInterval, "manageAlerts": false}
 	if o.has(Alertmanager) {
 		settings["alertmanagerUid"] = o.UID(string(Alertmanager))
 	}
