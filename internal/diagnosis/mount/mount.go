@@ -22,15 +22,22 @@ var (
 	reasonOf = regexp.MustCompile(`(?:rpc error: code = \w+ desc = |: )([^:].*)$`)
 )
 
+// advice is what goes wrong with a volume, the first that fits; $1 stands for what the pattern's group matched.
 var advice = []struct {
 	pattern *regexp.Regexp
 	kind    diagnosis.Kind
 	says    string
 	fix     string
 }{
+	{regexp.MustCompile(`timed out waiting for external-attacher of (\S+) CSI driver to attach`), diagnosis.KindDisk,
+		"is not attached to its node: the controller of CSI driver $1 (its external-attacher) does not run, or hangs",
+		"Bring the driver's controller pods up. The VolumeAttachment of the volume says what they did last."},
 	{regexp.MustCompile(`Multi-Attach error`), diagnosis.KindDisk,
 		"is attached to another node, and may be attached to one only (ReadWriteOnce)",
 		"Wait until the pod on the other node is gone, or delete it; a Deployment with such a volume needs strategy Recreate."},
+	// The driver's controller attaches volumes: the node's own way to the storage does not matter yet.
+	{regexp.MustCompile(`(?s)AttachVolume\.\w+ failed for volume "[^"]+" : (?:rpc error: code = \w+ desc = )?(.+)`), diagnosis.KindDisk,
+		"can't be attached to its node: $1", "See what the controller of the storage driver says, and the VolumeAttachment of the volume."},
 	{regexp.MustCompile(`hostPath type check failed`), diagnosis.KindConfig,
 		"is a host path that does not exist on the node, or is of another type", "Correct the host path or its type."},
 	{regexp.MustCompile(`not found in the list of registered CSI drivers`), diagnosis.KindNode,
@@ -65,17 +72,22 @@ func explain(f *diagnosis.Facts, owner diagnosis.Object, name, message, evidence
 	says, fix, kind := "can't be mounted", "See what the node's kubelet and the storage driver say.", diagnosis.KindDisk
 	known := false
 	for _, a := range advice {
-		if a.pattern.MatchString(message) {
-			says, fix, kind, known = a.says, a.fix, a.kind, true
+		if m := a.pattern.FindStringSubmatchIndex(message); m != nil {
+			says, fix, kind, known = string(a.pattern.ExpandString(nil, a.says, message, m)), a.fix, a.kind, true
 			break
 		}
 	}
 	if m := reasonOf.FindStringSubmatch(message); !known && m != nil {
 		says += ": " + diagnosis.Shorten(m[1], 160)
 	}
+	says = strings.TrimRight(diagnosis.Shorten(says, 220), ".")
+	commands := []string{diagnosis.Kubectl(f.NS(), "describe", "pod", pod)}
+	if strings.HasPrefix(message, "AttachVolume.") {
+		commands = append(commands, diagnosis.Kubectl("", "get", "volumeattachments"))
+	}
 	return diagnosis.Finding{
 		Kind: kind, Object: owner, Field: "volumes[" + strings.TrimPrefix(name, "of pod ") + "]", Value: name, Score: diagnosis.ScoreStrong,
 		Sentence: fmt.Sprintf("Volume %s %s; the pods of %s wait for it", name, says, owner), Evidence: []string{evidence},
-		Fix: diagnosis.Fix{Explanation: fix, Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pod", pod)}},
+		Fix: diagnosis.Fix{Explanation: fix, Commands: commands},
 	}
 }
