@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 )
@@ -51,9 +52,34 @@ func gated(f *diagnosis.Facts, p *corev1.Pod) diagnosis.Finding {
 	}
 }
 
-// counted is one of the scheduler's reasons, with the number of nodes it holds for. Keys of taints and names of resources
-// have dots, with which a reason else ends.
-var counted = regexp.MustCompile(`(\d+) (node\(s\)[^,.{]*\{[^}]*\}|Insufficient [^\s,]+|(?:node\(s\)|Too many|node has)[^,.]*)`)
+// begin is where each of the scheduler's reasons begins, with the number of nodes it holds for. Reasons are of any words, and
+// have commas of their own.
+var begin = regexp.MustCompile(`(?:^|, )(\d+) `)
+
+// reason is one of the scheduler's, and the number of nodes it holds for.
+type reason struct {
+	nodes, why string
+}
+
+// counted are the reasons that hold for a number of nodes. A sentence before them, which holds for all nodes, and those after
+// them, about what the scheduler did then, are left out.
+func counted(said string) []reason {
+	_, list, _ := strings.Cut(said, "available: ")
+	list, _, _ = strings.Cut(list, ". ") // keys of taints and names of resources have dots
+	at := begin.FindAllStringSubmatchIndex(list, -1)
+	if len(at) == 0 || at[0][0] > 0 {
+		return nil
+	}
+	var out []reason
+	for i, m := range at {
+		end := len(list)
+		if i+1 < len(at) {
+			end = at[i+1][0]
+		}
+		out = append(out, reason{nodes: list[m[2]:m[3]], why: strings.TrimRight(list[m[1]:end], " .")})
+	}
+	return out
+}
 
 // affinitySelector is the scheduler's reason for nodes that the pod's own choice leaves out.
 const affinitySelector = "node affinity/selector"
@@ -66,18 +92,18 @@ func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Find
 		Evidence: []string{fmt.Sprintf("pod %s is not scheduled: %s", p.Name, diagnosis.Shorten(message, 400))},
 	}
 	var out []diagnosis.Finding
-	all := counted.FindAllStringSubmatch(said, -1)
+	all := counted(said)
 	most := 0
-	for _, m := range all {
-		n, _ := strconv.Atoi(m[1])
+	for _, r := range all {
+		n, _ := strconv.Atoi(r.nodes)
 		most = max(most, n)
 	}
-	for _, m := range all {
-		if owner.Kind == "DaemonSet" && len(all) > 1 && strings.Contains(m[2], affinitySelector) {
+	for _, r := range all {
+		if owner.Kind == "DaemonSet" && len(all) > 1 && strings.Contains(r.why, affinitySelector) {
 			continue // each pod is meant for one node, which the others are not
 		}
-		x := one(f, p, owner, base, m[1], strings.TrimRight(m[2], " ."))
-		if n, _ := strconv.Atoi(m[1]); x.Field == tolerations && x.Kind != diagnosis.KindNode && len(all) > 1 {
+		x := one(f, p, owner, base, r.nodes, r.why)
+		if n, _ := strconv.Atoi(r.nodes); x.Field == tolerations && x.Kind != diagnosis.KindNode && len(all) > 1 {
 			x.Score = besides(x, n < most)
 		}
 		out = append(out, x)
@@ -158,9 +184,20 @@ func one(f *diagnosis.Facts, p *corev1.Pod, owner diagnosis.Workload, out diagno
 		out.Field = "containers.ports.hostPort"
 		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: the host port they ask for is taken there", owner.Object, on)
 		out.Fix = diagnosis.Fix{Explanation: "Leave the host port out, or give it another number.", Commands: editCommand(f, owner)}
+	case strings.Contains(why, "cannot allocate all claims") && len(p.Spec.ResourceClaims) > 0:
+		out.Field, out.Value, out.Score = "resourceClaims", devices(p), diagnosis.ScoreStrong
+		out.Sentence = fmt.Sprintf(
+			"The pods of %s can't be scheduled %s: no free devices there fit their resource claims (resourceClaims %s)",
+			owner.Object, on, out.Value)
+		out.Fix = diagnosis.Fix{
+			Explanation: "Compare the devices that the nodes offer with what the claims ask for; a node without any may lack the device's driver.",
+			Commands: []string{
+				diagnosis.Kubectl("", "get", "resourceslices"), diagnosis.Kubectl(f.NS(), "get", "resourceclaims", "-o", "yaml"),
+			},
+		}
 	default:
 		out.Score = diagnosis.ScoreLikely
-		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: %s", owner.Object, on, why)
+		out.Sentence = fmt.Sprintf("The pods of %s can't be scheduled %s: %s", owner.Object, on, diagnosis.Shorten(why, 200))
 		out.Fix = diagnosis.Fix{Explanation: "See the scheduler's reasons.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pod", p.Name)}}
 	}
 	return out
@@ -183,6 +220,19 @@ func topology(spec *corev1.PodSpec) string {
 		keys = append(keys, c.TopologyKey)
 	}
 	return strings.Join(keys, ", ")
+}
+
+// devices names the pod's resource claims, and what each is or is made from.
+func devices(p *corev1.Pod) string {
+	var names []string
+	for _, c := range p.Spec.ResourceClaims {
+		from := "of ResourceClaim " + ptr.Deref(c.ResourceClaimName, "")
+		if c.ResourceClaimTemplateName != nil {
+			from = "of ResourceClaimTemplate " + *c.ResourceClaimTemplateName
+		}
+		names = append(names, c.Name+" "+from)
+	}
+	return strings.Join(names, ", ")
 }
 
 // insufficient compares what the pod requests with what the nodes have.
