@@ -3,6 +3,7 @@ package claim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -105,11 +106,10 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 		Kind: diagnosis.KindConfig, Object: object(c), Field: "spec.storageClassName", Score: diagnosis.ScoreCertain,
 		Evidence: []string{"PersistentVolumeClaim " + c.Name + " is Pending"},
 	}
-	for i, e := range f.EventsOf("PersistentVolumeClaim", c.Name, string(c.UID)) {
-		if e.Type == corev1.EventTypeWarning || i == 0 {
-			out.Evidence = append(out.Evidence, diagnosis.EventEvidence(&e))
-			break
-		}
+	events := f.EventsOf("PersistentVolumeClaim", c.Name, string(c.UID))
+	if len(events) > 0 { // that a volume is waited for is said every few seconds, why it was not made more rarely
+		warning := slices.IndexFunc(events, func(e corev1.Event) bool { return e.Type == corev1.EventTypeWarning })
+		out.Evidence = append(out.Evidence, diagnosis.EventEvidence(&events[max(warning, 0)]))
 	}
 	var classes []string
 	standard := ""
@@ -124,7 +124,7 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 	switch {
 	case !f.Knows("StorageClass"):
 		out.Score, out.Kind = diagnosis.ScoreLikely, diagnosis.KindDisk
-		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s gets no volume%s", c.Name, u.says)
+		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s gets no volume%s%s", c.Name, because(events), u.says)
 		out.Fix = diagnosis.Fix{Explanation: "See the claim's events.", Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
 	case name == "" && c.Spec.StorageClassName != nil:
 		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s asks for a volume without a storage class (storageClassName is empty), and none fits%s",
@@ -137,24 +137,10 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 		out.Value = name
 		out.Sentence = fmt.Sprintf("StorageClass %s does not exist; PersistentVolumeClaim %s asks for it (spec.storageClassName)%s", name, c.Name, u.says)
 		out.Fix = recreate(f, c, classes, standard)
-	case class != nil && class.VolumeBindingMode != nil && *class.VolumeBindingMode == "WaitForFirstConsumer" && !failed(f, c):
-		return nil // it waits for the pod, not the other way round
 	default:
-		out.Kind, out.Score, out.Value = diagnosis.KindDisk, diagnosis.ScoreStrong, name
-		out.Sentence = fmt.Sprintf("PersistentVolumeClaim %s gets no volume from StorageClass %s%s", c.Name, name, u.says)
-		out.Fix = diagnosis.Fix{Explanation: "See what the provisioner says, and that it runs.",
-			Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "pvc", c.Name)}}
+		return unmade(f, c, class, u, out)
 	}
 	return []diagnosis.Finding{out}
-}
-
-func failed(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim) bool {
-	for _, e := range f.EventsOf("PersistentVolumeClaim", c.Name, string(c.UID)) {
-		if e.Reason == "ProvisioningFailed" {
-			return true
-		}
-	}
-	return false
 }
 
 // classless is the fix of a claim that asks for no class, which many write for the default one.
