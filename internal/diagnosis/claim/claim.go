@@ -13,7 +13,9 @@ import (
 )
 
 // Detector finds volume claims in trouble.
-var Detector = diagnosis.Detector{Name: "claim", Doc: "volume claims that do not exist, have no storage class or get no volume", Detect: detect}
+var Detector = diagnosis.Detector{
+	Name: "claim", Doc: "volume claims that do not exist, have no storage class, get no volume or are being deleted", Detect: detect,
+}
 
 // user says who uses a claim: the end of a sentence.
 type user struct {
@@ -29,6 +31,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		switch {
 		case c == nil && f.Knows("PersistentVolumeClaim"):
 			out = append(out, missing(f, u))
+		case c != nil && c.DeletionTimestamp != nil:
+			out = append(out, deleted(f, c, u)...)
 		case c == nil || c.Status.Phase == corev1.ClaimBound:
 		case c.Status.Phase == corev1.ClaimLost:
 			out = append(out, lost(f, c, u))
@@ -188,10 +192,7 @@ func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []str
 		out.Explanation = fmt.Sprintf(
 			"Make the claim anew with StorageClass %s (a claim's class can't be changed). It names PersistentVolume %s: with the reclaim policy Delete the data there go with the claim, so that is set to Retain first.",
 			class, v)
-		out = diagnosis.FixBy(out.Explanation, []diagnosis.Patch{{
-			Object: diagnosis.Object{APIVersion: "v1", Kind: "PersistentVolume", Name: v}, Type: "merge",
-			Body: `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`,
-		}})
+		out = diagnosis.FixBy(out.Explanation, []diagnosis.Patch{retain(v)})
 	}
 	manifest := fmt.Sprintf(
 		`{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":%q,"namespace":%q},"spec":{%s"storageClassName":%q,"accessModes":[%s],"resources":{"requests":{"storage":%q}}}}`,
@@ -200,4 +201,12 @@ func recreate(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, classes []str
 		diagnosis.Kubectl(f.NS(), "delete", "pvc", c.Name, "--wait", "--timeout=1m"), // what is still there when it is applied again would go after that
 		"echo "+diagnosis.Quote(manifest)+" | "+diagnosis.Kubectl("", "apply", "-f", "-"))
 	return out
+}
+
+// retain lets a volume stay with its data when its claim goes.
+func retain(volume string) diagnosis.Patch {
+	return diagnosis.Patch{
+		Object: diagnosis.Object{APIVersion: "v1", Kind: "PersistentVolume", Name: volume}, Type: "merge",
+		Body: `{"spec":{"persistentVolumeReclaimPolicy":"Retain"}}`,
+	}
 }

@@ -84,6 +84,9 @@ func counted(said string) []reason {
 // affinitySelector is the scheduler's reason for nodes that the pod's own choice leaves out.
 const affinitySelector = "node affinity/selector"
 
+// claimed is what the scheduler says of a claim that no pod can use.
+var claimed = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" (is being deleted|bound to non-existent persistentvolume "[^"]+")`)
+
 func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Finding {
 	said, _, _ := strings.Cut(message, "preemption:")
 	owner := f.Owner(p)
@@ -111,7 +114,12 @@ func reasons(f *diagnosis.Facts, p *corev1.Pod, message string) []diagnosis.Find
 	if len(out) > 0 {
 		return out
 	}
+	claim := claimed.FindStringSubmatch(said)
 	switch {
+	case claim != nil:
+		base.Symptom, base.Score = true, diagnosis.ScoreSymptom
+		base.Sentence = fmt.Sprintf("The pods of %s can't be scheduled, because PersistentVolumeClaim %s %s",
+			owner.Object, claim[1], claim[2])
 	case strings.Contains(said, "persistentvolumeclaim"), strings.Contains(said, "PersistentVolumeClaim"):
 		base.Symptom, base.Score = true, diagnosis.ScoreSymptom
 		base.Sentence = fmt.Sprintf("The pods of %s can't be scheduled, because a volume claim has no volume", owner.Object)
