@@ -15,12 +15,19 @@ import (
 var Detector = diagnosis.Detector{Name: "image", Doc: "images that can't be pulled: not found, refused, bad reference, registry out of reach", Detect: detect}
 
 var reasons = map[string]bool{
-	"ErrImagePull": true, "ImagePullBackOff": true, "InvalidImageName": true, "ErrImageNeverPull": true, "ImageInspectError": true,
+	"ErrImagePull": true, "ImagePullBackOff": true, "InvalidImageName": true, "ErrImageNeverPull": true, uninspected: true,
 	"RegistryUnavailable": true, "SignatureValidationFailed": true,
 }
 
 // refusal is what registries answer to who may not pull.
 var refusal = regexp.MustCompile(`(?i)unauthorized|authentication required|access denied|denied:|403 forbidden|insufficient_scope|no basic auth`)
+
+var (
+	// short is what a container runtime says of a reference without a registry, before it asks any.
+	short = regexp.MustCompile(`(?i)short[- ]name mode|unqualified-search registries|did not resolve to an alias|short-name resolution enforced`)
+	// invalid is what it says of a reference that it can't read.
+	invalid = regexp.MustCompile(`(?i)invalid reference format|couldn't parse image|InvalidImageName`)
+)
 
 // answers are what goes wrong with an image, the first that fits.
 var answers = []struct {
@@ -33,8 +40,9 @@ var answers = []struct {
 	{regexp.MustCompile(`(?i)never`),
 		"is not on node NODE, and imagePullPolicy is Never",
 		"Load the image on the node, or let the kubelet pull it (imagePullPolicy: IfNotPresent).", false},
-	{regexp.MustCompile(`(?i)invalid reference format|couldn't parse image|InvalidImageName`),
-		"is not a valid image reference", "Write the reference as registry/path:tag; registry and path are lower case.", true},
+	{short, "names no registry, and node NODE does not guess one",
+		"Write the registry's name in the reference: docker.io/team/app:1 rather than team/app:1.", true},
+	{invalid, "is not a valid image reference", "Write the reference as registry/path:tag; registry and path are lower case.", true},
 	{regexp.MustCompile(`(?i)toomanyrequests|too many requests|rate limit|\b429\b`),
 		"can't be pulled: registry HOST limits the rate of requests",
 		"Log in to the registry by an image pull secret, use a mirror, or wait.", false},
@@ -61,7 +69,11 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
 		reason, message := c.Waiting()
-		if reasons[reason] && c.Pod.DeletionTimestamp == nil {
+		switch {
+		case !reasons[reason] || c.Pod.DeletionTimestamp != nil:
+		case reason == uninspected && !short.MatchString(message) && !invalid.MatchString(message):
+			out = append(out, lookup(f, c, message))
+		default:
 			out = append(out, explain(f, c, reason, message))
 		}
 	}
