@@ -14,7 +14,7 @@ import (
 // events of a pod that is restarted again and again.
 func (f *Facts) KilledByProbe(c Container) *corev1.Event {
 	events := slices.DeleteFunc(f.EventsOf("Pod", c.Pod.Name, string(c.Pod.UID)), func(e corev1.Event) bool {
-		return e.Reason != "Killing" || !strings.HasPrefix(e.Message, "Container "+c.Spec.Name+" failed ")
+		return e.Reason != "Killing" || c.failed(e.Message) == ""
 	})
 	if len(events) == 0 {
 		return nil
@@ -27,6 +27,17 @@ func (f *Facts) KilledByProbe(c Container) *corev1.Event {
 		return last
 	}
 	return nil
+}
+
+// failed is what of the container the kubelet says to have failed, such as its liveness probe; empty in other messages. It
+// calls a sidecar an init container.
+func (c Container) failed(message string) string {
+	for _, noun := range []string{"Container ", "Init container "} {
+		if what, ok := strings.CutPrefix(message, noun+c.Spec.Name+" failed "); ok {
+			return what
+		}
+	}
+	return ""
 }
 
 // HookFailed returns the event by which the kubelet said that the container's postStart hook failed, for which it ended the
@@ -84,7 +95,7 @@ func times(events []corev1.Event) int {
 // have ended for any reason.
 func (c Container) livedForProbe(killing *corev1.Event, t *corev1.ContainerStateTerminated) bool {
 	p, start := c.Spec.LivenessProbe, c.Spec.StartupProbe
-	if strings.HasPrefix(killing.Message, "Container "+c.Spec.Name+" failed startup ") {
+	if strings.HasPrefix(c.failed(killing.Message), "startup ") {
 		p, start = start, nil
 	}
 	if p == nil || t.StartedAt.Unix() <= 0 || t.Reason == "OOMKilled" || t.ExitCode > 128 { // above it: ended by a signal
