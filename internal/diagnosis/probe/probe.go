@@ -38,6 +38,10 @@ var (
 	stopped = regexp.MustCompile(`^command (?:timed out|".*" timed out)|^rpc error: .*(?:deadline exceeded|DeadlineExceeded)`)
 )
 
+// unconnected is what the kubelet says of a gRPC probe that gets no connection within its timeout. Of one that is refused it
+// says the same, as it tries again until then, and of one to a port that speaks TLS alone.
+const unconnected = "failed to connect service"
+
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
@@ -172,7 +176,7 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 		out.Score, out.Value = diagnosis.ScoreCertain, port.StrVal
 		out.Sentence = fmt.Sprintf("%s asks port %q, and the container has no port of that name; %s", who, port.StrVal, effect)
 		x.portFix(&out, pointer)
-	case strings.Contains(x.message, "refused"):
+	case strings.Contains(x.message, "refused"), x.probe.GRPC != nil && strings.Contains(x.message, unconnected):
 		x.refused(&out, who, effect, port, pointer)
 	case x.badRequest(code):
 		x.askedWrongly(f, &out, who, effect)
@@ -223,32 +227,39 @@ func declared(c *corev1.Container, port intstr.IntOrString) bool {
 // refused tells a wrong port from a program that does not listen (yet).
 func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr.IntOrString, pointer string) {
 	out.Value = port.String()
+	nothing, listen, is := "nothing listens", "listen", "is refused"
+	if x.probe.GRPC != nil {
+		nothing, listen, is = "nothing serves gRPC without TLS", "serve gRPC without TLS", "gets no connection"
+	}
 	if len(x.c.Spec.Ports) > 0 && !declared(x.c.Spec, port) && !x.rewritten() {
-		out.Sentence = fmt.Sprintf("%s asks port %s, where nothing listens; the container declares %s; %s", who, port.String(), ports(x.c.Spec), effect)
+		out.Sentence = fmt.Sprintf("%s asks port %s, where %s; the container declares %s; %s", who, port.String(), nothing, ports(x.c.Spec), effect)
 		x.portFix(out, pointer)
 		return
 	}
 	if x.killed && !(x.name == "liveness" && x.c.Spec.StartupProbe != nil) { // the kubelet asks the liveness probe after the start
-		x.slowStart(out, who, effect, port)
+		x.slowStart(out, who, effect, listen+" on port "+port.String())
 		return
 	}
 	out.Score, out.Kind = diagnosis.ScorePossible, diagnosis.KindCode
-	out.Sentence = fmt.Sprintf("%s is refused: the program does not listen on port %s, which the probe asks; %s", who, port.String(), effect)
+	out.Sentence = fmt.Sprintf("%s %s: the program does not %s on port %s, which the probe asks; %s", who, is, listen, port.String(), effect)
 	out.Fix = diagnosis.Fix{Explanation: "See in the log what the program waits for, and on which port it listens.",
 		Commands: []string{diagnosis.LogsCommand(x.c)}}
+	if x.probe.GRPC != nil {
+		out.Fix.Explanation += " A gRPC probe can't speak TLS: give a program that serves nothing else a probe of another kind."
+	}
 }
 
 // startTime is how many seconds the fix of a slow start gives it at least.
 const startTime = 300
 
-// slowStart gives the start more time. The startup probe is made by copying, so that the command shows no header of the
-// probe: one may hold a secret.
-func (x failure) slowStart(out *diagnosis.Finding, who, effect string, port intstr.IntOrString) {
+// slowStart gives the start more time to do what the probe asks. The startup probe is made by copying, so that the command
+// shows no header of the probe: one may hold a secret.
+func (x failure) slowStart(out *diagnosis.Finding, who, effect, do string) {
 	p := x.probe
 	period, threshold := max(p.PeriodSeconds, 1), max(p.FailureThreshold, 1)
 	out.Score = diagnosis.ScoreLikely
-	out.Sentence = fmt.Sprintf("%s gives the program %d s to listen on port %s, and it does not by then; %s",
-		who, p.InitialDelaySeconds+period*threshold, port.String(), effect)
+	out.Sentence = fmt.Sprintf("%s gives the program %d s to %s, and it does not by then; %s",
+		who, p.InitialDelaySeconds+period*threshold, do, effect)
 	if x.name == "startup" {
 		more := max(2*threshold, (startTime+period-1)/period)
 		out.Field, out.Value = out.Field+".failureThreshold", strconv.Itoa(int(threshold))
