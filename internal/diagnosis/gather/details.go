@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -222,7 +223,12 @@ func (r *reader) log(p *corev1.Pod, container string, previous bool) source {
 // maxLine is how many bytes of a log line are kept.
 const maxLine = 4 << 10
 
-// Lines parses a log with timestamps as the kubelet writes it, and masks secrets.
+// unkept is what the kubelet writes instead of the log of a container that was removed, with status 200 and without a timestamp.
+var unkept = regexp.MustCompile(
+	`^(?:unable to retrieve container logs for|failed to try resolving symlinks in path|failed to open log file) `)
+
+// Lines parses a log with timestamps as the kubelet writes it, and masks secrets. There are none where the kubelet does not have
+// the log any more.
 func Lines(text []byte) []diagnosis.Line {
 	var out []diagnosis.Line
 	var texts []string
@@ -236,6 +242,9 @@ func Lines(text []byte) []diagnosis.Line {
 		}
 		texts = append(texts, strings.ToValidUTF8(rest, "\uFFFD"))
 		out = append(out, diagnosis.Line{Time: t})
+	}
+	if len(out) == 1 && out[0].Time.IsZero() && unkept.MatchString(texts[0]) {
+		return nil
 	}
 	for i, t := range mask.Lines(texts) {
 		out[i].Text = truncate.Bytes(t, maxLine) // cut after masking: half a token is not recognised

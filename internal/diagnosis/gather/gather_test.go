@@ -374,6 +374,20 @@ func TestLinesReadTimesAndMaskSecrets(t *testing.T) {
 	}
 }
 
+func TestWordsOfTheKubeletAreNoLog(t *testing.T) {
+	for text, lines := range map[string]int{
+		"unable to retrieve container logs for containerd://fa432d1297cb7c511038fa448662eb43e7f301488bf774f1ccc91656310a8d4b":                                      0,
+		`failed to try resolving symlinks in path "/var/log/pods/shop_web-1_5f/app/3.log": lstat /var/log/pods/shop_web-1_5f/app/3.log: no such file or directory`: 0,
+		"2026-11-21T04:00:00Z failed to open log file /data/web.log: no such file or directory\n":                                                                  1,
+		"2026-11-21T04:00:00Z start\nfailed to open log file /data/web.log: no such file or directory\n":                                                           2,
+		"no time here": 1,
+	} {
+		if got := Lines([]byte(text)); len(got) != lines {
+			t.Errorf("%s: got %+v", text, got)
+		}
+	}
+}
+
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("2026-11-21T04:00:00Z -----BEGIN PRIVATE KEY-----\nx\n\xff\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
