@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -206,9 +207,12 @@ func (r *reader) nodeEvents(field *[]corev1.Event) source {
 	}}
 }
 
+// folded is what client-go puts before the message of the latest of many like events, which it makes one.
+const folded = "(combined from similar events): "
+
 func masked(events []corev1.Event) []corev1.Event {
 	for i := range events {
-		events[i].Message = mask.Text(events[i].Message)
+		events[i].Message = mask.Text(strings.TrimPrefix(events[i].Message, folded))
 		events[i].ManagedFields = nil
 	}
 	return events

@@ -57,3 +57,18 @@ func TestListsAreReadPageByPageUpToABound(t *testing.T) {
 		})
 	}
 }
+
+// Detectors read events by how their messages begin.
+func TestMessagesOfEventsHaveNoSecretsAndNoPrefix(t *testing.T) {
+	got := masked([]corev1.Event{
+		{Message: "(combined from similar events): Readiness probe failed: read tcp 10.0.0.1:48932->10.0.0.12:8080: read: connection reset by peer"},
+		{Message: "Readiness probe failed: password=hunter2"},
+	})
+	for i, want := range []string{
+		"Readiness probe failed: read tcp 10.0.0.1:48932->10.0.0.12:8080: read: connection reset by peer", "Readiness probe failed: password=***",
+	} {
+		if got[i].Message != want {
+			t.Errorf("got %q", got[i].Message)
+		}
+	}
+}
