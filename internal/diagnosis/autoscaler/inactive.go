@@ -43,6 +43,9 @@ func inactive(
 	if m := unrequested.FindStringSubmatch(c.Message); m != nil {
 		return withoutRequest(f, h, out, m[1], m[2]), true
 	}
+	if x, ok := withoutContainer(f, h, out, c); ok {
+		return x, true
+	}
 	target := target(h)
 	from, metrics := sources[c.Reason]
 	describe := diagnosis.Kubectl(h.Namespace, "describe", "hpa", h.Name)
@@ -128,12 +131,14 @@ func metric(h *autoscalingv2.HorizontalPodAutoscaler, message string) string {
 // pod uses in the first 5 minutes.
 const measured = 5 * time.Minute
 
+// known tells whether the workload of the facts is the autoscaler's target.
+func known(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler) bool {
+	return f.Workload.Kind == h.Spec.ScaleTargetRef.Kind && f.Workload.Name == h.Spec.ScaleTargetRef.Name
+}
+
 // waits tells whether the target is known, and has no pod of which there must be metrics.
 func waits(f *diagnosis.Facts, h *autoscalingv2.HorizontalPodAutoscaler) bool {
-	if f.Workload.Kind != h.Spec.ScaleTargetRef.Kind || f.Workload.Name != h.Spec.ScaleTargetRef.Name {
-		return false
-	}
-	return !slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
+	return known(f, h) && !slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
 		c := diagnosis.PodCondition(&p, corev1.PodReady)
 		return c.Status == corev1.ConditionTrue && f.Now.Sub(c.LastTransitionTime.Time) >= measured
 	})
