@@ -127,6 +127,16 @@ func likeKilled(t *corev1.ContainerStateTerminated) bool {
 	return t.Reason != "OOMKilled" && (t.ExitCode == 0 || t.ExitCode == killed || t.ExitCode == terminated)
 }
 
+// Unstarted tells whether a container ended because the runtime could not start it, of which its message tells.
+func Unstarted(t *corev1.ContainerStateTerminated) bool {
+	return (t.Reason == "StartError" || t.Reason == "ContainerCannotRun") && t.Message != ""
+}
+
+// OutOfMemory tells whether a container was killed for its memory, be it before its program ran: that only the message says.
+func OutOfMemory(t *corev1.ContainerStateTerminated) bool {
+	return t.Reason == "OOMKilled" || Unstarted(t) && strings.Contains(t.Message, "container init was OOM-killed")
+}
+
 // grace is how long the container may take to end once it is told to.
 func (c Container) grace() time.Duration {
 	seconds := int64(corev1.DefaultTerminationGracePeriodSeconds)

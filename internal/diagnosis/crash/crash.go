@@ -12,7 +12,7 @@ var Detector = diagnosis.Detector{Name: "crash", Doc: "containers that end, with
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, c := range f.Containers() {
-		if c.Init || !c.Failing(f.Now) || c.Ended().Reason == "OOMKilled" || c.Pod.Status.Reason == "Evicted" {
+		if c.Init || !c.Failing(f.Now) || diagnosis.OutOfMemory(c.Ended()) || c.Pod.Status.Reason == "Evicted" {
 			continue // what ended these, other detectors say
 		}
 		if _, hook := f.EndsByHook(c); f.Rebooted(c) != nil || f.KilledByProbe(c) != nil || hook && f.Subject.Kind != "Node" {

@@ -62,6 +62,9 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 		return neverStarted(f, c, out, m[1], m[2])
 	}
 	who := fmt.Sprintf("%s of %s", diagnosis.Upper(c.Noun()), owner.Object)
+	if diagnosis.Unstarted(ended) {
+		return unstarted(f, c, out, who)
+	}
 	line, ok := logline.Find(f.LogOf(c))
 	if !ok && strings.TrimSpace(ended.Message) != "" {
 		line, ok = logline.Decisive{Message: diagnosis.Shorten(mask.Text(ended.Message), 300), Weight: 3}, true
@@ -188,9 +191,14 @@ func repair(f *diagnosis.Facts, c diagnosis.Container, class logline.Class) diag
 	if !ok {
 		text = readBefore
 	}
+	return orBack(f, text, diagnosis.LogsCommand(c))
+}
+
+// orBack is a fix with the way back to an earlier revision, if there is one.
+func orBack(f *diagnosis.Facts, text, command string) diagnosis.Fix {
 	undo := f.Undo(diagnosis.Any)
 	if len(undo) > 0 {
 		text += " Going back to an earlier revision undoes what changed since." + f.Untried(diagnosis.Any)
 	}
-	return diagnosis.Fix{Explanation: text, Commands: append([]string{diagnosis.LogsCommand(c)}, undo...)}
+	return diagnosis.Fix{Explanation: text, Commands: append([]string{command}, undo...)}
 }

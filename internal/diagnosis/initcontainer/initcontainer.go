@@ -25,7 +25,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		}
 		run := c.Status.State.Running
 		switch {
-		case c.Failing(f.Now) && c.Ended().Reason != "OOMKilled":
+		case c.Failing(f.Now) && !diagnosis.OutOfMemory(c.Ended()):
 			found := exit.Explain(f, c)
 			found.Sentence += "; the pod's containers wait for it"
 			out = append(out, found)

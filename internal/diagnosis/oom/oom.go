@@ -19,9 +19,9 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 		if !c.Failing(f.Now) {
 			continue
 		}
-		if ended := c.Ended(); ended.Reason == "OOMKilled" ||
+		if ended := c.Ended(); diagnosis.OutOfMemory(ended) ||
 			ended.ExitCode == 137 && f.KilledByProbe(c) == nil && c.Status.LastTerminationState.Terminated != nil &&
-				c.Status.LastTerminationState.Terminated.Reason == "OOMKilled" {
+				diagnosis.OutOfMemory(c.Status.LastTerminationState.Terminated) {
 			out = append(out, explain(f, c))
 		}
 	}
