@@ -25,8 +25,9 @@ var (
 	// lacking is a resource, and the containers that do not set it; older API servers do not name these.
 	lacking = regexp.MustCompile(`([\w./-]+)(?: for: ([\w,-]+))?`)
 	bound   = regexp.MustCompile(
-		`(maximum|minimum) (\S+) usage per (Container|Pod) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
-	ratio = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
+		`(maximum|minimum) (\S+) usage per (Container|Pod|PersistentVolumeClaim) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
+	claimed = regexp.MustCompile(`persistentvolumeclaims "([^"]+)" is forbidden: `)
+	ratio   = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -39,6 +40,10 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			out = append(out, unspecified(f, base, m))
 		} else if all := bound.FindAllStringSubmatch(e.Message, -1); len(all) > 0 {
 			for _, m := range all {
+				if m[3] == "PersistentVolumeClaim" {
+					out = append(out, claimOutOfRange(f, base, e.Message, m))
+					continue
+				}
 				out = append(out, outOfRange(f, base, m))
 			}
 		} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
@@ -247,6 +252,29 @@ func outOfRange(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis
 		}
 	}
 	out.Fix = diagnosis.FixBy(out.Fix.Explanation, patches)
+	return out
+}
+
+// claimOutOfRange is for the claim that a StatefulSet makes for a pod from a template, which can't be changed.
+func claimOutOfRange(f *diagnosis.Facts, out diagnosis.Finding, message string, m []string) diagnosis.Finding {
+	w := f.Workload
+	out.Object, out.Field, out.Value = w.Object, "volumeClaimTemplates", m[6]
+	noun := "a claim"
+	if named := claimed.FindStringSubmatch(message); named != nil {
+		for _, t := range w.ClaimTemplates {
+			if strings.HasPrefix(named[1], t.Name+"-"+w.Name+"-") {
+				out.Field, noun = fmt.Sprintf("volumeClaimTemplates[%s].spec.resources.requests.%s", t.Name, m[2]), "claim "+t.Name
+			}
+		}
+	}
+	out.Sentence = fmt.Sprintf("%s asks for %s of %s for %s of its pods, and %s allows a %s of %s per claim",
+		w.Object, cmp.Or(m[6], "no amount"), m[2], noun, ranges(f), m[1], m[4])
+	out.Fix = diagnosis.Fix{
+		Explanation: fmt.Sprintf(
+			"Change the LimitRange, or make the StatefulSet anew with the %s allowed: its claim templates can't be changed. Deleted with --cascade=orphan, it leaves its pods and claims.",
+			m[1]),
+		Commands: []string{diagnosis.Kubectl(f.NS(), "describe", "limitranges")},
+	}
 	return out
 }
 
