@@ -27,7 +27,8 @@ var (
 	bound   = regexp.MustCompile(
 		`(maximum|minimum) (\S+) usage per (Container|Pod|PersistentVolumeClaim) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
 	claimed = regexp.MustCompile(`persistentvolumeclaims "([^"]+)" is forbidden: `)
-	ratio   = regexp.MustCompile(`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but provided ratio is ([\d.]+)`)
+	ratio   = regexp.MustCompile(
+		`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but (?:provided ratio is ([\d.]+)|no (limit|request) is specified)`)
 )
 
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
@@ -47,12 +48,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 				out = append(out, outOfRange(f, base, m))
 			}
 		} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
-			base.Object, base.Field, base.Value = f.Workload.Object, "containers.resources", m[4]
-			base.Sentence = fmt.Sprintf("%s can't make its pods: the limit of %s is %s times the request, and %s allows %s times per %s",
-				f.Workload.Object, m[1], m[4], ranges(f), m[3], strings.ToLower(m[2]))
-			base.Fix = diagnosis.Fix{Explanation: "Raise the request or lower the limit.",
-				Commands: []string{diagnosis.Kubectl(f.NS(), "edit", f.Workload.Arg())}}
-			out = append(out, base)
+			out = append(out, outOfRatio(f, base, m))
 		}
 	}
 	return newestOnly(out)
@@ -253,6 +249,45 @@ func outOfRange(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis
 	}
 	out.Fix = diagnosis.FixBy(out.Fix.Explanation, patches)
 	return out
+}
+
+func outOfRatio(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis.Finding {
+	w := f.Workload
+	out.Object, out.Field, out.Value = w.Object, "containers.resources", m[4]
+	out.Fix = diagnosis.Fix{Explanation: "Raise the request or lower the limit.",
+		Commands: []string{diagnosis.Kubectl(f.NS(), "edit", w.Arg())}}
+	if m[4] != "" {
+		out.Sentence = fmt.Sprintf("%s can't make its pods: the limit of %s is %s times the request, and %s allows %s times per %s",
+			w.Object, m[1], m[4], ranges(f), m[3], strings.ToLower(m[2]))
+		return out
+	}
+	out.Field += fmt.Sprintf(".%ss.%s", m[5], m[1])
+	out.Sentence = fmt.Sprintf(
+		"%s can't make its pods: %s no %s %s, and %s allows a limit of at most %s times the request per %s",
+		w.Object, without(w, m[5], corev1.ResourceName(m[1])), m[1], m[5], ranges(f), m[3], strings.ToLower(m[2]))
+	out.Fix.Explanation = fmt.Sprintf("Set requests and limits of %s in that range for each container, or change the LimitRange.", m[1])
+	return out
+}
+
+// without says which containers set no limit or request.
+func without(w diagnosis.Workload, list string, resource corev1.ResourceName) string {
+	var names []string
+	for _, c := range slices.Concat(w.Template.Spec.InitContainers, w.Template.Spec.Containers) {
+		of := c.Resources.Limits
+		if list == "request" {
+			of = c.Resources.Requests
+		}
+		if _, set := of[resource]; !set {
+			names = append(names, c.Name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "a container of theirs sets"
+	case 1:
+		return "container " + names[0] + " sets"
+	}
+	return "containers " + strings.Join(names, ", ") + " set"
 }
 
 // claimOutOfRange is for the claim that a StatefulSet makes for a pod from a template, which can't be changed.
