@@ -49,6 +49,10 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			}
 		} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
 			out = append(out, outOfRatio(f, base, m))
+		} else if m := defaulted.FindStringSubmatch(e.Message); m != nil {
+			if x, ok := belowRequest(f, base, m); ok {
+				out = append(out, x)
+			}
 		}
 	}
 	return newestOnly(out)
