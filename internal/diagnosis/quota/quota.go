@@ -27,7 +27,9 @@ var (
 	bound   = regexp.MustCompile(
 		`(maximum|minimum) (\S+) usage per (Container|Pod|PersistentVolumeClaim) is ([^,.\s]+)(?:, but (limit|request) is ([^],.\s]+)|\.\s+No (limit|request) is specified)`)
 	claimed = regexp.MustCompile(`persistentvolumeclaims "([^"]+)" is forbidden: `)
-	ratio   = regexp.MustCompile(
+	// uncovered are priority classes whose pods need a quota.
+	uncovered = regexp.MustCompile(`insufficient quota to match these scopes: \[\{PriorityClass In \[([^\]]+)\]\}\]`)
+	ratio     = regexp.MustCompile(
 		`(\S+) max limit to request ratio per (Container|Pod) is (\S+), but (?:provided ratio is ([\d.]+)|no (limit|request) is specified)`)
 )
 
@@ -53,6 +55,8 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			if x, ok := belowRequest(f, base, m); ok {
 				out = append(out, x)
 			}
+		} else if m := uncovered.FindStringSubmatch(e.Message); m != nil {
+			out = append(out, withoutQuota(f, base, m[1]))
 		}
 	}
 	return newestOnly(out)
@@ -270,6 +274,22 @@ func outOfRatio(f *diagnosis.Facts, out diagnosis.Finding, m []string) diagnosis
 		"%s can't make its pods: %s no %s %s, and %s allows a limit of at most %s times the request per %s",
 		w.Object, without(w, m[5], corev1.ResourceName(m[1])), m[1], m[5], ranges(f), m[3], strings.ToLower(m[2]))
 	out.Fix.Explanation = fmt.Sprintf("Set requests and limits of %s in that range for each container, or change the LimitRange.", m[1])
+	return out
+}
+
+// withoutQuota is for pods of a priority class that the cluster allows only where a quota is for it.
+func withoutQuota(f *diagnosis.Facts, out diagnosis.Finding, classes string) diagnosis.Finding {
+	w := f.Workload
+	out.Object, out.Field, out.Value = w.Object, "priorityClassName", w.Template.Spec.PriorityClassName
+	out.Sentence = fmt.Sprintf(
+		"%s can't make its pods: they are of PriorityClass %s, which needs a ResourceQuota for it, and namespace %s has none",
+		w.Object, cmp.Or(out.Value, strings.Join(strings.Fields(classes), " or ")), f.NS())
+	out.Fix = diagnosis.Fix{
+		Explanation: fmt.Sprintf(
+			"Run them in a namespace that has such a quota, as kube-system may, take another priorityClassName, or make a ResourceQuota whose scopeSelector has PriorityClass In [%s].",
+			strings.Join(strings.Fields(classes), ", ")),
+		Commands: []string{diagnosis.Kubectl("", "get", "resourcequotas", "-A")},
+	}
 	return out
 }
 
