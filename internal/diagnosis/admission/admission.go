@@ -24,6 +24,11 @@ var (
 	preamble = regexp.MustCompile(`^\s*resource \S+ was blocked due to the following policies\s*`)
 )
 
+// Reads tells whether the detector explains what is said of pods that can't be made.
+func Reads(message string) bool {
+	return unreached.MatchString(message) || denied.MatchString(message) || policy.MatchString(message)
+}
+
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, e := range f.Creations() {

@@ -10,6 +10,7 @@ import (
 	"github.com/kubebot/kubebot/internal/diagnosis/change"
 	"github.com/kubebot/kubebot/internal/diagnosis/claim"
 	"github.com/kubebot/kubebot/internal/diagnosis/crash"
+	"github.com/kubebot/kubebot/internal/diagnosis/creation"
 	"github.com/kubebot/kubebot/internal/diagnosis/cronjob"
 	"github.com/kubebot/kubebot/internal/diagnosis/dependency"
 	"github.com/kubebot/kubebot/internal/diagnosis/disruption"
@@ -44,6 +45,7 @@ func All() []diagnosis.Detector {
 		change.Detector,
 		claim.Detector,
 		crash.Detector,
+		creation.Detector,
 		cronjob.Detector,
 		dependency.Detector,
 		disruption.Detector,

@@ -1,5 +1,4 @@
-// Package forbidden finds what is refused for lack of rights: to the workload's pods by their log, or to controllers
-// that make the pods.
+// Package forbidden finds what is refused to the workload's pods for lack of rights, by their log.
 package forbidden
 
 import (
@@ -17,14 +16,11 @@ import (
 )
 
 // Detector finds denials by RBAC.
-var Detector = diagnosis.Detector{Name: "forbidden", Doc: "requests refused by RBAC, by the pods' log and by events", Detect: detect}
+var Detector = diagnosis.Detector{Name: "forbidden", Doc: "requests refused by RBAC, by the pods' log", Detect: detect}
 
-var (
-	denial = regexp.MustCompile(`User "?\\?"?system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)\\?"? cannot (\w+) resource \\?"([\w./-]+)\\?" in API group \\?"([\w.-]*)\\?"(?: (?:in the namespace \\?"([a-z0-9-]+)\\?"|at the cluster scope))?`)
-	// explained are refusals that other detectors explain.
-	explained = regexp.MustCompile(`exceeded quota|failed quota|(?:maximum|minimum) \S+ usage|max limit to request ratio|violates PodSecurity|looking up service account|admission webhook|ValidatingAdmissionPolicy`)
-	refusal   = regexp.MustCompile(`is forbidden: (.*)$`)
-)
+// denial is what the API server says to whom it refuses something.
+var denial = regexp.MustCompile(
+	`User "?\\?"?system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)\\?"? cannot (\w+) resource \\?"([\w./-]+)\\?" in API group \\?"([\w.-]*)\\?"(?: (?:in the namespace \\?"([a-z0-9-]+)\\?"|at the cluster scope))?`)
 
 const (
 	// recent is how old a log line may be to tell of now.
@@ -121,19 +117,6 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, r := range denials(f) {
 		out = append(out, denied(f, r))
-	}
-	for _, e := range f.Creations() {
-		m := refusal.FindStringSubmatch(e.Message)
-		if m == nil || explained.MatchString(e.Message) {
-			continue
-		}
-		out = append(out, diagnosis.Finding{
-			Kind: diagnosis.KindConfig, Object: f.Workload.Object, Field: "spec.template", Score: diagnosis.ScoreStrong,
-			Evidence: []string{diagnosis.EventEvidence(&e)},
-			Sentence: fmt.Sprintf("%s can't make its pods, because the API server forbids it: %s", f.Workload.Object, diagnosis.Shorten(m[1], 240)),
-			Fix: diagnosis.Fix{Explanation: "Change what the message names, or allow it.",
-				Commands: []string{diagnosis.Kubectl(f.NS(), "describe", f.Workload.Arg())}},
-		})
 	}
 	return out
 }

@@ -224,6 +224,12 @@ func missingKey(f *diagnosis.Facts, ref diagnosis.Reference, present *corev1.Con
 	return out
 }
 
+// Reads tells whether the detector explains what is said of pods that can't be made.
+func Reads(f *diagnosis.Facts, message string) bool {
+	m := accounts.FindStringSubmatch(message)
+	return m != nil && m[1] == f.Workload.Template.Spec.ServiceAccountName
+}
+
 // account finds a ServiceAccount that does not exist.
 func account(f *diagnosis.Facts) []diagnosis.Finding {
 	name, w := f.Workload.Template.Spec.ServiceAccountName, f.Workload

@@ -20,6 +20,9 @@ var Detector = diagnosis.Detector{Name: "podsecurity", Doc: "pods refused by the
 
 var violates = regexp.MustCompile(`violates PodSecurity "([^":]+)[^"]*": (.*)$`)
 
+// Reads tells whether the detector explains what is said of pods that can't be made.
+func Reads(message string) bool { return violates.MatchString(message) }
+
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	for _, e := range f.Creations() {
 		m := violates.FindStringSubmatch(e.Message)

@@ -36,30 +36,39 @@ var (
 func detect(f *diagnosis.Facts) []diagnosis.Finding {
 	var out []diagnosis.Finding
 	for _, e := range f.Creations() {
-		base := diagnosis.Finding{Kind: diagnosis.KindQuota, Score: diagnosis.ScoreCertain, Evidence: []string{diagnosis.EventEvidence(&e)}}
-		if m := exceeded.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, full(f, base, m))
-		} else if m := unset.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, unspecified(f, base, m))
-		} else if all := bound.FindAllStringSubmatch(e.Message, -1); len(all) > 0 {
-			for _, m := range all {
-				if m[3] == "PersistentVolumeClaim" {
-					out = append(out, claimOutOfRange(f, base, e.Message, m))
-					continue
-				}
-				out = append(out, outOfRange(f, base, m))
-			}
-		} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, outOfRatio(f, base, m))
-		} else if m := defaulted.FindStringSubmatch(e.Message); m != nil {
-			if x, ok := belowRequest(f, base, m); ok {
-				out = append(out, x)
-			}
-		} else if m := uncovered.FindStringSubmatch(e.Message); m != nil {
-			out = append(out, withoutQuota(f, base, m[1]))
-		}
+		out = append(out, read(f, &e)...)
 	}
 	return newestOnly(out)
+}
+
+// Reads tells whether the detector explains an event of pods that can't be made.
+func Reads(f *diagnosis.Facts, e *corev1.Event) bool { return len(read(f, e)) > 0 }
+
+// read explains an event.
+func read(f *diagnosis.Facts, e *corev1.Event) (out []diagnosis.Finding) {
+	base := diagnosis.Finding{Kind: diagnosis.KindQuota, Score: diagnosis.ScoreCertain, Evidence: []string{diagnosis.EventEvidence(e)}}
+	if m := exceeded.FindStringSubmatch(e.Message); m != nil {
+		out = append(out, full(f, base, m))
+	} else if m := unset.FindStringSubmatch(e.Message); m != nil {
+		out = append(out, unspecified(f, base, m))
+	} else if all := bound.FindAllStringSubmatch(e.Message, -1); len(all) > 0 {
+		for _, m := range all {
+			if m[3] == "PersistentVolumeClaim" {
+				out = append(out, claimOutOfRange(f, base, e.Message, m))
+				continue
+			}
+			out = append(out, outOfRange(f, base, m))
+		}
+	} else if m := ratio.FindStringSubmatch(e.Message); m != nil {
+		out = append(out, outOfRatio(f, base, m))
+	} else if m := defaulted.FindStringSubmatch(e.Message); m != nil {
+		if x, ok := belowRequest(f, base, m); ok {
+			out = append(out, x)
+		}
+	} else if m := uncovered.FindStringSubmatch(e.Message); m != nil {
+		out = append(out, withoutQuota(f, base, m[1]))
+	}
+	return out
 }
 
 // newestOnly keeps one finding for each object and field: used amounts differ between events.
