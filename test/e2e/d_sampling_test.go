@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,6 +83,10 @@ func addTrace(root, child ptrace.Span, kind string, began time.Time) {
 	}
 	if kind == "failed" {
 		child.Status().SetCode(ptrace.StatusCodeError)
+		// A trace of Java's stack may be longer than what Badger, Jaeger's store, takes as a key.
+		exception := child.Events().AppendEmpty()
+		exception.SetName("exception")
+		exception.Attributes().PutStr("exception.stacktrace", strings.Repeat("\tat com.example.Shop.buy(Shop.java:42)\n", 1800))
 	}
 }
 
