@@ -179,6 +179,14 @@ func (c Container) Noun() string {
 	return "container " + c.Spec.Name
 }
 
+// Path is the container's place in the specification of its pod, as fields of findings name it.
+func (c Container) Path() string {
+	if c.Init || c.Sidecar {
+		return "initContainers[" + c.Spec.Name + "]"
+	}
+	return "containers[" + c.Spec.Name + "]"
+}
+
 // LogOf returns the lines that tell how the container ended: the log of its last instance if it runs again, else the
 // present one.
 func (f *Facts) LogOf(c Container) []Line {

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -84,8 +85,9 @@ func withItems(whole Reference, items []corev1.KeyToPath, path, field string) []
 
 func containerReferences(c *corev1.Container, noun, path string) []Reference {
 	var out []Reference
+	list, _, _ := strings.Cut(path[1:], "/")
 	for i, e := range c.EnvFrom {
-		at, field := fmt.Sprintf("%s/envFrom/%d", path, i), fmt.Sprintf("containers[%s].envFrom", c.Name)
+		at, field := fmt.Sprintf("%s/envFrom/%d", path, i), fmt.Sprintf("%s[%s].envFrom", list, c.Name)
 		use := fmt.Sprintf("takes the environment of %s %s from it", noun, c.Name)
 		if s := e.ConfigMapRef; s != nil {
 			out = append(out, Reference{Kind: "ConfigMap", Name: s.Name, Optional: isTrue(s.Optional), Use: use,
@@ -100,7 +102,7 @@ func containerReferences(c *corev1.Container, noun, path string) []Reference {
 		if e.ValueFrom == nil {
 			continue
 		}
-		at, field := fmt.Sprintf("%s/env/%d/valueFrom", path, i), fmt.Sprintf("containers[%s].env[%s].valueFrom", c.Name, e.Name)
+		at, field := fmt.Sprintf("%s/env/%d/valueFrom", path, i), fmt.Sprintf("%s[%s].env[%s].valueFrom", list, c.Name, e.Name)
 		use := fmt.Sprintf("sets %s of %s %s from it", e.Name, noun, c.Name)
 		if s := e.ValueFrom.ConfigMapKeyRef; s != nil {
 			out = append(out, Reference{Kind: "ConfigMap", Name: s.Name, Key: s.Key, Optional: isTrue(s.Optional), Use: use,

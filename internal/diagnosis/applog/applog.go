@@ -105,7 +105,7 @@ func elsewhere(c logline.Class) bool {
 func explain(f *diagnosis.Facts, p pattern) diagnosis.Finding {
 	w := f.Owner(p.c.Pod)
 	out := diagnosis.Finding{
-		Kind: diagnosis.KindCode, Object: w.Object, Field: "containers[" + p.c.Spec.Name + "]", Value: p.message, Score: diagnosis.ScorePossible + 0.1,
+		Kind: diagnosis.KindCode, Object: w.Object, Field: p.c.Path(), Value: p.message, Score: diagnosis.ScorePossible + 0.1,
 		Sentence: fmt.Sprintf("Container %s of %s logs an error again and again: %s", p.c.Spec.Name, w.Object, p.message),
 		Evidence: []string{fmt.Sprintf("log of pod %s (%d such lines in %d min): %s",
 			p.c.Pod.Name, p.count, int(window.Minutes()), diagnosis.Shorten(p.line, 400))},

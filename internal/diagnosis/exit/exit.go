@@ -55,7 +55,7 @@ func Explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	ended := c.Ended()
 	owner := f.Owner(c.Pod)
 	out := diagnosis.Finding{
-		Kind: diagnosis.KindCode, Object: owner.Object, Field: "containers[" + c.Spec.Name + "]",
+		Kind: diagnosis.KindCode, Object: owner.Object, Field: c.Path(),
 		Score: diagnosis.ScorePossible, Evidence: []string{state(f, c)},
 	}
 	if m := notStarted.FindStringSubmatch(ended.Message); m != nil {
@@ -129,9 +129,9 @@ func neverStarted(f *diagnosis.Facts, c diagnosis.Container, out diagnosis.Findi
 	out.Kind, out.Score, out.Value = diagnosis.KindConfig, diagnosis.ScoreCertain, command
 	out.Field += ".command"
 	if len(c.Spec.Command) == 0 {
-		out.Field = "containers[" + c.Spec.Name + "].args"
+		out.Field = c.Path() + ".args"
 		if len(c.Spec.Args) == 0 {
-			out.Kind, out.Field = diagnosis.KindImage, "containers["+c.Spec.Name+"].image"
+			out.Kind, out.Field = diagnosis.KindImage, c.Path()+".image"
 		}
 	}
 	out.Sentence = fmt.Sprintf("%s of %s can't start: its command %q can't be run in image %s (%s)", diagnosis.Upper(c.Noun()), out.Object, command, c.Spec.Image, why)

@@ -108,7 +108,7 @@ func explain(f *diagnosis.Facts, c diagnosis.Container, reason, message string) 
 	}
 	says = strings.NewReplacer("HOST", host(c.Spec.Image), "NODE", c.Pod.Spec.NodeName).Replace(says)
 	out := diagnosis.Finding{
-		Kind: diagnosis.KindImage, Object: owner.Object, Field: "containers[" + c.Spec.Name + "].image", Value: c.Spec.Image,
+		Kind: diagnosis.KindImage, Object: owner.Object, Field: c.Path() + ".image", Value: c.Spec.Image,
 		Sentence: fmt.Sprintf("Image %s %s; %s of %s uses it", c.Spec.Image, says, c.Noun(), owner.Object),
 		Evidence: evidence, Score: diagnosis.ScoreCertain,
 	}

@@ -31,7 +31,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 func explain(f *diagnosis.Facts, c diagnosis.Container) diagnosis.Finding {
 	owner := f.Owner(c.Pod)
 	out := diagnosis.Finding{
-		Kind: diagnosis.KindMemory, Object: owner.Object, Field: "containers[" + c.Spec.Name + "].resources.limits.memory", Score: diagnosis.ScoreCertain,
+		Kind: diagnosis.KindMemory, Object: owner.Object, Field: c.Path() + ".resources.limits.memory", Score: diagnosis.ScoreCertain,
 		Evidence: []string{fmt.Sprintf("pod %s: container %s was OOMKilled %s ago, %s",
 			c.Pod.Name, c.Spec.Name, f.Age(c.Ended().FinishedAt.Time), diagnosis.Plural(int(c.Status.RestartCount), "restart"))},
 	}

@@ -160,7 +160,7 @@ func (x failure) target() (port intstr.IntOrString, pointer, path string) {
 func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: x.owner.Object, Score: diagnosis.ScoreStrong,
-		Field: "containers[" + x.c.Spec.Name + "]." + x.field, Evidence: []string{x.evidence},
+		Field: x.c.Path() + "." + x.field, Evidence: []string{x.evidence},
 	}
 	who := fmt.Sprintf("The %s probe of container %s of %s", x.name, x.c.Spec.Name, x.owner.Object)
 	effect := "its pods do not become ready"
