@@ -110,6 +110,20 @@ func (c Container) livedForProbe(killing *corev1.Event, t *corev1.ContainerState
 	return lived >= shortest && lived <= longest+c.grace()+late
 }
 
+// Outlived tells whether the container ran for longer, before it ended last, than a probe of its lets one that never answers.
+func (c Container) Outlived(p *corev1.Probe) bool {
+	t := c.Ended()
+	if t == nil || t.StartedAt.Unix() <= 0 {
+		return false
+	}
+	_, longest := untilFailed(p)
+	if start := c.Spec.StartupProbe; start != nil && start != p {
+		_, more := untilFailed(start)
+		longest += more
+	}
+	return t.FinishedAt.Sub(t.StartedAt.Time) > longest+c.grace()+late
+}
+
 // untilFailed is how long after a container's start a probe that always fails has done so often enough, at least and at
 // most.
 func untilFailed(p *corev1.Probe) (shortest, longest time.Duration) {

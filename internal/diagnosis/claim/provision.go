@@ -59,8 +59,12 @@ func unmade(
 	return []diagnosis.Finding{out}
 }
 
+// unclassed is what the control plane says of a claim whose class does not exist, which may have been made since.
+var unclassed = regexp.MustCompile(`storageclass\S* "[^"]+" not found`)
+
 // because is why the volume was not made, as the end of a sentence; empty where no one said so.
 func because(events []corev1.Event) string {
+	events = slices.DeleteFunc(slices.Clone(events), func(e corev1.Event) bool { return unclassed.MatchString(e.Message) })
 	e := newest(events, "ProvisioningFailed")
 	if e == nil {
 		return ""

@@ -4,7 +4,9 @@ package creation
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -24,7 +26,7 @@ var Detector = diagnosis.Detector{
 var (
 	// attempt is what controllers put before what the API server answers, with the names of pods and claims.
 	attempt = regexp.MustCompile(
-		`^(?:Error creating(?: job)?: |create \S+ \S+ (?:for Pod \S+ )?in StatefulSet \S+ failed error: |failed to create PVC \S+: )+`)
+		`^(?:Error creating(?: job)?: |(?i:create) \S+ \S+ (?:for Pod \S+ )?in StatefulSet \S+ failed error: |\[?failed to create PVC \S+: )+`)
 	// refusal is how the API server says no to an object, which it names.
 	refusal = regexp.MustCompile(`(?s)^[a-zA-Z.]+(?: "[^"]*")? is (forbidden|invalid): (.*)$`)
 )
@@ -38,7 +40,7 @@ func detect(f *diagnosis.Facts) []diagnosis.Finding {
 			continue // the newest event of each tells what is so now
 		}
 		told[maker] = true
-		if !explained(f, &e) {
+		if !explained(f, &e) && !passing(f, &e) {
 			out = append(out, explain(f, &e))
 		}
 	}
@@ -50,6 +52,14 @@ func explained(f *diagnosis.Facts, e *corev1.Event) bool {
 	return admission.Reads(e.Message) || missingref.Reads(f, e.Message) || podsecurity.Reads(e.Message) || quota.Reads(f, e)
 }
 
+// passing tells that the API server did not refuse the object, and that a pod was made since: in the same second, as the
+// controllers try again at once.
+func passing(f *diagnosis.Facts, e *corev1.Event) bool {
+	return !refusal.MatchString(attempt.ReplaceAllString(e.Message, "")) && slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
+		return !p.CreationTimestamp.Time.Before(diagnosis.EventTime(e).Truncate(time.Second))
+	})
+}
+
 func explain(f *diagnosis.Facts, e *corev1.Event) diagnosis.Finding {
 	out := diagnosis.Finding{
 		Kind: diagnosis.KindConfig, Object: f.Workload.Object, Field: "spec.template", Score: diagnosis.ScoreStrong,
@@ -57,11 +67,12 @@ func explain(f *diagnosis.Facts, e *corev1.Event) diagnosis.Finding {
 		Fix: diagnosis.Fix{Explanation: "Change what the message names, or allow it.",
 			Commands: []string{diagnosis.Kubectl(f.NS(), "describe", f.Workload.Arg())}},
 	}
-	what, then, message := "pods", "", attempt.ReplaceAllString(e.Message, "")
+	what, then := "pods", ""
+	message, _, _ := strings.Cut(attempt.ReplaceAllString(e.Message, ""), ", failed to create PVC ") // the first of several
 	switch {
 	case e.InvolvedObject.Kind == "CronJob":
 		what, out.Field = "Jobs", "spec.jobTemplate"
-	case strings.HasPrefix(message, "persistentvolumeclaims "):
+	case strings.HasPrefix(message, "persistentvolumeclaims "), strings.HasPrefix(message, "PersistentVolumeClaim "):
 		what, out.Field = "claims", "spec.volumeClaimTemplates"
 	}
 	switch m := refusal.FindStringSubmatch(message); {
@@ -72,7 +83,10 @@ func explain(f *diagnosis.Facts, e *corev1.Event) diagnosis.Finding {
 		then, message = ", because the API server forbids it", m[2]
 	default:
 		then, message = ", because they are invalid", m[2]
-		out.Fix.Explanation = "Change what the message names. It is of the pod as it would be made: a LimitRange's defaults or an admission webhook may have put it there."
+		out.Fix.Explanation = "Change what the message names."
+		if what == "pods" {
+			out.Fix.Explanation += " It is of the pod as it would be made: a LimitRange's defaults or an admission webhook may have put it there."
+		}
 	}
 	out.Sentence = fmt.Sprintf("%s can't make its %s%s: %s",
 		f.Workload.Object, what, then, strings.TrimRight(diagnosis.Shorten(message, 240), ". "))

@@ -1,6 +1,7 @@
 package exit
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -64,8 +65,12 @@ func unmounted(c *corev1.Container, out *diagnosis.Finding, who, at, why string)
 	}
 	m := c.VolumeMounts[i]
 	what, field, value := "volume "+m.Name, "mountPath", m.MountPath
-	if m.SubPath != "" {
-		what, field, value = fmt.Sprintf("%s of volume %s (subPath)", m.SubPath, m.Name), "subPath", m.SubPath
+	part := cmp.Or(m.SubPath, m.SubPathExpr)
+	if part != "" {
+		if field = "subPath"; m.SubPath == "" {
+			field = "subPathExpr"
+		}
+		what, value = fmt.Sprintf("%s of volume %s (%s)", part, m.Name, field), part
 	}
 	out.Kind, out.Score, out.Value = diagnosis.KindConfig, diagnosis.ScoreStrong, value
 	out.Field += fmt.Sprintf(".volumeMounts[%s].%s", m.Name, field)
@@ -73,7 +78,7 @@ func unmounted(c *corev1.Container, out *diagnosis.Finding, who, at, why string)
 	switch {
 	case why != "not a directory" && why != "is a directory":
 		return mountFix
-	case m.SubPath == "":
+	case part == "":
 		return dirFix
 	}
 	return sameFix

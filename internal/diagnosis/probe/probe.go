@@ -176,7 +176,7 @@ func (x failure) explain(f *diagnosis.Facts) diagnosis.Finding {
 		out.Score, out.Value = diagnosis.ScoreCertain, port.StrVal
 		out.Sentence = fmt.Sprintf("%s asks port %q, and the container has no port of that name; %s", who, port.StrVal, effect)
 		x.portFix(&out, pointer)
-	case strings.Contains(x.message, "refused"), x.probe.GRPC != nil && strings.Contains(x.message, unconnected):
+	case strings.Contains(x.message, "refused"), x.probe.GRPC != nil && strings.Contains(x.message, unconnected) && !x.served():
 		x.refused(&out, who, effect, port, pointer)
 	case x.badRequest(code):
 		x.askedWrongly(f, &out, who, effect)
@@ -234,6 +234,11 @@ func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr
 	if len(x.c.Spec.Ports) > 0 && !declared(x.c.Spec, port) && !x.rewritten() {
 		out.Sentence = fmt.Sprintf("%s asks port %s, where %s; the container declares %s; %s", who, port.String(), nothing, ports(x.c.Spec), effect)
 		x.portFix(out, pointer)
+		if x.probe.GRPC != nil { // a program that is slow there looks the same
+			out.Score, out.Fix = diagnosis.ScoreLikely, diagnosis.Fix{
+				Explanation: "Set the probe's port to the one where the program serves gRPC." + noTLS, Commands: []string{diagnosis.LogsCommand(x.c)},
+			}
+		}
 		return
 	}
 	if x.killed && !(x.name == "liveness" && x.c.Spec.StartupProbe != nil) { // the kubelet asks the liveness probe after the start
@@ -245,8 +250,15 @@ func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr
 	out.Fix = diagnosis.Fix{Explanation: "See in the log what the program waits for, and on which port it listens.",
 		Commands: []string{diagnosis.LogsCommand(x.c)}}
 	if x.probe.GRPC != nil {
-		out.Fix.Explanation += " A gRPC probe can't speak TLS: give a program that serves nothing else a probe of another kind."
+		out.Fix.Explanation += noTLS
 	}
+}
+
+const noTLS = " A gRPC probe can't speak TLS: give a program that serves nothing else a probe of another kind."
+
+// served tells that the program has answered before.
+func (x failure) served() bool {
+	return x.c.Status != nil && x.c.Status.Ready || x.c.Outlived(x.probe)
 }
 
 // startTime is how many seconds the fix of a slow start gives it at least.
