@@ -110,11 +110,6 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 		Kind: diagnosis.KindConfig, Object: object(c), Field: "spec.storageClassName", Score: diagnosis.ScoreCertain,
 		Evidence: []string{"PersistentVolumeClaim " + c.Name + " is Pending"},
 	}
-	events := f.EventsOf("PersistentVolumeClaim", c.Name, string(c.UID))
-	if len(events) > 0 { // that a volume is waited for is said every few seconds, why it was not made more rarely
-		warning := slices.IndexFunc(events, func(e corev1.Event) bool { return e.Type == corev1.EventTypeWarning })
-		out.Evidence = append(out.Evidence, diagnosis.EventEvidence(&events[max(warning, 0)]))
-	}
 	var classes []string
 	standard := ""
 	for _, s := range f.StorageClasses {
@@ -125,6 +120,14 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 	}
 	name := ptr.Deref(c.Spec.StorageClassName, standard) // no name is the default class, an empty one is none
 	class := f.StorageClass(name)
+	events := f.EventsOf("PersistentVolumeClaim", c.Name, string(c.UID))
+	if class != nil { // it may have been made since
+		events = slices.DeleteFunc(events, func(e corev1.Event) bool { return unclassed.MatchString(e.Message) })
+	}
+	if len(events) > 0 { // that a volume is waited for is said every few seconds, why it was not made more rarely
+		warning := slices.IndexFunc(events, func(e corev1.Event) bool { return e.Type == corev1.EventTypeWarning })
+		out.Evidence = append(out.Evidence, diagnosis.EventEvidence(&events[max(warning, 0)]))
+	}
 	switch {
 	case !f.Knows("StorageClass"):
 		out.Score, out.Kind = diagnosis.ScoreLikely, diagnosis.KindDisk
@@ -142,7 +145,7 @@ func pending(f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, u user) []diag
 		out.Sentence = fmt.Sprintf("StorageClass %s does not exist; PersistentVolumeClaim %s asks for it (spec.storageClassName)%s", name, c.Name, u.says)
 		out.Fix = recreate(f, c, classes, standard)
 	default:
-		return unmade(f, c, class, u, out)
+		return unmade(f, c, class, events, u, out)
 	}
 	return []diagnosis.Finding{out}
 }

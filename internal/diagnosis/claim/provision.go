@@ -30,9 +30,8 @@ var layers = regexp.MustCompile(`^(?:(?i:failed to provision volume) with Storag
 
 // unmade is for a claim whose class exists, and whose volume was not made.
 func unmade(
-	f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, u user, out diagnosis.Finding,
+	f *diagnosis.Facts, c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, events []corev1.Event, u user, out diagnosis.Finding,
 ) []diagnosis.Finding {
-	events := f.EventsOf("PersistentVolumeClaim", c.Name, string(c.UID))
 	why, asked, late := because(events), newest(events, "ExternalProvisioning"), false
 	if asked != nil {
 		late = f.Now.Sub(begun(asked)) >= patience
@@ -59,12 +58,11 @@ func unmade(
 	return []diagnosis.Finding{out}
 }
 
-// unclassed is what the control plane says of a claim whose class does not exist, which may have been made since.
+// unclassed is what the control plane says of a claim whose class does not exist.
 var unclassed = regexp.MustCompile(`storageclass\S* "[^"]+" not found`)
 
 // because is why the volume was not made, as the end of a sentence; empty where no one said so.
 func because(events []corev1.Event) string {
-	events = slices.DeleteFunc(slices.Clone(events), func(e corev1.Event) bool { return unclassed.MatchString(e.Message) })
 	e := newest(events, "ProvisioningFailed")
 	if e == nil {
 		return ""
