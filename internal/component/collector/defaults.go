@@ -92,6 +92,8 @@ const (
 	metricsPatience = 10 * time.Minute
 	sampleLate      = 15 * time.Minute
 	sampleAhead     = 5 * time.Minute
+	// jaegerPatience ends what Jaeger refuses for what is in it, and says may be tried again.
+	jaegerPatience = 24 * time.Hour
 	// archivePatience is short, because the archive must never keep anything else waiting.
 	archivePatience = time.Minute
 
@@ -113,5 +115,10 @@ const (
 	lokiBatchMax = 512 << 10
 )
 
-// longestValue in bytes is what is kept of a text of a span: two of them fit into a key of Badger, which takes 65,000.
-const longestValue = 16 << 10
+const (
+	// longestValue in bytes is what is kept of a text of a span: two of them fit into a key of Badger, which takes 65,000.
+	longestValue = 16 << 10
+	// longestLine in bytes is what Loki keeps of a line, and longestAttribute half of what it takes as a line's attributes.
+	longestLine      = 256 << 10
+	longestAttribute = 32 << 10
+)

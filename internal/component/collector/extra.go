@@ -1,8 +1,6 @@
 package collector
 
 import (
-	"time"
-
 	"github.com/kubebot/kubebot/internal/component"
 	"github.com/kubebot/kubebot/internal/component/otelcol"
 	"github.com/kubebot/kubebot/internal/component/pods"
@@ -48,7 +46,7 @@ func candidate(in component.Input, extra string) (trial.Candidate, error) {
 		return trial.Candidate{}, err
 	}
 	if extra != "" {
-		c.Processors[idExtra] = otelcol.Batch{Timeout: time.Second, SendBatchSize: 1024, SendBatchMaxSize: 4096}
+		c.Processors[idExtra] = otelcol.Batch{} // of no size: it hands each request on, and nothing waits in it
 	}
 	text, err := c.YAML()
 	if err == nil && extra != "" {

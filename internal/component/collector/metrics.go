@@ -33,7 +33,5 @@ func keepOutRefused(kb *v1alpha1.KubeBot, c *otelcol.Config) {
 		`delete_matching_keys(resource.attributes, ` + nameless + `)`,
 		`delete_matching_keys(datapoint.attributes, ` + nameless + `)`,
 	}}
-	metrics := c.Service.Pipelines["metrics"]
-	metrics.Processors = append(metrics.Processors[:len(metrics.Processors):len(metrics.Processors)], idRefused, idNameless)
-	c.Service.Pipelines["metrics"] = metrics
+	appendProcessors(c, "metrics", idRefused, idNameless)
 }

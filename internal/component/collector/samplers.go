@@ -2,6 +2,7 @@ package collector
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ const (
 	idLabel        = "transform/collector"
 	idRefused      = "filter/prometheus"
 	idNameless     = "transform/prometheus"
-	idShort        = "transform/jaeger"
+	idShortSpans   = "transform/jaeger"
+	idShortLines   = "transform/loki"
 	idKept         = "forward/kept"
 	idBatch        = "batch/archive"
 	idExtra        = "batch/extra"
@@ -62,8 +64,11 @@ func samplerConfig(kb *v1alpha1.KubeBot, room int64) (otelcol.Config, error) {
 		LatencyHistogramBuckets: latencies, Store: graphStore{TTL: edgeTTL, MaxItems: edgeItems}, MetricsFlushInterval: flushInterval,
 	}
 	addPipelines(&c, stores(kb, &c, room))
-	if kb.Spec.Traces.Jaeger.Mode.Managed() {
-		shorten(&c)
+	if j := kb.Spec.Traces.Jaeger; j.Mode.Managed() && j.Elasticsearch == nil {
+		shortenSpans(&c)
+	}
+	if endpoints.Loki(kb) != "" {
+		shortenLines(&c)
 	}
 	if len(endpoints.PrometheusReplicas(kb)) > 0 {
 		keepOutRefused(kb, &c)
@@ -80,8 +85,10 @@ type exporters struct{ traces, logs, metrics []string }
 // stores adds an exporter for each store that is on.
 func stores(kb *v1alpha1.KubeBot, c *otelcol.Config, room int64) (to exporters) {
 	if endpoint := endpoints.JaegerOTLP(kb); endpoint != "" {
+		retry := forever()
+		retry.MaxElapsedTime = jaegerPatience
 		c.Exporters[idJaeger] = otelcol.OTLPExporter{
-			Endpoint: endpoint, TLS: insecure, Compression: "none", Timeout: 10 * time.Second, Retry: forever(), Queue: queue(room, jaegerShare, 4),
+			Endpoint: endpoint, TLS: insecure, Compression: "none", Timeout: 10 * time.Second, Retry: retry, Queue: queue(room, jaegerShare, 4),
 		}
 		to.traces = []string{idJaeger}
 	}
@@ -141,21 +148,48 @@ func addPipelines(c *otelcol.Config, to exporters) {
 	c.Service.Pipelines["metrics/measured"] = otelcol.Pipeline{Receivers: measured, Processors: []string{idLabel}, Exporters: to.metrics}
 }
 
-// shorten cuts what is too long for a key of Badger, in which Jaeger puts each value: it refuses the whole batch, and says
-// that it may be tried again (https://github.com/jaegertracing/jaeger/issues/3330).
-func shorten(c *otelcol.Config) {
-	values := func(of string) string { return fmt.Sprintf("truncate_all(%s.attributes, %d)", of, longestValue) }
-	text := func(path string) string {
-		return fmt.Sprintf("set(%[1]s, Substring(%[1]s, 0, %[2]d)) where Len(%[1]s) > %[2]d", path, longestValue)
+// shortenSpans cuts what is too long for a key of Badger, in which Jaeger puts each value: it refuses the whole batch, and says
+// that it may be tried again (https://github.com/jaegertracing/jaeger/issues/3330). A list or a map would be one value.
+func shortenSpans(c *otelcol.Config) {
+	const torn = `"\\x{FFFD}+$", ""` // what is left of a letter that was cut, for which Jaeger would take the whole for bytes
+	values := func(of string) []string {
+		long := fmt.Sprintf(` where %s.cache["long"] == true`, of)
+		return []string{
+			fmt.Sprintf(`set(%[1]s.cache["long"], true) where Len(String(%[1]s.attributes)) > %[2]d`, of, longestValue),
+			fmt.Sprintf(`flatten(%s.attributes)`, of) + long,
+			fmt.Sprintf(`truncate_all(%s.attributes, %d)`, of, longestValue) + long,
+			fmt.Sprintf(`replace_all_patterns(%s.attributes, "value", %s)`, of, torn) + long,
+		}
 	}
-	c.Processors[idShort] = otelcol.TransformSpans{ErrorMode: "ignore", TraceStatements: []otelcol.Statements{
-		{Statements: []string{values("resource")}},
-		{Statements: []string{values("span"), text("span.name"), text("span.status.message")}},
-		{Statements: []string{values("spanevent"), text("spanevent.name")}},
+	text := func(path string) []string {
+		return []string{
+			fmt.Sprintf(`set(%[1]s, Substring(%[1]s, 0, %[2]d)) where Len(%[1]s) > %[2]d`, path, longestValue),
+			fmt.Sprintf(`replace_pattern(%[1]s, %[3]s) where Len(%[1]s) == %[2]d`, path, longestValue, torn),
+		}
+	}
+	c.Processors[idShortSpans] = otelcol.TransformSpans{ErrorMode: "ignore", TraceStatements: []otelcol.Statements{
+		{Statements: values("resource")},
+		{Statements: slices.Concat(values("span"), text("span.name"), text("span.status.message"))},
+		{Statements: slices.Concat(values("spanevent"), text("spanevent.name"))},
 	}}
-	sampled := c.Service.Pipelines["traces/sampled"]
-	sampled.Processors = append(sampled.Processors[:len(sampled.Processors):len(sampled.Processors)], idShort)
-	c.Service.Pipelines["traces/sampled"] = sampled
+	appendProcessors(c, "traces/sampled", idShortSpans)
+}
+
+// shortenLines cuts what Loki cuts too, before lines are made one request: one line that is larger than a request may be
+// would be dropped, and with it all behind it (exporterhelper 0.145).
+func shortenLines(c *otelcol.Config) {
+	c.Processors[idShortLines] = otelcol.Transform{ErrorMode: "ignore", LogStatements: []string{
+		fmt.Sprintf(`set(log.body, String(log.body)) where log.body != nil and not IsString(log.body) and Len(String(log.body)) > %d`, longestLine),
+		fmt.Sprintf(`set(log.body, Substring(log.body, 0, %[1]d)) where IsString(log.body) and Len(log.body) > %[1]d`, longestLine),
+		fmt.Sprintf(`truncate_all(log.attributes, %d)`, longestAttribute),
+	}}
+	appendProcessors(c, "logs", idShortLines)
+}
+
+func appendProcessors(c *otelcol.Config, pipeline string, ids ...string) {
+	p := c.Service.Pipelines[pipeline]
+	p.Processors = slices.Concat(p.Processors, ids)
+	c.Service.Pipelines[pipeline] = p
 }
 
 // addArchive sends a copy of everything to the archive's writer. The batch processor stands between, so that a full queue
