@@ -118,6 +118,8 @@ const (
 const (
 	// longestValue in bytes is what is kept of a text of a span: two of them fit into a key of Badger, which takes 65,000.
 	longestValue = 16 << 10
+	// longestList in bytes of JSON is what a key has room for beside the name of a service.
+	longestList = 40 << 10
 	// longestLine in bytes is what Loki keeps of a line, and longestAttribute half of what it takes as a line's attributes.
 	longestLine      = 256 << 10
 	longestAttribute = 32 << 10

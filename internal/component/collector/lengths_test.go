@@ -114,20 +114,39 @@ func longTrace() ptrace.Traces {
 	return all
 }
 
-func TestAListOfASpanIsNoValueTooLongForJaeger(t *testing.T) {
+func TestALongListIsNoValueTooLongForJaeger(t *testing.T) {
 	all := longTrace()
-	arguments := all.ResourceSpans().At(0).Resource().Attributes().PutEmptySlice("process.command_args")
-	for range 2000 {
-		arguments.AppendEmpty().SetStr("-Dshop.currency=EUR -Xmx512m -cp /app/lib/shop.jar")
-	}
-	got := throughSampler(t, all).ResourceSpans().At(0).Resource().Attributes()
-	for name, value := range got.All() {
-		if n := len(value.AsString()); n > longestValue {
-			t.Errorf("%s has %d bytes", name, n)
+	of := all.ResourceSpans().At(0)
+	of.Resource().Attributes().PutStr("service.name", "shop")
+	embedding := of.ScopeSpans().At(0).Spans().At(0).Attributes().PutEmptySlice("embedding")
+	arguments := of.Resource().Attributes().PutEmptySlice("process.command_args")
+	for i := range 100_000 {
+		embedding.AppendEmpty().SetInt(int64(i))
+		if i%100 == 0 {
+			arguments.AppendEmpty().SetStr("-Dshop.currency=EUR -Xmx512m -cp /app/lib/shop.jar")
 		}
 	}
-	if v, ok := got.Get("process.command_args.1999"); !ok || v.Str() != "-Dshop.currency=EUR -Xmx512m -cp /app/lib/shop.jar" {
-		t.Errorf("the last argument is %q", v.AsString())
+	second := of.ScopeSpans().At(0).Spans().AppendEmpty()
+	of.ScopeSpans().At(0).Spans().At(0).CopyTo(second)
+	second.Attributes().Clear()
+	second.Attributes().PutEmptySlice("short").AppendEmpty().SetInt(1)
+	got := throughSampler(t, all).ResourceSpans().At(0)
+	spans := got.ScopeSpans().At(0).Spans()
+	if spans.Len() != 2 {
+		t.Fatalf("%d spans came", spans.Len())
+	}
+	for _, attributes := range []pcommon.Map{got.Resource().Attributes(), spans.At(0).Attributes(), spans.At(1).Attributes()} {
+		for name, value := range attributes.All() {
+			if n := len(value.AsString()); n > longestList {
+				t.Errorf("%s has %d bytes", name, n)
+			}
+		}
+	}
+	if name, _ := got.Resource().Attributes().Get("service.name"); name.AsString() != "shop" {
+		t.Errorf("the resource has %v", got.Resource().Attributes().AsRaw())
+	}
+	if short, _ := spans.At(1).Attributes().Get("short"); short.AsString() != "[1]" {
+		t.Errorf("the second span has %v", spans.At(1).Attributes().AsRaw())
 	}
 }
 

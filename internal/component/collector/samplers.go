@@ -149,17 +149,23 @@ func addPipelines(c *otelcol.Config, to exporters) {
 }
 
 // shortenSpans cuts what is too long for a key of Badger, in which Jaeger puts each value: it refuses the whole batch, and says
-// that it may be tried again (https://github.com/jaegertracing/jaeger/issues/3330). A list or a map would be one value.
+// that it may be tried again (https://github.com/jaegertracing/jaeger/issues/3330). A list or a map is one value, and is not
+// taken apart: that takes the square of its length.
 func shortenSpans(c *otelcol.Config) {
 	const torn = `"\\x{FFFD}+$", ""` // what is left of a letter that was cut, for which Jaeger would take the whole for bytes
-	values := func(of string) []string {
-		long := fmt.Sprintf(` where %s.cache["long"] == true`, of)
-		return []string{
-			fmt.Sprintf(`set(%[1]s.cache["long"], true) where Len(String(%[1]s.attributes)) > %[2]d`, of, longestValue),
-			fmt.Sprintf(`flatten(%s.attributes)`, of) + long,
-			fmt.Sprintf(`truncate_all(%s.attributes, %d)`, of, longestValue) + long,
-			fmt.Sprintf(`replace_all_patterns(%s.attributes, "value", %s)`, of, torn) + long,
+	values := func(of, instead string) []string {
+		statements := []string{
+			`set(OF.cache["size"], Len(String(OF.attributes)))`,
+			fmt.Sprintf(`truncate_all(OF.attributes, %d)`, longestValue),
+			fmt.Sprintf(`replace_all_patterns(OF.attributes, "value", %s) where OF.cache["size"] > %d`, torn, longestValue),
+			fmt.Sprintf(`set(OF.cache["rest"], OF.attributes) where OF.cache["size"] > %d`, longestList),
+			`truncate_all(OF.cache["rest"], 0) where OF.cache["rest"] != nil`,
+			fmt.Sprintf(`%s where OF.cache["rest"] != nil and Len(String(OF.cache["rest"])) > %d`, instead, longestList),
 		}
+		for i := range statements {
+			statements[i] = strings.ReplaceAll(statements[i], "OF", of)
+		}
+		return statements
 	}
 	text := func(path string) []string {
 		return []string{
@@ -167,10 +173,11 @@ func shortenSpans(c *otelcol.Config) {
 			fmt.Sprintf(`replace_pattern(%[1]s, %[3]s) where Len(%[1]s) == %[2]d`, path, longestValue, torn),
 		}
 	}
+	cut := fmt.Sprintf(`set(OF.attributes, {"kubebot.cut": Substring(String(OF.attributes), 0, %d)})`, longestValue)
 	c.Processors[idShortSpans] = otelcol.TransformSpans{ErrorMode: "ignore", TraceStatements: []otelcol.Statements{
-		{Statements: values("resource")},
-		{Statements: slices.Concat(values("span"), text("span.name"), text("span.status.message"))},
-		{Statements: slices.Concat(values("spanevent"), text("spanevent.name"))},
+		{Statements: values("resource", `keep_matching_keys(OF.attributes, "^(service|k8s)[.]")`)},
+		{Statements: slices.Concat(values("span", cut), text("span.name"), text("span.status.message"))},
+		{Statements: slices.Concat(values("spanevent", cut), text("spanevent.name"))},
 	}}
 	appendProcessors(c, "traces/sampled", idShortSpans)
 }

@@ -59,7 +59,7 @@ func unmade(
 }
 
 // unclassed is what the control plane says of a claim whose class does not exist.
-var unclassed = regexp.MustCompile(`storageclass\S* "[^"]+" not found`)
+var unclassed = regexp.MustCompile(`^storageclass\S* "[^"]+" not found$`)
 
 // because is why the volume was not made, as the end of a sentence; empty where no one said so.
 func because(events []corev1.Event) string {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubebot/kubebot/internal/diagnosis"
 	"github.com/kubebot/kubebot/internal/diagnosis/admission"
@@ -52,11 +53,13 @@ func explained(f *diagnosis.Facts, e *corev1.Event) bool {
 	return admission.Reads(e.Message) || missingref.Reads(f, e.Message) || podsecurity.Reads(e.Message) || quota.Reads(f, e)
 }
 
-// passing tells that the API server did not refuse the object, and that a pod was made since: in the same second, as the
+// passing tells that the API server did not refuse the object, and that it made a pod since: in the same second, as the
 // controllers try again at once.
 func passing(f *diagnosis.Facts, e *corev1.Event) bool {
 	return !refusal.MatchString(attempt.ReplaceAllString(e.Message, "")) && slices.ContainsFunc(f.Pods, func(p corev1.Pod) bool {
-		return !p.CreationTimestamp.Time.Before(diagnosis.EventTime(e).Truncate(time.Second))
+		o := metav1.GetControllerOfNoCopy(&p)
+		return o != nil && o.Kind == e.InvolvedObject.Kind && o.Name == e.InvolvedObject.Name &&
+			!p.CreationTimestamp.Time.Before(diagnosis.EventTime(e).Truncate(time.Second))
 	})
 }
 

@@ -256,10 +256,8 @@ func (x failure) refused(out *diagnosis.Finding, who, effect string, port intstr
 
 const noTLS = " A gRPC probe can't speak TLS: give a program that serves nothing else a probe of another kind."
 
-// served tells that the program has answered before.
-func (x failure) served() bool {
-	return x.c.Status != nil && x.c.Status.Ready || x.c.Outlived(x.probe)
-}
+// served tells that the program has answered before: the kubelet would have ended it earlier.
+func (x failure) served() bool { return x.name != "readiness" && x.c.Outlived(x.probe) }
 
 // startTime is how many seconds the fix of a slow start gives it at least.
 const startTime = 300
