@@ -32,8 +32,9 @@ const (
 // A digest is one message that tells a receiver of several Incidents. Which Incidents it has is in these: each holds a
 // delivery with the digest's key. Whoever sends it claims each of the deliveries first, the first of them before the
 // others so that two that try do not both go on, then sends, then writes the result into each. So a replica that dies is
-// followed by another one that finds the same key: before it sends again it looks whether the message is there. What was
-// put into a digest after that had gone out goes into another one.
+// followed by another one that finds the same key: before it sends again it looks whether the message is there. What is
+// surely in no message when a digest has gone out goes into another one: it was put in later, or was in an attempt that did
+// not arrive and had no place in the next one.
 
 // digests are those that this replica sends now.
 type digests struct {
@@ -65,6 +66,11 @@ func gathers(d *v1alpha1.Delivery) bool {
 	return d.Digest != "" && d.State == v1alpha1.DeliveryPending && d.AttemptCount == 0
 }
 
+// unsent tells whether a delivery of a digest is surely in no message yet.
+func unsent(d *v1alpha1.Delivery) bool {
+	return d.Digest != "" && waits(d) && (d.State == v1alpha1.DeliveryPending || d.State == v1alpha1.DeliveryFailed)
+}
+
 // member is an Incident's delivery in a digest.
 type member struct {
 	incident *v1alpha1.Incident
@@ -74,8 +80,8 @@ type member struct {
 // digest is what the Incidents say of one.
 type digest struct {
 	key, receiver string
-	// send are the members that a message is to tell of, told those that an earlier one did, and late those that came into
-	// the digest after it had gone out.
+	// send are the members that a message is to tell of, told those that an earlier one did, and late those that surely are in
+	// none although one may have gone out.
 	send, told, late []member
 	// sent: a message may be there already.
 	sent bool
@@ -120,12 +126,11 @@ func (g *digest) add(m member, now time.Time) {
 		return
 	case !waits(d):
 		return
-	case gathers(d):
+	case unsent(d):
 		g.late = append(g.late, m)
 		return
-	case d.State == v1alpha1.DeliveryClaimed || d.State == v1alpha1.DeliveryUnknown:
-		g.sent = true
 	}
+	g.sent = true
 	at := now
 	if d.NextAttempt != nil {
 		at = d.NextAttempt.Time
@@ -139,8 +144,12 @@ func (g *digest) add(m member, now time.Time) {
 func (g *digest) close() {
 	if !g.sent {
 		for _, m := range g.late {
-			if at := m.delivery.NextAttempt; at != nil && at.Add(settleTime).After(g.at) {
-				g.at = at.Add(settleTime)
+			wait := time.Duration(0)
+			if gathers(&m.delivery) {
+				wait = settleTime
+			}
+			if at := m.delivery.NextAttempt; at != nil && at.Add(wait).After(g.at) {
+				g.at = at.Add(wait)
 			}
 		}
 		g.send, g.late = append(g.send, g.late...), nil
@@ -201,7 +210,7 @@ func (p *Pipeline) sendDigests() {
 func (p *Pipeline) postpone(late []member, now time.Time) {
 	for _, m := range late {
 		_, err := p.change(m, func(inc *v1alpha1.Incident, d *v1alpha1.Delivery) bool {
-			if !gathers(d) {
+			if !unsent(d) {
 				return false
 			}
 			due := decide.StormTime(now)
@@ -214,6 +223,7 @@ func (p *Pipeline) postpone(late []member, now time.Time) {
 				}
 			}
 			d.Digest, d.NextAttempt = key, microStamp(due)
+			d.State, d.AttemptCount, d.BodySHA256 = v1alpha1.DeliveryPending, 0, "" // of that message
 			return true
 		})
 		if err != nil {

@@ -56,6 +56,8 @@ func TestDigestsOf(t *testing.T) {
 		"what came too late goes into the next one": {[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", pending)}, 0, 1, 1, true, 0},
 		"what may be out is not joined":             {[]*v1alpha1.Incident{inDigest("a", v1alpha1.DeliveryUnknown, tried), inDigest("b", pending)}, 1, 0, 1, true, 4 * time.Second},
 		"what surely did not arrive is joined":      {[]*v1alpha1.Incident{inDigest("a", pending, tried), inDigest("b", pending)}, 2, 0, 0, false, 4 * time.Second},
+		"what an attempt that failed had, and the message had not, goes into the next one": {
+			[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", pending, tried), inDigest("c", v1alpha1.DeliveryFailed, tried)}, 0, 1, 2, true, 0},
 		"what is told is done":                      {[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", v1alpha1.DeliverySuperseded)}, 0, 0, 0, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -276,6 +278,22 @@ func TestDigestThatFailedIsTriedAgain(t *testing.T) {
 		assert.Len(t, msg.Digest, 2)
 		assert.Equal(t, "k", msg.Key)
 	}
+}
+
+// The sink would find the digest's message, which does not name them, and say that they are told.
+func TestWhatADigestLeftOutWhenItWasTriedAgainIsToldByTheNextOne(t *testing.T) {
+	sink := &collector{}
+	tried := func(d *v1alpha1.Delivery) { d.AttemptCount, d.BodySHA256 = 1, "of that message" }
+	_, api := stormy(t, sink, stored(1, v1alpha1.DeliveryDelivered), stored(2, v1alpha1.DeliveryPending, tried), stored(3, v1alpha1.DeliveryFailed, tried))
+	require.Eventually(t, func() bool { return receivers(t, api)["oncall:Delivered"] == 3 }, 20*time.Second, 10*time.Millisecond)
+	told := 0
+	for _, msg := range sink.messages() {
+		assert.NotEqual(t, "k", msg.Key)
+		assert.False(t, msg.MayHaveArrived)
+		assert.Empty(t, msg.BodySHA256)
+		told += len(msg.Digest)
+	}
+	assert.Equal(t, 2, told)
 }
 
 func TestOnlyTheLeaderSendsDigests(t *testing.T) {
