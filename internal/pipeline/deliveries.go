@@ -315,7 +315,8 @@ func expire(inc *v1alpha1.Incident, receivers []string, now time.Time) {
 	for i := range inc.Status.Deliveries {
 		d := &inc.Status.Deliveries[i]
 		gone := old && !slices.Contains(receivers, d.Receiver)
-		if !waits(d) || !late && !gone || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time) {
+		early := gathers(d) && d.NextAttempt != nil && now.Before(d.NextAttempt.Add(giveUpAfter)) // a digest may come once a week
+		if !waits(d) || (!late || early) && !gone || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time) {
 			continue
 		}
 		word := "GivenUp"

@@ -33,8 +33,8 @@ const (
 // delivery with the digest's key. Whoever sends it claims each of the deliveries first, the first of them before the
 // others so that two that try do not both go on, then sends, then writes the result into each. So a replica that dies is
 // followed by another one that finds the same key: before it sends again it looks whether the message is there. What is
-// surely in no message when a digest has gone out goes into another one: it was put in later, or was in an attempt that did
-// not arrive and had no place in the next one.
+// surely in no message when a digest has gone out goes into another one. So does what is put in once it was tried: receivers
+// know a message by its key, and must not take one that tells of more for one that they have.
 
 // digests are those that this replica sends now.
 type digests struct {
@@ -143,16 +143,17 @@ func (g *digest) add(m member, now time.Time) {
 // close decides about the members that were in no message yet: they are part of a digest that was not sent.
 func (g *digest) close() {
 	if !g.sent {
-		for _, m := range g.late {
-			wait := time.Duration(0)
-			if gathers(&m.delivery) {
-				wait = settleTime
-			}
+		wait, waiting := settleTime, g.late
+		if tried := slices.DeleteFunc(slices.Clone(g.late), func(m member) bool { return gathers(&m.delivery) }); len(tried) > 0 {
+			wait, waiting = 0, tried
+		}
+		for _, m := range waiting {
 			if at := m.delivery.NextAttempt; at != nil && at.Add(wait).After(g.at) {
 				g.at = at.Add(wait)
 			}
 		}
-		g.send, g.late = append(g.send, g.late...), nil
+		g.send = append(g.send, waiting...)
+		g.late = slices.DeleteFunc(g.late, func(m member) bool { return wait > 0 || !gathers(&m.delivery) })
 	}
 	for _, list := range [][]member{g.send, g.told} {
 		slices.SortFunc(list, func(a, b member) int { return worse(a.incident, b.incident) })
@@ -182,7 +183,8 @@ func (p *Pipeline) sendDigests() {
 	now := p.Now()
 	for _, g := range digestsOf(p.index.All(), now) {
 		r, ok := p.active(g.receiver)
-		if !ok || len(g.send) > 0 && g.at.After(now) || !p.digests.begin(g.key) {
+		due := len(g.send) > 0 && !g.at.After(now)
+		if !ok || !due && len(g.late) == 0 || !p.digests.begin(g.key) {
 			continue
 		}
 		p.sendMu.Lock()
@@ -198,8 +200,8 @@ func (p *Pipeline) sendDigests() {
 		go func() {
 			defer p.sends.Done()
 			defer p.digests.end(g.key)
-			p.postpone(g.late, now)
-			if len(g.send) > 0 && r.gate.enter("digest/"+g.key, now) {
+			p.postpone(g.late)
+			if due && r.gate.enter("digest/"+g.key, now) {
 				p.sendDigest(r, g)
 			}
 		}()
@@ -207,8 +209,9 @@ func (p *Pipeline) sendDigests() {
 }
 
 // postpone moves members into the next digest; what tells of an end, into the next edit or the next digest of what can wait.
-func (p *Pipeline) postpone(late []member, now time.Time) {
+func (p *Pipeline) postpone(late []member) {
 	for _, m := range late {
+		now := p.Now()
 		_, err := p.change(m, func(inc *v1alpha1.Incident, d *v1alpha1.Delivery) bool {
 			if !unsent(d) {
 				return false
@@ -234,7 +237,7 @@ func (p *Pipeline) postpone(late []member, now time.Time) {
 
 // sendDigest claims, sends and concludes; the place at the gate is given back.
 func (p *Pipeline) sendDigest(r *receiver, g digest) {
-	claims := p.claimDigest(g)
+	claims := p.onlyOf(g, p.claimDigest(g))
 	if len(claims) == 0 {
 		p.wake(r.gate.cancel())
 		return
@@ -254,6 +257,20 @@ func (p *Pipeline) sendDigest(r *receiver, g digest) {
 		p.conclude(c.incident, result{attempt: c.attempt, Result: res, at: now})
 	}
 	p.wake(r.gate.leave(res, now))
+}
+
+// onlyOf gives back the claims of members that surely are in no message, where one with the digest's key may be there: it does
+// not name them.
+func (p *Pipeline) onlyOf(g digest, claims []claimed) []claimed {
+	if !g.sent && !slices.ContainsFunc(claims, func(c claimed) bool { return c.attempt.arrived }) {
+		return claims
+	}
+	return slices.DeleteFunc(claims, func(c claimed) bool {
+		if !c.attempt.arrived {
+			p.conclude(c.incident, result{attempt: c.attempt, released: true, at: p.Now()})
+		}
+		return !c.attempt.arrived
+	})
 }
 
 // opening counts the members that are told of for the first time.

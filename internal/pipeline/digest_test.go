@@ -55,10 +55,12 @@ func TestDigestsOf(t *testing.T) {
 			[]*v1alpha1.Incident{inDigest("a", claimed, until(noon.Add(-time.Second))), inDigest("b", delivered)}, 1, 1, 0, true, 0},
 		"what came too late goes into the next one": {[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", pending)}, 0, 1, 1, true, 0},
 		"what may be out is not joined":             {[]*v1alpha1.Incident{inDigest("a", v1alpha1.DeliveryUnknown, tried), inDigest("b", pending)}, 1, 0, 1, true, 4 * time.Second},
-		"what surely did not arrive is joined":      {[]*v1alpha1.Incident{inDigest("a", pending, tried), inDigest("b", pending)}, 2, 0, 0, false, 4 * time.Second},
+		"what surely did not arrive is not joined":  {[]*v1alpha1.Incident{inDigest("a", pending, tried), inDigest("b", pending)}, 1, 0, 1, false, 4 * time.Second},
+		"what surely did not arrive is tried again": {[]*v1alpha1.Incident{inDigest("a", pending, tried), inDigest("b", pending, tried)}, 2, 0, 0, false, 4 * time.Second},
+		"nor is it sent again with what may have":   {[]*v1alpha1.Incident{inDigest("a", claimed, until(noon.Add(-time.Second))), inDigest("b", pending, tried)}, 1, 0, 1, true, 0},
 		"what an attempt that failed had, and the message had not, goes into the next one": {
 			[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", pending, tried), inDigest("c", v1alpha1.DeliveryFailed, tried)}, 0, 1, 2, true, 0},
-		"what is told is done":                      {[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", v1alpha1.DeliverySuperseded)}, 0, 0, 0, false, 0},
+		"what is told is done": {[]*v1alpha1.Incident{inDigest("a", delivered), inDigest("b", v1alpha1.DeliverySuperseded)}, 0, 0, 0, false, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			list := digestsOf(c.incidents, noon)
@@ -294,6 +296,56 @@ func TestWhatADigestLeftOutWhenItWasTriedAgainIsToldByTheNextOne(t *testing.T) {
 		told += len(msg.Digest)
 	}
 	assert.Equal(t, 2, told)
+}
+
+// Receivers take each key once, as Slack's history and the idempotency keys of webhooks tell them.
+func TestEveryIncidentOfADigestIsNamedByAMessageThatArrived(t *testing.T) {
+	const joining = 20
+	named, keys := map[string]int{}, map[string]bool{}
+	began, join := make(chan struct{}), func() {}
+	sink := &collector{}
+	sink.answer = func(msg notify.Message) notify.Result {
+		<-began
+		if join != nil {
+			join()
+			join = nil
+			return notify.Result{Outcome: notify.Retry, Word: "RateLimited"}
+		}
+		if keys[msg.Key] {
+			return notify.Result{Outcome: notify.Delivered, Word: "AlreadyDelivered"}
+		}
+		keys[msg.Key] = true
+		for _, inc := range msg.Digest {
+			named[inc.Name]++
+		}
+		return notify.Result{Outcome: notify.Delivered, Word: "Delivered"}
+	}
+	var first []*v1alpha1.Incident
+	for i := range maxDigest {
+		first = append(first, stored(i, v1alpha1.DeliveryPending))
+	}
+	p, api := stormy(t, sink, first...)
+	join = func() {
+		for i := range joining { // by their names most of them come before the last ones
+			inc := stored(maxDigest+i, v1alpha1.DeliveryPending)
+			inc.Namespace, inc.Spec.KubeBot, inc.ResourceVersion = "kubebot", "main", ""
+			status := inc.Status
+			assert.NoError(t, api.Create(context.Background(), inc))
+			inc.Status = status
+			assert.NoError(t, api.Status().Update(context.Background(), inc))
+			p.Observe(inc)
+		}
+	}
+	close(began)
+	require.Eventually(t, func() bool { return receivers(t, api)["oncall:Delivered"] == maxDigest+joining }, time.Minute, 10*time.Millisecond)
+	var list v1alpha1.IncidentList
+	require.NoError(t, api.List(t.Context(), &list))
+	for _, inc := range list.Items {
+		assert.Equal(t, 1, named[inc.Name], "%s: %+v", inc.Name, inc.Status.Deliveries)
+	}
+	for name, times := range named {
+		assert.Equal(t, 1, times, name)
+	}
 }
 
 func TestOnlyTheLeaderSendsDigests(t *testing.T) {
