@@ -315,8 +315,9 @@ func expire(inc *v1alpha1.Incident, receivers []string, now time.Time) {
 	for i := range inc.Status.Deliveries {
 		d := &inc.Status.Deliveries[i]
 		gone := old && !slices.Contains(receivers, d.Receiver)
-		early := gathers(d) && d.NextAttempt != nil && now.Before(d.NextAttempt.Add(giveUpAfter)) // a digest may come once a week
-		if !waits(d) || (!late || early) && !gone || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time) {
+		// A digest may come once a week.
+		over := late && !(gathers(d) && d.NextAttempt != nil && now.Before(d.NextAttempt.Add(giveUpAfter)))
+		if !waits(d) || !over && !gone || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time) {
 			continue
 		}
 		word := "GivenUp"

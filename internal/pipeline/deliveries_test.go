@@ -238,6 +238,16 @@ func TestAnIncidentStaysWithinItsSchemaWithEveryReceiverThatThereCanBe(t *testin
 	}
 }
 
+func TestWhatWaitsForItsDigestIsNotGivenUpBeforeIt(t *testing.T) {
+	end, week := stamp(noon), noon.Add(7*24*time.Hour)
+	inc := inDigest("a", v1alpha1.DeliveryPending, func(d *v1alpha1.Delivery) { d.NextAttempt = microStamp(week) })
+	inc.Status.ResolvedAt = &end
+	expire(inc, []string{"oncall"}, week)
+	assert.Equal(t, v1alpha1.DeliveryPending, inc.Status.Deliveries[0].State)
+	expire(inc, []string{"oncall"}, week.Add(giveUpAfter))
+	assert.Equal(t, v1alpha1.DeliveryFailed, inc.Status.Deliveries[0].State)
+}
+
 func TestWhatCannotBeDeliveredIsGivenUpADayAfterTheEnd(t *testing.T) {
 	end := stamp(noon)
 	inc := changed(v1alpha1.TransitionResolved, 2, delivery(2, v1alpha1.TransitionResolved, v1alpha1.DeliveryPending))

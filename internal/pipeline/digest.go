@@ -80,9 +80,9 @@ type member struct {
 // digest is what the Incidents say of one.
 type digest struct {
 	key, receiver string
-	// send are the members that a message is to tell of, told those that an earlier one did, and late those that surely are in
-	// none although one may have gone out.
-	send, told, late []member
+	// send are the members that a message is to tell of, told those that an earlier one did, tried those of an attempt that
+	// surely did not arrive, and late those that go into another digest.
+	send, told, tried, late []member
 	// sent: a message may be there already.
 	sent bool
 	// at is when it can be sent.
@@ -100,10 +100,10 @@ func digestsOf(incidents []*v1alpha1.Incident, now time.Time) []digest {
 			}
 			g := found[d.Digest]
 			if g == nil {
-				g = &digest{key: d.Digest, receiver: d.Receiver}
+				g = &digest{key: d.Digest, receiver: d.Receiver, at: now}
 				found[d.Digest] = g
 			}
-			g.add(member{inc, *d}, now)
+			g.add(member{inc, *d})
 			held[d.Digest] = held[d.Digest] || d.State == v1alpha1.DeliveryClaimed && d.Until != nil && now.Before(d.Until.Time)
 		}
 	}
@@ -118,42 +118,40 @@ func digestsOf(incidents []*v1alpha1.Incident, now time.Time) []digest {
 }
 
 // add sorts a member in. That of an expired claim may have been told of.
-func (g *digest) add(m member, now time.Time) {
+func (g *digest) add(m member) {
 	d := &m.delivery
 	switch {
 	case d.State == v1alpha1.DeliveryDelivered:
 		g.told, g.sent = append(g.told, m), true
-		return
 	case !waits(d):
-		return
-	case unsent(d):
+	case gathers(d):
 		g.late = append(g.late, m)
-		return
-	}
-	g.sent = true
-	at := now
-	if d.NextAttempt != nil {
-		at = d.NextAttempt.Time
-	}
-	if g.send = append(g.send, m); at.After(g.at) {
-		g.at = at
+	case unsent(d):
+		g.tried = append(g.tried, m)
+	default:
+		g.send, g.sent = append(g.send, m), true
 	}
 }
 
-// close decides about the members that were in no message yet: they are part of a digest that was not sent.
+// close decides about the members that are in no message yet: those that were tried are sent again, by themselves; without
+// such they are a digest that was not sent.
 func (g *digest) close() {
-	if !g.sent {
-		wait, waiting := settleTime, g.late
-		if tried := slices.DeleteFunc(slices.Clone(g.late), func(m member) bool { return gathers(&m.delivery) }); len(tried) > 0 {
-			wait, waiting = 0, tried
+	switch {
+	case g.sent:
+		g.late = append(g.late, g.tried...)
+	case len(g.tried) > 0:
+		g.send = g.tried
+	default:
+		g.send, g.late = g.late, nil
+	}
+	for _, m := range g.send {
+		wait := time.Duration(0)
+		if gathers(&m.delivery) {
+			wait = settleTime
 		}
-		for _, m := range waiting {
-			if at := m.delivery.NextAttempt; at != nil && at.Add(wait).After(g.at) {
-				g.at = at.Add(wait)
-			}
+		if at := m.delivery.NextAttempt; at != nil && at.Add(wait).After(g.at) {
+			g.at = at.Add(wait)
 		}
-		g.send = append(g.send, waiting...)
-		g.late = slices.DeleteFunc(g.late, func(m member) bool { return wait > 0 || !gathers(&m.delivery) })
 	}
 	for _, list := range [][]member{g.send, g.told} {
 		slices.SortFunc(list, func(a, b member) int { return worse(a.incident, b.incident) })
